@@ -1,0 +1,1 @@
+//! When to cut a batch: a pure policy, and a queue with one owner.

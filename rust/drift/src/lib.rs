@@ -1,0 +1,1 @@
+//! Baselines, windows of live observations, and the distances between them.

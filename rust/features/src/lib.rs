@@ -1,0 +1,1 @@
+//! Feature expressions: fitted once, frozen, and run over a table or a row by the same kernels.

@@ -1,0 +1,1 @@
+//! Load generator for benchmarks: open and closed loop, every answer checked.

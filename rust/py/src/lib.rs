@@ -1,0 +1,1 @@
+//! The Python extension tidegate._core: converts, calls, converts.

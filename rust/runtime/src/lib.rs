@@ -1,0 +1,1 @@
+//! Deployments and the path of a prediction: features, batch, backend, observation.

@@ -1,0 +1,309 @@
+//! Owned columns that decoders fill, value by value, and lend as a [`Table`].
+
+use crate::{Column, DType, Error, Primitive, Result, Schema, Strings, Table, Validity};
+
+/// Values of an owned column.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// One byte a value, 0 or 1.
+    Bool(Vec<u8>),
+    /// 64-bit integers.
+    Int64(Vec<i64>),
+    /// 64-bit floats; NaN is missing.
+    Float64(Vec<f64>),
+    /// Arrow's layout: one offset more than rows, into one text.
+    String {
+        /// Where each text begins; the last entry is where the last one ends.
+        offsets: Vec<i32>,
+        /// All texts, one after the other.
+        text: String,
+    },
+    /// Microseconds since 1970 UTC.
+    Timestamp(Vec<i64>),
+}
+
+/// An owned column that grows at its end.
+#[derive(Clone, Debug)]
+pub struct ColumnBuf {
+    values: Values,
+    /// Made at the first null; bits of rows before it are set then.
+    validity: Option<Vec<u8>>,
+    rows: usize,
+}
+
+impl ColumnBuf {
+    /// An empty column with room for `rows` values.
+    #[must_use]
+    pub fn new(dtype: DType, rows: usize) -> Self {
+        let values = match dtype {
+            DType::Bool => Values::Bool(Vec::with_capacity(rows)),
+            DType::Int64 => Values::Int64(Vec::with_capacity(rows)),
+            DType::Float64 => Values::Float64(Vec::with_capacity(rows)),
+            DType::String => {
+                let mut offsets = Vec::with_capacity(rows + 1);
+                offsets.push(0);
+                Values::String {
+                    offsets,
+                    text: String::new(),
+                }
+            }
+            DType::Timestamp => Values::Timestamp(Vec::with_capacity(rows)),
+        };
+        Self {
+            values,
+            validity: None,
+            rows: 0,
+        }
+    }
+
+    /// A column of floats that are taken over as they are; NaN is missing.
+    #[must_use]
+    pub fn from_f64(values: Vec<f64>) -> Self {
+        let rows = values.len();
+        Self {
+            values: Values::Float64(values),
+            validity: None,
+            rows,
+        }
+    }
+
+    /// The type of the values.
+    #[must_use]
+    pub const fn dtype(&self) -> DType {
+        match self.values {
+            Values::Bool(_) => DType::Bool,
+            Values::Int64(_) => DType::Int64,
+            Values::Float64(_) => DType::Float64,
+            Values::String { .. } => DType::String,
+            Values::Timestamp(_) => DType::Timestamp,
+        }
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// True for a column without values.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Appends a missing value.
+    pub fn push_null(&mut self) {
+        match &mut self.values {
+            Values::Bool(values) => values.push(0),
+            Values::Int64(values) | Values::Timestamp(values) => values.push(0),
+            Values::Float64(values) => values.push(f64::NAN),
+            Values::String { offsets, text } => offsets.push(text.len() as i32),
+        }
+        let row = self.rows;
+        self.rows += 1;
+        let validity = self
+            .validity
+            .get_or_insert_with(|| vec![0xff; row.div_ceil(8)]);
+        validity.resize(self.rows.div_ceil(8), 0);
+        validity[row >> 3] &= !(1 << (row & 7));
+    }
+
+    fn grown(&mut self) {
+        let row = self.rows;
+        self.rows += 1;
+        if let Some(validity) = &mut self.validity {
+            validity.resize(self.rows.div_ceil(8), 0);
+            validity[row >> 3] |= 1 << (row & 7);
+        }
+    }
+
+    fn mismatch(&self, found: DType) -> Error {
+        Error::invalid(format!("a {found} where {} is due", self.dtype()))
+    }
+
+    /// Appends a bool; an error if the column is not of bools.
+    pub fn push_bool(&mut self, value: bool) -> Result<()> {
+        let Values::Bool(values) = &mut self.values else {
+            return Err(self.mismatch(DType::Bool));
+        };
+        values.push(u8::from(value));
+        self.grown();
+        Ok(())
+    }
+
+    /// Appends an integer; an integer is a float where a float is due.
+    pub fn push_i64(&mut self, value: i64) -> Result<()> {
+        match &mut self.values {
+            Values::Int64(values) => values.push(value),
+            Values::Float64(values) => values.push(value as f64),
+            _ => return Err(self.mismatch(DType::Int64)),
+        }
+        self.grown();
+        Ok(())
+    }
+
+    /// Appends a float; NaN is missing. A whole float is an integer where an integer is due.
+    pub fn push_f64(&mut self, value: f64) -> Result<()> {
+        /// 2^63: floats from here on do not fit an `i64`.
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        match &mut self.values {
+            Values::Float64(values) => values.push(value),
+            Values::Int64(_) if value.is_nan() => {
+                self.push_null();
+                return Ok(());
+            }
+            Values::Int64(values) if value.fract() == 0.0 && (-LIMIT..LIMIT).contains(&value) => {
+                values.push(value as i64);
+            }
+            Values::Int64(_) => {
+                return Err(Error::invalid(format!(
+                    "{value} where int64 is due: send a whole number, or declare the column float64"
+                )));
+            }
+            _ => return Err(self.mismatch(DType::Float64)),
+        }
+        self.grown();
+        Ok(())
+    }
+
+    /// Appends a text; an error if the column is not of strings or would pass 2 GiB.
+    pub fn push_str(&mut self, value: &str) -> Result<()> {
+        let Values::String { offsets, text } = &mut self.values else {
+            return Err(self.mismatch(DType::String));
+        };
+        let Ok(end) = i32::try_from(text.len() + value.len()) else {
+            return Err(Error::new(
+                crate::ErrorKind::TooLarge,
+                "a column of text exceeds 2 GiB: send fewer rows at once",
+            ));
+        };
+        text.push_str(value);
+        offsets.push(end);
+        self.grown();
+        Ok(())
+    }
+
+    /// Appends a time in microseconds since 1970 UTC.
+    pub fn push_timestamp(&mut self, micros: i64) -> Result<()> {
+        let Values::Timestamp(values) = &mut self.values else {
+            return Err(self.mismatch(DType::Timestamp));
+        };
+        values.push(micros);
+        self.grown();
+        Ok(())
+    }
+
+    /// The column as a borrowed one.
+    #[must_use]
+    pub fn view(&self) -> Column<'_> {
+        let validity = match &self.validity {
+            None => Validity::ALL,
+            Some(bits) => Validity::bitmap(bits, 0),
+        };
+        match &self.values {
+            Values::Bool(values) => Column::Bool(Primitive { values, validity }),
+            Values::Int64(values) => Column::Int64(Primitive { values, validity }),
+            Values::Float64(values) => Column::Float64(Primitive { values, validity }),
+            Values::String { offsets, text } => {
+                Column::String(Strings::offsets32(offsets, text, validity))
+            }
+            Values::Timestamp(values) => Column::Timestamp(Primitive { values, validity }),
+        }
+    }
+}
+
+/// Owned columns in the order of a schema: what every decoder fills.
+#[derive(Clone, Debug)]
+pub struct TableBuf {
+    /// The columns; equally long whenever the table is lent.
+    pub columns: Vec<ColumnBuf>,
+}
+
+impl TableBuf {
+    /// Empty columns of a schema's types, with room for `rows` values each.
+    #[must_use]
+    pub fn new(schema: &Schema, rows: usize) -> Self {
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|f| ColumnBuf::new(f.dtype, rows))
+            .collect();
+        Self { columns }
+    }
+
+    /// How many rows there are: the length of the first column.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.columns.first().map_or(0, ColumnBuf::len)
+    }
+
+    /// The table as a borrowed one; an error if the columns differ in length.
+    pub fn view(&self) -> Result<Table<'_>> {
+        Table::new(
+            self.columns.iter().map(ColumnBuf::view).collect(),
+            self.rows(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nulls_and_values_keep_their_places() {
+        for first_null in 0..20 {
+            let mut column = ColumnBuf::new(DType::Int64, 0);
+            for row in 0..20 {
+                if row >= first_null && row % 3 == 0 {
+                    column.push_null();
+                } else {
+                    column.push_i64(row).unwrap();
+                }
+            }
+            let view = column.view();
+            for row in 0..20 {
+                assert_eq!(
+                    view.is_missing(row),
+                    row as i64 >= first_null && row % 3 == 0
+                );
+            }
+            let tail = view.slice(7, 9);
+            for row in 0..9 {
+                assert_eq!(tail.is_missing(row), view.is_missing(row + 7));
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_sliced() {
+        let mut column = ColumnBuf::new(DType::String, 0);
+        for text in ["", "é", "EWR"] {
+            column.push_str(text).unwrap();
+        }
+        column.push_null();
+        let Column::String(strings) = column.view().slice(1, 3) else {
+            panic!()
+        };
+        assert_eq!(
+            (strings.get(0), strings.get(1), strings.get(2)),
+            (Some("é"), Some("EWR"), None)
+        );
+    }
+
+    #[test]
+    fn coercions_are_the_documented_ones() {
+        let mut ints = ColumnBuf::new(DType::Int64, 0);
+        ints.push_f64(3.0).unwrap();
+        ints.push_f64(f64::NAN).unwrap();
+        assert!(ints.push_f64(0.5).is_err());
+        assert!(ints.push_f64(1e19).is_err());
+        assert!(ints.push_str("3").is_err());
+        assert!(ints.push_bool(true).is_err());
+        assert!(ints.view().is_missing(1));
+        let mut floats = ColumnBuf::new(DType::Float64, 0);
+        floats.push_i64(2).unwrap();
+        assert!(floats.push_str("2").is_err());
+        assert_eq!((ints.len(), floats.len()), (2, 1));
+    }
+}

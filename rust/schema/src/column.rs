@@ -1,0 +1,159 @@
+//! A borrowed, typed column with validity.
+
+use crate::{DType, Strings};
+
+/// Which values of a column are there: Arrow's bitmap (least significant bit first), or all.
+#[derive(Clone, Copy, Debug)]
+pub struct Validity<'a> {
+    bits: Option<&'a [u8]>,
+    offset: usize,
+}
+
+impl<'a> Validity<'a> {
+    /// Every value is there.
+    pub const ALL: Self = Self {
+        bits: None,
+        offset: 0,
+    };
+
+    /// Value `i` is there when bit `offset + i` is set. The bitmap must hold `offset + rows` bits.
+    #[must_use]
+    pub const fn bitmap(bits: &'a [u8], offset: usize) -> Self {
+        Self {
+            bits: Some(bits),
+            offset,
+        }
+    }
+
+    /// Is value `i` there?
+    #[inline]
+    #[must_use]
+    pub fn get(&self, i: usize) -> bool {
+        match self.bits {
+            None => true,
+            Some(bits) => {
+                let bit = self.offset + i;
+                bits[bit >> 3] >> (bit & 7) & 1 == 1
+            }
+        }
+    }
+
+    /// True when no bitmap says otherwise: the fast path of the kernels.
+    #[inline]
+    #[must_use]
+    pub const fn is_all(&self) -> bool {
+        self.bits.is_none()
+    }
+
+    /// The validity of the values from `start` on.
+    #[must_use]
+    pub const fn skip(&self, start: usize) -> Self {
+        Self {
+            bits: self.bits,
+            offset: self.offset + start,
+        }
+    }
+}
+
+/// Values of a fixed width with their validity. What stands at a missing place is unspecified.
+#[derive(Clone, Copy, Debug)]
+pub struct Primitive<'a, T> {
+    /// The values, one a row.
+    pub values: &'a [T],
+    /// Which of them are there.
+    pub validity: Validity<'a>,
+}
+
+impl<'a, T: Copy> Primitive<'a, T> {
+    /// Values that are all there (a NaN among floats is still missing).
+    #[must_use]
+    pub const fn all(values: &'a [T]) -> Self {
+        Self {
+            values,
+            validity: Validity::ALL,
+        }
+    }
+
+    /// Value `i`, or `None` where it is null (NaN is not looked at).
+    #[inline]
+    #[must_use]
+    pub fn get(&self, i: usize) -> Option<T> {
+        self.validity.get(i).then(|| self.values[i])
+    }
+
+    fn slice(&self, start: usize, rows: usize) -> Self {
+        Self {
+            values: &self.values[start..start + rows],
+            validity: self.validity.skip(start),
+        }
+    }
+}
+
+/// A borrowed column. Null and NaN are one thing, *missing*.
+#[derive(Clone, Copy, Debug)]
+pub enum Column<'a> {
+    /// One byte a value, 0 or 1.
+    Bool(Primitive<'a, u8>),
+    /// 64-bit integers.
+    Int64(Primitive<'a, i64>),
+    /// 64-bit floats; NaN is missing too.
+    Float64(Primitive<'a, f64>),
+    /// UTF-8 text.
+    String(Strings<'a>),
+    /// Microseconds since 1970 UTC.
+    Timestamp(Primitive<'a, i64>),
+}
+
+impl<'a> Column<'a> {
+    /// The type of the values.
+    #[must_use]
+    pub const fn dtype(&self) -> DType {
+        match self {
+            Self::Bool(_) => DType::Bool,
+            Self::Int64(_) => DType::Int64,
+            Self::Float64(_) => DType::Float64,
+            Self::String(_) => DType::String,
+            Self::Timestamp(_) => DType::Timestamp,
+        }
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bool(column) => column.values.len(),
+            Self::Int64(column) | Self::Timestamp(column) => column.values.len(),
+            Self::Float64(column) => column.values.len(),
+            Self::String(column) => column.len(),
+        }
+    }
+
+    /// True for a column without values.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Is value `i` missing (null, or NaN among floats)?
+    #[must_use]
+    pub fn is_missing(&self, i: usize) -> bool {
+        match self {
+            Self::Bool(column) => !column.validity.get(i),
+            Self::Int64(column) | Self::Timestamp(column) => !column.validity.get(i),
+            Self::Float64(column) => !column.validity.get(i) || column.values[i].is_nan(),
+            Self::String(column) => column.get(i).is_none(),
+        }
+    }
+
+    /// The values `start .. start + rows`.
+    #[must_use]
+    pub fn slice(&self, start: usize, rows: usize) -> Self {
+        match self {
+            Self::Bool(column) => Self::Bool(column.slice(start, rows)),
+            Self::Int64(column) => Self::Int64(column.slice(start, rows)),
+            Self::Float64(column) => Self::Float64(column.slice(start, rows)),
+            Self::String(column) => Self::String(column.slice(start, rows)),
+            Self::Timestamp(column) => Self::Timestamp(column.slice(start, rows)),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Mergeable one-pass summaries of streams of values.
