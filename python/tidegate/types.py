@@ -1,0 +1,61 @@
+"""The protocols that the packages meet in: what a table, a fitted feature set and JSON are.
+
+They are structural. A class fits by having the methods, so that nobody needs to import a
+DataFrame library, or a package of the same level, to name what they accept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["ArrowTable", "FittedFeatures", "FloatMatrix", "Json", "JsonObject", "SchemaLike"]
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+"""A value that JSON can hold."""
+
+JsonObject: TypeAlias = "Mapping[str, Json]"
+"""A JSON object."""
+
+FloatMatrix: TypeAlias = "npt.NDArray[np.float32]"
+"""A row-major matrix of features, `[rows, width]`."""
+
+
+@runtime_checkable
+class ArrowTable(Protocol):
+    """Any table of the Arrow PyCapsule interface: pyarrow, polars, pandas >= 2.2, DuckDB and others."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """A capsule that holds an `ArrowArrayStream`."""
+
+
+class SchemaLike(Protocol):
+    """Ordered, typed columns with a fingerprint that is the same on every machine."""
+
+    @property
+    def fingerprint(self) -> str:
+        """`sha256:` and the hexadecimal digest of the canonical JSON."""
+
+    def to_json(self) -> str:
+        """Canonical JSON."""
+
+
+class FittedFeatures(Protocol):
+    """What a bundle needs of a fitted feature set."""
+
+    @property
+    def input_schema(self) -> SchemaLike:
+        """The raw columns that the expressions use."""
+
+    def to_json(self) -> str:
+        """The expressions and their fitted state as canonical JSON."""
+
+    def get_feature_names_out(self) -> Sequence[str]:
+        """One name for each column of the matrix."""
+
+    def transform(self, table: ArrowTable) -> FloatMatrix:
+        """The matrix of features of a table, `[rows, width]`."""
