@@ -1,0 +1,351 @@
+//! The batcher with real threads.
+#![cfg(not(loom))]
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, Mutex, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tidegate_batching::{Batcher, Execute, Limits, Reason, Work};
+
+const LIMITS: Limits = Limits {
+    max_batch_rows: 8,
+    max_queue_rows: 32,
+};
+
+/// Answers when it is executed, or when it is dropped.
+struct Job {
+    rows: usize,
+    gone: Arc<AtomicBool>,
+    answers: Arc<Mutex<Vec<Outcome>>>,
+    id: usize,
+    done: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Executed(usize),
+    Dropped(usize),
+}
+
+impl Work for Job {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn compatible(&self, _: &Self) -> bool {
+        true
+    }
+
+    fn abandoned(&self) -> bool {
+        self.gone.load(SeqCst)
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if !self.done {
+            self.answers.lock().unwrap().push(Outcome::Dropped(self.id));
+        }
+    }
+}
+
+/// Executes, panics on a job of 7 rows, and takes its time on a job of 6 rows.
+struct Backend {
+    busy: AtomicBool,
+    seen: Arc<AtomicUsize>,
+}
+
+impl Execute<Job> for Backend {
+    fn execute(&mut self, batch: Vec<Job>) {
+        assert!(!self.busy.swap(true, SeqCst), "two threads in one slot");
+        self.seen.fetch_add(batch.len(), SeqCst);
+        if batch.iter().any(|job| job.rows == 6) {
+            thread::sleep(Duration::from_millis(50));
+        }
+        let fails = batch.iter().any(|job| job.rows == 7);
+        self.busy.store(false, SeqCst);
+        assert!(!fails, "asked to");
+        for mut job in batch {
+            job.done = true;
+            job.answers.lock().unwrap().push(Outcome::Executed(job.id));
+        }
+    }
+}
+
+struct Bench {
+    batcher: Arc<Batcher<Job, Backend>>,
+    answers: Arc<Mutex<Vec<Outcome>>>,
+    gone: Arc<AtomicBool>,
+    seen: Arc<AtomicUsize>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let backend = Backend {
+            busy: AtomicBool::new(false),
+            seen: Arc::clone(&seen),
+        };
+        Self {
+            batcher: Batcher::new("test-executor", backend, LIMITS).unwrap(),
+            answers: Arc::default(),
+            gone: Arc::default(),
+            seen,
+        }
+    }
+
+    fn job(&self, id: usize, rows: usize) -> Job {
+        Job {
+            rows,
+            gone: Arc::new(AtomicBool::new(false)),
+            answers: Arc::clone(&self.answers),
+            id,
+            done: false,
+        }
+    }
+
+    fn wait_for(&self, answers: usize) -> Vec<Outcome> {
+        let begin = Instant::now();
+        loop {
+            let now = self.answers.lock().unwrap().clone();
+            if now.len() >= answers {
+                return now;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(10), "lost: {now:?}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn flush_runs_here_once_the_cost_is_known() {
+    let bench = Bench::new();
+    assert_eq!(bench.batcher.try_direct(|_| 5), Some(5));
+    for id in 0..4 {
+        bench.batcher.enqueue(bench.job(id, 1)).unwrap();
+    }
+    assert_eq!(bench.batcher.statistics().queued_rows, 4);
+    bench.batcher.flush();
+    // No wait: the flush itself has executed them, in order and as one batch.
+    let executed: Vec<Outcome> = (0..4).map(Outcome::Executed).collect();
+    assert_eq!(*bench.answers.lock().unwrap(), executed);
+    let statistics = bench.batcher.statistics();
+    assert_eq!(
+        (statistics.executions, statistics.direct, statistics.rows),
+        (2, 1, 5)
+    );
+    assert_eq!(statistics.batch_rows[0..3], [1, 0, 1]);
+    assert_eq!(statistics.mean_batch(), Some(2.5));
+    bench.batcher.close();
+}
+
+#[test]
+fn an_unknown_cost_goes_to_the_executor_thread() {
+    let bench = Bench::new();
+    bench.batcher.enqueue(bench.job(0, 1)).unwrap();
+    bench.batcher.flush();
+    assert_eq!(bench.wait_for(1), [Outcome::Executed(0)]);
+    bench.batcher.close();
+}
+
+#[test]
+fn a_direct_caller_never_overtakes_the_queue() {
+    let bench = Bench::new();
+    bench.batcher.enqueue(bench.job(0, 1)).unwrap();
+    assert_eq!(bench.batcher.try_direct(|_| ()), None);
+    // Nobody flushed: the refused direct call has called the executor thread.
+    assert_eq!(bench.wait_for(1), [Outcome::Executed(0)]);
+    bench.batcher.close();
+}
+
+#[test]
+fn refusals_name_their_reason_and_give_the_work_back() {
+    let bench = Bench::new();
+    let refused = bench.batcher.enqueue(bench.job(9, 33)).unwrap_err();
+    assert_eq!((refused.reason, refused.work.id), (Reason::TooLarge, 9));
+    bench.batcher.enqueue(bench.job(0, 30)).unwrap();
+    let refused = bench.batcher.enqueue(bench.job(1, 3)).unwrap_err();
+    assert_eq!(refused.reason, Reason::Full);
+    bench.batcher.close();
+    let refused = bench.batcher.enqueue(bench.job(2, 1)).unwrap_err();
+    assert_eq!(refused.reason, Reason::Closed);
+    assert_eq!(bench.batcher.try_direct(|_| ()), None);
+    assert_eq!(bench.batcher.statistics().refused, 3);
+    assert!(
+        bench
+            .answers
+            .lock()
+            .unwrap()
+            .contains(&Outcome::Executed(0)),
+        "close drains"
+    );
+}
+
+#[test]
+fn abandoned_work_is_dropped_before_it_costs_anything() {
+    let bench = Bench::new();
+    let mut job = bench.job(0, 1);
+    job.gone = Arc::clone(&bench.gone);
+    bench.batcher.enqueue(job).unwrap();
+    bench.batcher.enqueue(bench.job(1, 1)).unwrap();
+    bench.gone.store(true, SeqCst);
+    bench.batcher.flush();
+    assert_eq!(
+        bench.wait_for(2),
+        [Outcome::Dropped(0), Outcome::Executed(1)]
+    );
+    assert_eq!(bench.seen.load(SeqCst), 1);
+    assert_eq!(bench.batcher.statistics().abandoned, 1);
+    bench.batcher.close();
+}
+
+#[test]
+fn a_panicking_executor_keeps_its_thread_and_its_slot() {
+    let bench = Bench::new();
+    bench.batcher.enqueue(bench.job(0, 7)).unwrap();
+    bench.batcher.flush();
+    assert_eq!(bench.wait_for(1), [Outcome::Dropped(0)]);
+    bench.batcher.enqueue(bench.job(1, 1)).unwrap();
+    bench.batcher.flush();
+    assert_eq!(bench.wait_for(2)[1], Outcome::Executed(1));
+    let fall = || bench.batcher.try_direct(|_| panic!("in the caller"));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(fall)).is_err());
+    assert_eq!(bench.batcher.try_direct(|_| 1), Some(1));
+    assert_eq!(bench.batcher.statistics().panics, 2);
+    bench.batcher.close();
+    bench.batcher.close();
+}
+
+#[test]
+fn what_gathers_while_the_backend_is_busy_is_the_next_batch() {
+    let bench = Bench::new();
+    bench.batcher.enqueue(bench.job(0, 6)).unwrap();
+    bench.batcher.flush();
+    thread::sleep(Duration::from_millis(10));
+    for id in 1..5 {
+        bench.batcher.enqueue(bench.job(id, 1)).unwrap();
+        bench.batcher.flush();
+    }
+    bench.wait_for(5);
+    let statistics = bench.batcher.statistics();
+    assert_eq!((statistics.executions, statistics.rows), (2, 10));
+    bench.batcher.close();
+}
+
+#[test]
+fn close_waits_for_a_batch_in_another_thread() {
+    let bench = Bench::new();
+    let inside = Barrier::new(2);
+    let finished = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            bench.batcher.try_direct(|_| {
+                inside.wait();
+                thread::sleep(Duration::from_millis(30));
+                finished.store(true, SeqCst);
+            })
+        });
+        inside.wait();
+        bench.batcher.close();
+        assert!(finished.load(SeqCst));
+    });
+}
+
+/// An answer may drop the last handle of its own batcher.
+struct Chain {
+    batcher: Mutex<Weak<Batcher<Link, Closer>>>,
+}
+
+struct Link {
+    chain: Arc<Chain>,
+}
+
+impl Work for Link {
+    fn rows(&self) -> usize {
+        1
+    }
+
+    fn compatible(&self, _: &Self) -> bool {
+        true
+    }
+
+    fn abandoned(&self) -> bool {
+        false
+    }
+}
+
+struct Closer;
+
+impl Execute<Link> for Closer {
+    fn execute(&mut self, batch: Vec<Link>) {
+        for link in batch {
+            if let Some(batcher) = link.chain.batcher.lock().unwrap().upgrade() {
+                batcher.close();
+            }
+        }
+    }
+}
+
+#[test]
+fn closing_from_inside_does_not_wait_for_itself() {
+    for warm in [false, true] {
+        let batcher = Batcher::new("closer", Closer, LIMITS).unwrap();
+        if warm {
+            batcher.try_direct(|_| ());
+        }
+        let chain = Arc::new(Chain {
+            batcher: Mutex::new(Arc::downgrade(&batcher)),
+        });
+        assert!(batcher.enqueue(Link { chain }).is_ok());
+        batcher.flush();
+        batcher.close();
+        assert_eq!(batcher.statistics().queued_rows, 0);
+    }
+}
+
+#[test]
+fn zero_limits_are_refused() {
+    let none = Limits {
+        max_batch_rows: 0,
+        ..LIMITS
+    };
+    let error = Batcher::new("none", Closer, none).err().unwrap();
+    assert!(error.to_string().contains("max_batch_rows"), "{error}");
+}
+
+#[test]
+fn many_threads_lose_nothing() {
+    let bench = Bench::new();
+    let direct = AtomicUsize::new(0);
+    let refused = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for client in 0..6 {
+            let (bench, direct, refused) = (&bench, &direct, &refused);
+            scope.spawn(move || {
+                for i in 0..2_000 {
+                    if client % 2 == 0 && bench.batcher.try_direct(|_| ()).is_some() {
+                        direct.fetch_add(1, SeqCst);
+                        continue;
+                    }
+                    match bench.batcher.enqueue(bench.job(i, 1 + i % 3)) {
+                        Ok(()) => bench.batcher.flush(),
+                        // The refused job is dropped here, which is its answer.
+                        Err(refusal) => {
+                            assert_eq!(refusal.reason, Reason::Full);
+                            refused.fetch_add(1, SeqCst);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let expected = 12_000 - direct.load(SeqCst);
+    let answers = bench.wait_for(expected);
+    let dropped = answers
+        .iter()
+        .filter(|a| matches!(a, Outcome::Dropped(_)))
+        .count();
+    assert_eq!((answers.len(), dropped), (expected, refused.load(SeqCst)));
+    bench.batcher.close();
+}
