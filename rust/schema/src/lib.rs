@@ -4,6 +4,8 @@
 //! request body, a row from a dict. Everything above this crate computes on tables and never
 //! knows where they came from, which is why a row and a training table take the same code path.
 
+#[cfg(feature = "arrow")]
+pub mod arrow;
 mod buffer;
 mod column;
 mod dtype;

@@ -1,6 +1,6 @@
 //! Borrowed text in each of the layouts that producers use, behind one `get`.
 
-use crate::Validity;
+use crate::{Error, Result, Validity};
 
 /// A borrowed column of UTF-8 text.
 #[derive(Clone, Copy, Debug)]
@@ -17,14 +17,16 @@ enum Layout<'a> {
     Offsets32(&'a [i32], &'a str),
     /// Arrow `LargeUtf8` (pandas).
     Offsets64(&'a [i64], &'a str),
-    /// Slices made by whoever holds views (polars) or Python strings.
+    /// Arrow `Utf8View` (polars): 16 bytes a row, the text inline or in one of the buffers.
+    Views(&'a [u128], &'a [&'a [u8]]),
+    /// Slices made by whoever holds Python strings.
     Slices(&'a [&'a str]),
     /// Keys into a dictionary of slices; the caller has checked that keys of valid rows are inside.
     Dictionary(&'a [i32], &'a [&'a str]),
 }
 
 impl<'a> Strings<'a> {
-    /// Text `i` is `text[offsets[i]..offsets[i + 1]]`.
+    /// Text `i` runs from `offsets[i]` to `offsets[i + 1]`; `text` begins at `offsets[0]`.
     #[must_use]
     pub const fn offsets32(offsets: &'a [i32], text: &'a str, validity: Validity<'a>) -> Self {
         let rows = offsets.len().saturating_sub(1);
@@ -36,7 +38,7 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// Text `i` is `text[offsets[i]..offsets[i + 1]]`.
+    /// Text `i` runs from `offsets[i]` to `offsets[i + 1]`; `text` begins at `offsets[0]`.
     #[must_use]
     pub const fn offsets64(offsets: &'a [i64], text: &'a str, validity: Validity<'a>) -> Self {
         let rows = offsets.len().saturating_sub(1);
@@ -46,6 +48,35 @@ impl<'a> Strings<'a> {
             start: 0,
             rows,
         }
+    }
+
+    /// Arrow's string views: checks once that each one points into a buffer and is UTF-8.
+    pub fn views(
+        views: &'a [u128],
+        buffers: &'a [&'a [u8]],
+        validity: Validity<'a>,
+    ) -> Result<Self> {
+        for (row, view) in views.iter().enumerate() {
+            if !validity.get(row) {
+                continue;
+            }
+            let text = view_bytes(view, buffers).ok_or_else(|| {
+                Error::invalid(format!(
+                    "row {row}: a string view points outside its buffers"
+                ))
+            })?;
+            if !text.is_ascii() && std::str::from_utf8(text).is_err() {
+                return Err(Error::invalid(format!(
+                    "row {row}: text is not valid UTF-8"
+                )));
+            }
+        }
+        Ok(Self {
+            layout: Layout::Views(views, buffers),
+            validity,
+            start: 0,
+            rows: views.len(),
+        })
     }
 
     /// One slice a row.
@@ -96,8 +127,20 @@ impl<'a> Strings<'a> {
         }
         let i = self.start + i;
         Some(match self.layout {
-            Layout::Offsets32(offsets, text) => &text[offsets[i] as usize..offsets[i + 1] as usize],
-            Layout::Offsets64(offsets, text) => &text[offsets[i] as usize..offsets[i + 1] as usize],
+            Layout::Offsets32(offsets, text) => {
+                let base = offsets[0];
+                &text[(offsets[i] - base) as usize..(offsets[i + 1] - base) as usize]
+            }
+            Layout::Offsets64(offsets, text) => {
+                let base = offsets[0];
+                &text[(offsets[i] - base) as usize..(offsets[i + 1] - base) as usize]
+            }
+            Layout::Views(views, buffers) => {
+                let text = view_bytes(&views[i], buffers).unwrap_or_default();
+                // SAFETY: `Strings::views` checked that the text of every valid row is UTF-8, and
+                // both slices are borrowed immutably since.
+                unsafe { std::str::from_utf8_unchecked(text) }
+            }
             Layout::Slices(slices) => slices[i],
             Layout::Dictionary(keys, values) => values[keys[i] as usize],
         })
@@ -114,4 +157,21 @@ impl<'a> Strings<'a> {
             rows,
         }
     }
+}
+
+/// The bytes of one Arrow view: up to 12 inline, else a place in a buffer.
+#[inline]
+fn view_bytes<'a>(view: &'a u128, buffers: &'a [&'a [u8]]) -> Option<&'a [u8]> {
+    /// Texts up to this length stand in the view itself.
+    const INLINE: usize = 12;
+    let length = *view as u32 as usize;
+    if length <= INLINE {
+        // SAFETY: a u128 is 16 initialised bytes, and any alignment serves for bytes.
+        let bytes: &'a [u8; 16] = unsafe { &*std::ptr::from_ref(view).cast() };
+        // Views are defined little-endian, as is every machine this runs on (checked in `arrow`).
+        return bytes.get(4..4 + length);
+    }
+    let buffer = *buffers.get((*view >> 64) as u32 as usize)?;
+    let offset = (*view >> 96) as usize;
+    buffer.get(offset..offset.checked_add(length)?)
 }

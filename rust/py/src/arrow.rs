@@ -1,0 +1,158 @@
+//! Tables in and out through the Arrow PyCapsule interface: pyarrow, polars, pandas, DuckDB.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StructArray};
+use arrow_schema::SchemaRef;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict, PyString};
+use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
+use pyo3_arrow::{PyRecordBatch, PyTable};
+use tidegate_schema::arrow::{Bound as BoundBatch, infer};
+use tidegate_schema::{Error, Result, Schema, Table};
+
+use crate::errors::raise;
+
+/// Record batches of one schema, borrowed from whoever produced them.
+pub struct Batches {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+/// Takes a table from any producer of the PyCapsule interface, without a copy of ours.
+pub fn import(table: &Bound<'_, PyAny>) -> PyResult<Batches> {
+    let py = table.py();
+    if table.hasattr(intern!(py, "__arrow_c_stream__"))? {
+        let (batches, schema) = table.extract::<PyTable>()?.into_inner();
+        return Ok(Batches { schema, batches });
+    }
+    if table.hasattr(intern!(py, "__arrow_c_array__"))? {
+        let batch = table.extract::<PyRecordBatch>()?.into_inner();
+        return Ok(Batches {
+            schema: batch.schema(),
+            batches: vec![batch],
+        });
+    }
+    let kind = table.get_type();
+    let mend = if table.cast::<PyDict>().is_ok() {
+        "pass pyarrow.table(...) of it"
+    } else {
+        "pass a pyarrow, polars or pandas (2.2 or newer) table"
+    };
+    Err(raise(Error::invalid(format!(
+        "{} is no table that speaks Arrow's PyCapsule interface: {mend}",
+        kind.name()
+            .map_or_else(|_| "this object".to_owned(), |name| name.to_string())
+    ))))
+}
+
+impl Batches {
+    /// How many rows there are in all.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The names of the columns.
+    pub fn names(&self) -> Vec<&str> {
+        self.schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect()
+    }
+
+    /// The schema of the data; a column is nullable when a value of it is missing.
+    pub fn infer(&self) -> Result<Schema> {
+        infer(&self.schema, &self.batches)
+    }
+
+    /// Lends each batch as a table in the schema's order, one after the other. A table without
+    /// batches is lent as one empty table, so that its columns are still checked.
+    pub fn for_each(
+        &self,
+        schema: &Schema,
+        mut use_table: impl FnMut(&Table<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if self.batches.is_empty() {
+            let empty = RecordBatch::new_empty(Arc::clone(&self.schema));
+            return BoundBatch::new(&empty, schema)?.lend(use_table);
+        }
+        for batch in &self.batches {
+            BoundBatch::new(batch, schema)?.lend(&mut use_table)?;
+        }
+        Ok(())
+    }
+}
+
+/// An Arrow table made by tidegate.
+///
+/// It speaks the PyCapsule interface, so `pyarrow.table(t)`, `polars.DataFrame(t)` and
+/// `duckdb.arrow(t)` take it without a copy.
+#[pyclass(module = "tidegate._core", frozen)]
+pub struct ArrowTable {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+impl ArrowTable {
+    /// A table of these batches, all of one schema.
+    pub fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self { schema, batches }
+    }
+}
+
+#[pymethods]
+impl ArrowTable {
+    /// How many rows there are.
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The names of the columns in order.
+    #[getter]
+    fn column_names(&self) -> Vec<String> {
+        self.schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect()
+    }
+
+    /// Arrow's PyCapsule interface: the schema.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        Ok(to_schema_pycapsule(py, self.schema.as_ref())?)
+    }
+
+    /// Arrow's PyCapsule interface: the record batches.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let field = arrow_schema::Field::new_struct("", self.schema.fields().clone(), false)
+            .with_metadata(self.schema.metadata().clone());
+        let arrays: Vec<std::result::Result<ArrayRef, arrow_schema::ArrowError>> = self
+            .batches
+            .iter()
+            .map(|batch| Ok(Arc::new(StructArray::from(batch.clone())) as ArrayRef))
+            .collect();
+        let reader = Box::new(ArrayIterator::new(arrays, Arc::new(field)));
+        Ok(to_stream_pycapsule(py, reader, requested_schema)?)
+    }
+
+    fn __len__(&self) -> usize {
+        self.num_rows()
+    }
+
+    fn __repr__<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        let text = format!(
+            "ArrowTable({} rows: {})",
+            self.num_rows(),
+            self.column_names().join(", ")
+        );
+        PyString::new(py, &text)
+    }
+}
