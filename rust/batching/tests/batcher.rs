@@ -1,5 +1,6 @@
 //! The batcher with real threads.
 #![cfg(not(loom))]
+#![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, Weak};

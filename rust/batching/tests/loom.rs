@@ -4,6 +4,7 @@
 //! RUSTFLAGS="--cfg loom" cargo test -p tidegate-batching --test loom --target-dir target/loom
 //! ```
 #![cfg(loom)]
+#![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 
@@ -97,9 +98,9 @@ fn submit(batcher: &Subject, answers: &Answers) {
 }
 
 fn direct(batcher: &Subject, answers: &Answers) {
-    if batcher.try_direct(|_| ()).is_some() {
-        answers.add();
-    } else {
+    // Answers inside, because loom switches threads at locks only: the others must be able to find
+    // the slot taken.
+    if batcher.try_direct(|_| answers.add()).is_none() {
         submit(batcher, answers);
     }
 }
@@ -117,6 +118,21 @@ fn a_flush_against_a_direct_call() {
         };
         submit(&batcher, &answers);
         answers.wait_for(2);
+        caller.join().unwrap();
+        batcher.close();
+    });
+}
+
+#[test]
+fn a_flush_against_a_direct_call_that_gives_up() {
+    explore(|| {
+        let (batcher, answers) = (batcher(CHEAP), Answers::new());
+        let caller = {
+            let batcher = batcher.clone();
+            thread::spawn(move || drop(batcher.try_direct(|_| ())))
+        };
+        submit(&batcher, &answers);
+        answers.wait_for(1);
         caller.join().unwrap();
         batcher.close();
     });

@@ -1,5 +1,6 @@
 //! The policy and the queue in virtual time: no thread and no clock runs here.
 #![cfg(not(loom))]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
 use std::time::Duration;
