@@ -1,1 +1,24 @@
 //! The Open Inference Protocol on the wire: JSON, binary tensors and row JSON.
+//!
+//! Pure functions between bytes and types: no I/O, no clock, no thread. Nothing here panics,
+//! whatever the bytes; limits are checked before memory is taken ([`Limits`]).
+
+pub mod columns;
+mod element;
+mod error;
+pub mod fuzz;
+pub mod infer;
+mod json;
+mod limits;
+pub mod metadata;
+mod parameter;
+pub mod predict;
+pub mod rows;
+pub mod statistics;
+pub mod timestamp;
+mod write;
+
+pub use error::{error_body, status};
+pub use limits::Limits;
+pub use metadata::TensorInfo;
+pub use parameter::{Parameter, Parameters};

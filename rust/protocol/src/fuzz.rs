@@ -1,0 +1,1 @@
+//! Targets for fuzzing: any bytes, and properties that must hold.
