@@ -76,6 +76,12 @@ impl Histogram {
         self.cuts.edges()
     }
 
+    /// The edges as cells, for whoever keeps counts of their own.
+    #[must_use]
+    pub const fn cuts(&self) -> &Cuts {
+        &self.cuts
+    }
+
     /// The counts of the bins; one fewer than edges.
     #[must_use]
     pub fn counts(&self) -> &[u64] {

@@ -1,0 +1,197 @@
+//! What live values are compared with: frozen cells and counts of every watched column.
+
+use serde::{Deserialize, Serialize};
+use tidegate_schema::{Column, DType, Error, Result, Table};
+
+use crate::{Categorical, Numeric};
+
+/// The version written into serialised baselines.
+const VERSION: u32 = 1;
+
+/// What a watched column is to the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// A raw input column.
+    Feature,
+    /// A column of the model's answer.
+    Prediction,
+}
+
+/// The cells of a column and the baseline's counts in them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reference {
+    /// int64, float64 and timestamp columns.
+    Numeric(Numeric),
+    /// string and bool columns.
+    Categorical(Categorical),
+}
+
+impl Reference {
+    /// The baseline's counts, cell by cell.
+    #[must_use]
+    pub fn counts(&self) -> Vec<u64> {
+        match self {
+            Self::Numeric(numeric) => numeric.histogram.cells().to_vec(),
+            Self::Categorical(categorical) => categorical.counts(),
+        }
+    }
+
+    pub(crate) fn cells(&self) -> usize {
+        match self {
+            Self::Numeric(numeric) => numeric.histogram.cells().len(),
+            Self::Categorical(categorical) => categorical.cells(),
+        }
+    }
+
+    const fn suits(&self, dtype: DType) -> bool {
+        match self {
+            Self::Numeric(_) => {
+                matches!(dtype, DType::Int64 | DType::Float64 | DType::Timestamp)
+            }
+            Self::Categorical(_) => matches!(dtype, DType::String | DType::Bool),
+        }
+    }
+}
+
+/// One watched column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watched {
+    /// The column's name, unique within its role.
+    pub name: String,
+    /// The type of its values.
+    pub dtype: DType,
+    /// What it is to the model.
+    pub role: Role,
+    /// Its cells and the baseline's counts.
+    pub reference: Reference,
+}
+
+/// Frozen cells and counts of every watched column: first the features, then the predictions.
+///
+/// Made by a [`crate::BaselineBuilder`], kept in a bundle as canonical JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Baseline {
+    rows: u64,
+    columns: Vec<Watched>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    columns: Vec<Watched>,
+    rows: u64,
+    version: u32,
+}
+
+impl Baseline {
+    /// A baseline of these columns; an error when counts do not add up to `rows`.
+    pub(crate) fn new(rows: u64, columns: Vec<Watched>) -> Result<Self> {
+        if rows == 0 {
+            return Err(Error::invalid(
+                "a baseline of no rows: give it the rows the model was trained on",
+            ));
+        }
+        for (position, column) in columns.iter().enumerate() {
+            let name = &column.name;
+            if !column.reference.suits(column.dtype) {
+                return Err(Error::state(format!(
+                    "watched column {name:?} is {} but its cells are of another kind",
+                    column.dtype
+                )));
+            }
+            let counts = column.reference.counts();
+            let total = counts.iter().try_fold(0u64, |sum, &n| sum.checked_add(n));
+            if total != Some(rows) {
+                return Err(Error::state(format!(
+                    "the counts of watched column {name:?} do not add up to the {rows} rows of the baseline"
+                )));
+            }
+            let before = columns.get(..position).unwrap_or_default();
+            if before
+                .iter()
+                .any(|other| other.name == *name && other.role == column.role)
+            {
+                return Err(Error::state(format!("column {name:?} is watched twice")));
+            }
+        }
+        Ok(Self { rows, columns })
+    }
+
+    /// How many rows it was taken from.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The watched columns: features, then predictions.
+    #[must_use]
+    pub fn columns(&self) -> &[Watched] {
+        &self.columns
+    }
+
+    /// Do number and types of a table's columns fit?
+    pub(crate) fn check(&self, table: &Table<'_>) -> Result<()> {
+        check(
+            table,
+            self.columns.iter().map(|c| (c.name.as_str(), c.dtype)),
+        )
+    }
+
+    /// Canonical JSON: sorted keys, no white space, columns in order.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let document = Document {
+            columns: self.columns.clone(),
+            rows: self.rows,
+            version: VERSION,
+        };
+        // `Value` sorts keys, which makes the text canonical.
+        serde_json::to_value(&document)
+            .map(|value| value.to_string())
+            .unwrap_or_default()
+    }
+
+    /// Reads what [`Baseline::to_json`] wrote, of this or any earlier version.
+    pub fn from_json(text: &str) -> Result<Self> {
+        // The version first: a later one may have fields that this one does not know.
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let unreadable = |error| Error::state(format!("not a baseline: {error}"));
+        let Version { version } = serde_json::from_str(text).map_err(unreadable)?;
+        if version > VERSION {
+            return Err(Error::state(format!(
+                "baseline version {version} is newer than {VERSION}, the newest this tidegate reads: upgrade tidegate"
+            )));
+        }
+        let document: Document = serde_json::from_str(text).map_err(unreadable)?;
+        Self::new(document.rows, document.columns)
+    }
+}
+
+/// Do number and types of a table's columns fit? Nulls always do: they are counted.
+pub(crate) fn check<'a>(
+    table: &Table<'_>,
+    due: impl ExactSizeIterator<Item = (&'a str, DType)>,
+) -> Result<()> {
+    if table.columns().len() != due.len() {
+        return Err(Error::invalid(format!(
+            "the table has {} columns where {} are watched: pass the inputs, then the outputs",
+            table.columns().len(),
+            due.len()
+        )));
+    }
+    for (column, (name, dtype)) in table.columns().iter().zip(due) {
+        if Column::dtype(column) != dtype {
+            return Err(Error::invalid(format!(
+                "watched column {name:?} is {} where the baseline says {dtype}",
+                column.dtype()
+            )));
+        }
+    }
+    Ok(())
+}

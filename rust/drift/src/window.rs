@@ -1,0 +1,105 @@
+//! The live counts of one span of observations.
+
+use tidegate_schema::{Error, Result, Table};
+use tidegate_sketch::Moments;
+
+use crate::blocks::blocks;
+use crate::{Baseline, Reference};
+
+/// Live counts of one column, in the cells of its baseline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Live {
+    /// One count a cell.
+    pub counts: Vec<u64>,
+    /// Mean, variance and range of a numeric column.
+    pub moments: Option<Moments>,
+}
+
+/// Live counts of all watched columns over a span of observations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// When it began, in seconds of the caller's clock.
+    pub start: f64,
+    /// When it was closed; when it last grew while it is open.
+    pub end: f64,
+    /// Observed rows.
+    pub rows: u64,
+    /// A name given when it was closed.
+    pub label: Option<String>,
+    /// In the order of the baseline's columns.
+    pub columns: Vec<Live>,
+}
+
+impl Window {
+    /// An empty window over a baseline's cells.
+    #[must_use]
+    pub fn new(baseline: &Baseline, start: f64) -> Self {
+        let columns = baseline
+            .columns()
+            .iter()
+            .map(|column| Live {
+                counts: vec![0; column.reference.cells()],
+                moments: matches!(column.reference, Reference::Numeric(_)).then(Moments::new),
+            })
+            .collect();
+        Self {
+            start,
+            end: start,
+            rows: 0,
+            label: None,
+            columns,
+        }
+    }
+
+    /// Counts the rows of a table whose columns were checked against the baseline.
+    pub(crate) fn count(&mut self, baseline: &Baseline, table: &Table<'_>) {
+        let pairs = table.columns().iter().zip(baseline.columns());
+        for ((column, watched), live) in pairs.zip(&mut self.columns) {
+            match &watched.reference {
+                Reference::Categorical(categorical) => {
+                    categorical.count(column, &mut live.counts);
+                }
+                Reference::Numeric(numeric) => {
+                    let cuts = numeric.histogram.cuts();
+                    let Live { counts, moments } = live;
+                    blocks(column, |values| {
+                        cuts.count(values, counts);
+                        if let Some(moments) = moments {
+                            moments.update_many(values);
+                        }
+                    });
+                }
+            }
+        }
+        self.rows += table.rows() as u64;
+    }
+
+    /// Adds the counts of another window over the same baseline: of another worker, or of the
+    /// next span. The span grows to hold both, and the label stays. Exact in any order (moments:
+    /// within 1e-12).
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        let alike = self.columns.len() == other.columns.len()
+            && self
+                .columns
+                .iter()
+                .zip(&other.columns)
+                .all(|(a, b)| a.counts.len() == b.counts.len());
+        if !alike {
+            return Err(Error::invalid(
+                "windows over different baselines cannot be merged: compare them one by one",
+            ));
+        }
+        for (mine, theirs) in self.columns.iter_mut().zip(&other.columns) {
+            for (count, more) in mine.counts.iter_mut().zip(&theirs.counts) {
+                *count += more;
+            }
+            if let (Some(moments), Some(more)) = (&mut mine.moments, &theirs.moments) {
+                moments.merge(more);
+            }
+        }
+        self.rows += other.rows;
+        self.start = self.start.min(other.start);
+        self.end = self.end.max(other.end);
+        Ok(())
+    }
+}
