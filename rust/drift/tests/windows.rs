@@ -1,5 +1,7 @@
 //! Windows: where they close, that they add up, and that order does not matter.
 
+#![allow(clippy::unwrap_used)] // Functions shared by the tests are not tests to clippy.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
