@@ -1,1 +1,39 @@
 //! Deployments and the path of a prediction: features, batch, backend, observation.
+//!
+//! A [`Runtime`] loads bundles into [`Model`]s and finds them by name. A model answers
+//! [`Model::predict`] in the caller's thread when it is idle, and [`Model::submit`] through its
+//! queue, whose batches are merged by rows. What was answered is counted by a thread of its own.
+
+mod admit;
+mod answer;
+pub mod backend;
+pub mod bundle;
+mod deployments;
+mod id;
+mod metrics;
+mod model;
+mod observe;
+pub mod onnx;
+mod options;
+mod output;
+mod park;
+mod path;
+mod runtime;
+mod shared;
+mod split;
+mod ticket;
+mod watch;
+mod work;
+
+pub use answer::{Answer, Input};
+pub use deployments::Deployment;
+pub use metrics::{Stage, Statistics, Timing};
+pub use model::Model;
+pub use options::{CallOptions, Clock, LoadOptions, OBSERVATION_BYTES, Options};
+pub use output::output_columns;
+pub use runtime::Runtime;
+pub use ticket::Ticket;
+
+pub use tidegate_batching::{Limits, Statistics as BatchStatistics};
+pub use tidegate_drift::{Report, Windows};
+pub use tidegate_protocol::TensorInfo;

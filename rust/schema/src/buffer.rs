@@ -193,6 +193,65 @@ impl ColumnBuf {
         Ok(())
     }
 
+    /// Appends all values of another column; an error if it is of another type, or the text would
+    /// pass 2 GiB.
+    pub fn append(&mut self, other: &Self) -> Result<()> {
+        match (&mut self.values, &other.values) {
+            (Values::Bool(to), Values::Bool(from)) => to.extend_from_slice(from),
+            (Values::Int64(to), Values::Int64(from))
+            | (Values::Timestamp(to), Values::Timestamp(from)) => to.extend_from_slice(from),
+            (Values::Float64(to), Values::Float64(from)) => to.extend_from_slice(from),
+            (
+                Values::String { offsets, text },
+                Values::String {
+                    offsets: more,
+                    text: tail,
+                },
+            ) => {
+                let start = text.len() as i32;
+                if i32::try_from(text.len() + tail.len()).is_err() {
+                    return Err(Error::new(
+                        crate::ErrorKind::TooLarge,
+                        "a column of text exceeds 2 GiB: send fewer rows at once",
+                    ));
+                }
+                offsets.extend(more.iter().skip(1).map(|offset| offset + start));
+                text.push_str(tail);
+            }
+            _ => return Err(self.mismatch(other.dtype())),
+        }
+        let start = self.rows;
+        self.rows += other.rows;
+        if self.validity.is_some() || other.validity.is_some() {
+            let validity = self
+                .validity
+                .get_or_insert_with(|| vec![0xff; start.div_ceil(8)]);
+            validity.resize(self.rows.div_ceil(8), 0);
+            for row in 0..other.rows {
+                let there = other
+                    .validity
+                    .as_ref()
+                    .is_none_or(|bits| bits[row >> 3] >> (row & 7) & 1 == 1);
+                let place = start + row;
+                validity[place >> 3] &= !(1 << (place & 7));
+                validity[place >> 3] |= u8::from(there) << (place & 7);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the values, without what is reserved for more.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let values = match &self.values {
+            Values::Bool(values) => values.len(),
+            Values::Int64(values) | Values::Timestamp(values) => size_of_val(values.as_slice()),
+            Values::Float64(values) => size_of_val(values.as_slice()),
+            Values::String { offsets, text } => size_of_val(offsets.as_slice()) + text.len(),
+        };
+        values + self.validity.as_ref().map_or(0, Vec::len)
+    }
+
     /// The column as a borrowed one.
     #[must_use]
     pub fn view(&self) -> Column<'_> {
@@ -235,6 +294,28 @@ impl TableBuf {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.columns.first().map_or(0, ColumnBuf::len)
+    }
+
+    /// Appends the rows of another table of the same types. After an error the columns may differ
+    /// in length, and the table can no longer be lent.
+    pub fn append(&mut self, other: &Self) -> Result<()> {
+        if self.columns.len() != other.columns.len() {
+            return Err(Error::invalid(format!(
+                "{} columns where {} are due",
+                other.columns.len(),
+                self.columns.len()
+            )));
+        }
+        for (to, from) in self.columns.iter_mut().zip(&other.columns) {
+            to.append(from)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of all values, without what is reserved for more.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().map(ColumnBuf::bytes).sum()
     }
 
     /// The table as a borrowed one; an error if the columns differ in length.
@@ -289,6 +370,47 @@ mod tests {
             (strings.get(0), strings.get(1), strings.get(2)),
             (Some("é"), Some("EWR"), None)
         );
+    }
+
+    #[test]
+    fn appended_columns_keep_values_and_nulls() {
+        let column = |rows: usize, null_every: usize| {
+            let mut column = ColumnBuf::new(DType::String, 0);
+            for row in 0..rows {
+                if null_every > 0 && row % null_every == 0 {
+                    column.push_null();
+                } else {
+                    column.push_str(&format!("{rows}:{row}")).unwrap();
+                }
+            }
+            column
+        };
+        for (first, second) in [
+            ((3, 0), (9, 2)),
+            ((9, 2), (3, 0)),
+            ((8, 3), (8, 1)),
+            ((0, 0), (5, 4)),
+        ] {
+            let (a, b) = (column(first.0, first.1), column(second.0, second.1));
+            let mut both = a.clone();
+            both.append(&b).unwrap();
+            both.push_str("end").unwrap();
+            let (Column::String(all), Column::String(a), Column::String(b)) =
+                (both.view(), a.view(), b.view())
+            else {
+                panic!()
+            };
+            let found: Vec<_> = (0..all.len()).map(|i| all.get(i)).collect();
+            let due: Vec<_> = (0..a.len())
+                .map(|i| a.get(i))
+                .chain((0..b.len()).map(|i| b.get(i)))
+                .chain([Some("end")])
+                .collect();
+            assert_eq!(found, due);
+        }
+        let mut text = column(1, 0);
+        assert!(text.append(&ColumnBuf::from_f64(vec![1.0])).is_err());
+        assert_eq!(ColumnBuf::from_f64(vec![1.0, 2.0]).bytes(), 16);
     }
 
     #[test]

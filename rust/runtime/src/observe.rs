@@ -1,0 +1,275 @@
+//! Watching off the path: answers are handed over when they have been given, and one thread
+//! counts them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidegate_schema::{Error, ErrorKind, Result, TableBuf, Tensor};
+
+use crate::watch::Watch;
+
+/// How long the observer lets rows gather: waking a thread costs the caller several µs, so it is
+/// woken once in this time and not once a request; and one table of many rows is counted several
+/// times faster than many of one row.
+const GATHER: Duration = Duration::from_millis(20);
+/// Observations further apart in time are not counted as one table: windows close by time.
+const TOGETHER_SECONDS: f64 = 0.05;
+/// Most rows that are counted as one table.
+const MAX_TOGETHER: usize = 4_096;
+/// Bytes of an observation beside its values: a bound on many tiny ones.
+const OVERHEAD: usize = 512;
+
+struct Observation {
+    watch: Arc<Watch>,
+    inputs: TableBuf,
+    outputs: Vec<Tensor>,
+    now: f64,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Observation>,
+    /// The thread sleeps and must be woken.
+    idle: bool,
+    /// Somebody waits for the queue to be empty, or it is half full.
+    hurry: bool,
+    closed: bool,
+    pushed: u64,
+    counted: u64,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    call: Condvar,
+    done: Condvar,
+    /// Bytes that wait or are being counted.
+    bytes: AtomicUsize,
+    limit: usize,
+}
+
+/// The queue of what is to be counted, and the thread that counts.
+pub(crate) struct Observer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Observer {
+    /// Starts the thread; at most `limit` bytes wait for it.
+    pub fn new(limit: usize) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            call: Condvar::new(),
+            done: Condvar::new(),
+            bytes: AtomicUsize::new(0),
+            limit,
+        });
+        let served = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("tidegate-observe".to_owned())
+            .spawn(move || served.serve())
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Backend,
+                    format!("no thread to observe with: {error}"),
+                )
+            })?;
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Hands rows over; they are dropped, and counted as dropped, when the queue is full.
+    pub fn push(&self, watch: &Arc<Watch>, inputs: TableBuf, outputs: Vec<Tensor>, now: f64) {
+        let shared = &*self.shared;
+        let bytes = OVERHEAD + inputs.bytes() + outputs.iter().map(tensor_bytes).sum::<usize>();
+        let before = shared.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > shared.limit {
+            shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            watch.drop_rows(inputs.rows());
+            return;
+        }
+        let mut queue = shared.queue();
+        if queue.closed {
+            drop(queue);
+            shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            watch.drop_rows(inputs.rows());
+            return;
+        }
+        queue.waiting.push(Observation {
+            watch: Arc::clone(watch),
+            inputs,
+            outputs,
+            now,
+            bytes,
+        });
+        queue.pushed += 1;
+        let half_full = before + bytes > shared.limit / 2 && !queue.hurry;
+        if half_full {
+            queue.hurry = true;
+        }
+        if half_full || std::mem::take(&mut queue.idle) {
+            drop(queue);
+            shared.call.notify_one();
+        }
+    }
+
+    /// Returns when all that was handed over before has been counted.
+    pub fn flush(&self) {
+        let mut queue = self.shared.queue();
+        let due = queue.pushed;
+        while queue.counted < due && !queue.closed {
+            queue.hurry = true;
+            self.shared.call.notify_one();
+            queue = self
+                .shared
+                .done
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Counts what waits and ends the thread. May be called again.
+    pub fn close(&self) {
+        self.flush();
+        self.shared.queue().closed = true;
+        self.shared.call.notify_one();
+        self.shared.done.notify_all();
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // Counting panics are caught, so there is no outcome to report.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn tensor_bytes(tensor: &Tensor) -> usize {
+    tensor.data.len() * tensor.data.datatype().width().unwrap_or(32)
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self) {
+        loop {
+            let mut queue = self.queue();
+            while queue.waiting.is_empty() && !queue.closed {
+                queue.idle = true;
+                queue = self
+                    .call
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            queue.idle = false;
+            if !queue.hurry && !queue.closed {
+                let gathered = self
+                    .call
+                    .wait_timeout_while(queue, GATHER, |queue| !queue.hurry && !queue.closed);
+                queue = gathered.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            queue.hurry = false;
+            let taken = std::mem::take(&mut queue.waiting);
+            let closed = queue.closed;
+            drop(queue);
+            let bytes = taken.iter().map(|observation| observation.bytes).sum();
+            let count = taken.len() as u64;
+            // A bug in counting must not end watching for good.
+            let caught = std::panic::AssertUnwindSafe(|| count_all(taken));
+            let _ = std::panic::catch_unwind(caught);
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.queue().counted += count;
+            self.done.notify_all();
+            if closed {
+                return;
+            }
+        }
+    }
+}
+
+/// Rows of one model that are counted as one table.
+struct Group {
+    watch: Arc<Watch>,
+    inputs: TableBuf,
+    answers: TableBuf,
+    first: f64,
+    now: f64,
+}
+
+impl Group {
+    fn count(&self) {
+        match self.inputs.view() {
+            Ok(inputs) => self.watch.observe(&inputs, &self.answers, self.now),
+            Err(_) => self.watch.drop_rows(self.inputs.rows()),
+        }
+    }
+
+    fn takes(&self, watch: &Arc<Watch>, rows: usize, now: f64) -> bool {
+        Arc::ptr_eq(&self.watch, watch)
+            && self.inputs.rows() + rows <= MAX_TOGETHER
+            && (now - self.first).abs() <= TOGETHER_SECONDS
+    }
+}
+
+/// Counts observations in their order for each model, as few tables as possible.
+fn count_all(observations: Vec<Observation>) {
+    // Few models are watched: a list is searched faster than a map.
+    let mut groups: Vec<Group> = Vec::new();
+    for observation in observations {
+        let Observation {
+            watch,
+            inputs,
+            outputs,
+            now,
+            ..
+        } = observation;
+        let rows = inputs.rows();
+        let Ok(answers) = watch.read(&outputs) else {
+            watch.drop_rows(rows);
+            continue;
+        };
+        let of_model = groups
+            .iter_mut()
+            .find(|group| Arc::ptr_eq(&group.watch, &watch));
+        match of_model {
+            Some(group) if group.takes(&watch, rows, now) => {
+                let appended = group
+                    .inputs
+                    .append(&inputs)
+                    .and_then(|()| group.answers.append(&answers));
+                if appended.is_err() {
+                    // The columns are of one schema, so only text beyond 2 GiB comes here; what
+                    // is half appended is no table and is dropped when counted.
+                    watch.drop_rows(rows);
+                }
+                group.now = now;
+            }
+            Some(group) => {
+                group.count();
+                *group = Group {
+                    watch,
+                    inputs,
+                    answers,
+                    first: now,
+                    now,
+                };
+            }
+            None => groups.push(Group {
+                watch,
+                inputs,
+                answers,
+                first: now,
+                now,
+            }),
+        }
+    }
+    for group in groups {
+        group.count();
+    }
+}

@@ -1,0 +1,278 @@
+//! The runtime: loads models, deploys them, and finds them again.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tidegate_drift::Role;
+use tidegate_schema::{Error, Result};
+
+use crate::Model;
+use crate::backend::Backend;
+use crate::bundle::{self, Parts};
+use crate::deployments::{Deployment, Deployments};
+use crate::metrics::{self, Drift, Measured};
+use crate::model::{Ingredients, Origin};
+use crate::onnx::OnnxBackend;
+use crate::options::{LoadOptions, Options};
+use crate::shared::Shared;
+use crate::watch::Watch;
+
+/// Loaded models under their names. Thread-safe; closes once.
+pub struct Runtime {
+    shared: Arc<Shared>,
+    deployments: Deployments,
+}
+
+impl Runtime {
+    /// A runtime without models.
+    ///
+    /// # Errors
+    /// `Backend` when the system gives no thread.
+    pub fn new(options: &Options) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            shared: Arc::new(Shared::new(options)?),
+            deployments: Deployments::default(),
+        }))
+    }
+
+    /// Loads a bundle from its folder: every byte is held against the manifest, the parts against
+    /// each other, and the golden rows are computed again. It does not answer before it is
+    /// deployed.
+    ///
+    /// # Errors
+    /// As [`bundle::open`]; `State` and `Unsupported` where a part cannot be used; `Integrity`
+    /// where golden rows come out differently; `NotReady` before ONNX Runtime is loaded.
+    pub fn load(&self, dir: &Path, options: &LoadOptions) -> Result<Arc<Model>> {
+        self.shared.check_open()?;
+        let bundle = bundle::open(dir, options.digest.as_deref())?;
+        let manifest = bundle.manifest().clone();
+        let place = format!("{} {}", manifest.name, manifest.version);
+        let parts = Parts::load(&bundle).map_err(|error| error.at(&place))?;
+        let watch = match (&parts.plan, &parts.baseline) {
+            (Some(plan), Some(baseline)) if options.watch => Some(Arc::new(Watch::new(
+                Arc::clone(baseline),
+                plan.input_schema(),
+                options.windows,
+                self.shared.now(),
+            )?)),
+            _ => None,
+        };
+        let plan = parts.plan.clone();
+        let ingredients = Ingredients {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            plan: parts.plan,
+            watch,
+            backend: Box::new(parts.backend),
+            bundle: Some(Origin {
+                digest: bundle.digest().to_owned(),
+                verified: bundle.is_verified(),
+                manifest,
+            }),
+        };
+        let golden = bundle.manifest().golden.as_ref();
+        Model::new(
+            Arc::clone(&self.shared),
+            ingredients,
+            options,
+            |executor| match (golden, &plan) {
+                (Some(entry), Some(plan)) => {
+                    let file = bundle.file("golden.arrow")?;
+                    bundle::replay(file, entry, plan, executor).map_err(|error| error.at(&place))
+                }
+                (Some(_), None) => Err(Error::state(format!(
+                    "{place}: golden rows without a feature set cannot be replayed: build the bundle without them"
+                ))),
+                (None, _) => Ok(()),
+            },
+        )
+    }
+
+    /// Serves a bare ONNX file: its tensors pass as they are, nothing is watched or proven.
+    ///
+    /// # Errors
+    /// `NotFound` without the file; otherwise as [`Runtime::load`].
+    pub fn load_onnx(
+        &self,
+        name: &str,
+        version: &str,
+        file: &Path,
+        options: &LoadOptions,
+    ) -> Result<Arc<Model>> {
+        let bytes = std::fs::read(file).map_err(|error| {
+            Error::not_found(format!("{} cannot be read: {error}", file.display()))
+        })?;
+        let backend = OnnxBackend::from_bytes(&bytes).map_err(|error| error.at(file.display()))?;
+        self.load_backend(name, version, Box::new(backend), options)
+    }
+
+    /// Serves anything that computes tensors from tensors.
+    ///
+    /// # Errors
+    /// `Closed`; `Backend` when the system gives no thread.
+    pub fn load_backend(
+        &self,
+        name: &str,
+        version: &str,
+        backend: Box<dyn Backend>,
+        options: &LoadOptions,
+    ) -> Result<Arc<Model>> {
+        self.shared.check_open()?;
+        let ingredients = Ingredients {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            bundle: None,
+            plan: None,
+            watch: None,
+            backend,
+        };
+        Model::new(Arc::clone(&self.shared), ingredients, options, |_| Ok(()))
+    }
+
+    /// Lets a model answer under a name, from the next request on; gives back what answered
+    /// before, which goes on answering those who hold it.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn deploy(
+        &self,
+        name: &str,
+        model: Arc<Model>,
+        revision: u64,
+    ) -> Result<Option<Arc<Deployment>>> {
+        self.deploy_as(Deployment {
+            name: name.to_owned(),
+            revision,
+            aliases: Vec::new(),
+            model,
+        })
+    }
+
+    /// As [`Runtime::deploy`], with aliases under which the version is found too.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn deploy_as(&self, deployment: Deployment) -> Result<Option<Arc<Deployment>>> {
+        self.shared.check_open()?;
+        deployment.model.deployed(deployment.revision);
+        Ok(self.deployments.set(deployment))
+    }
+
+    /// Takes a name away; requests that have been accepted are answered.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn undeploy(&self, name: &str) -> Result<Arc<Deployment>> {
+        self.deployments
+            .remove(name)
+            .ok_or_else(|| Error::not_found(format!("unknown model {name:?}: it is not deployed")))
+    }
+
+    /// The model that answers under a name; with a version only if it is that one, by its exact
+    /// text or an alias.
+    ///
+    /// # Errors
+    /// `NotFound` that names what is deployed.
+    pub fn model(&self, name: &str, version: Option<&str>) -> Result<Arc<Model>> {
+        self.deployment(name, version)
+            .map(|deployment| Arc::clone(&deployment.model))
+    }
+
+    /// As [`Runtime::model`], with revision and aliases.
+    ///
+    /// # Errors
+    /// As [`Runtime::model`]; `Closed`.
+    pub fn deployment(&self, name: &str, version: Option<&str>) -> Result<Arc<Deployment>> {
+        self.shared.check_open()?;
+        self.deployments.get(name, version)
+    }
+
+    /// What is deployed, by name.
+    #[must_use]
+    pub fn index(&self) -> Vec<Arc<Deployment>> {
+        self.deployments.all()
+    }
+
+    /// Does it take requests?
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.shared.check_open().is_ok()
+    }
+
+    /// Prometheus text of all that is deployed.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let deployed = self.deployments.all();
+        let measured: Vec<Measured<'_>> = deployed
+            .iter()
+            .map(|deployment| Measured {
+                model: &deployment.name,
+                version: deployment.model.version(),
+                counters: deployment.model.counters(),
+                batches: deployment.model.statistics().batches,
+                dropped: deployment.model.observations_dropped(),
+                drift: drift_of(&deployment.model),
+            })
+            .collect();
+        metrics::render(&measured)
+    }
+
+    /// Refuses new requests, answers those that were accepted, counts what was answered, and ends
+    /// all threads. May be called again.
+    pub fn close(&self) {
+        if !self.shared.close() {
+            return;
+        }
+        for deployment in self.deployments.clear() {
+            deployment.model.close();
+        }
+        self.shared.observer.close();
+    }
+
+    /// To be called in the child of a `fork`: its threads are not there, so that every call has
+    /// to fail with a clear error, and nothing may wait for them.
+    pub fn forked(&self) {
+        self.shared.fork();
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.shared.is_forked() {
+            std::mem::forget(Arc::clone(&self.shared));
+        } else {
+            self.close();
+        }
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("deployments", &self.deployments)
+            .field("ready", &self.ready())
+            .finish()
+    }
+}
+
+fn drift_of(model: &Model) -> Vec<Drift> {
+    let Some(window) = model.latest_window() else {
+        return Vec::new();
+    };
+    window
+        .columns
+        .into_iter()
+        .filter_map(|column| {
+            Some(Drift {
+                psi: column.psi?,
+                js: column.js?,
+                role: match column.role {
+                    Role::Feature => "feature",
+                    Role::Prediction => "prediction",
+                }
+                .to_owned(),
+                column: column.name,
+            })
+        })
+        .collect()
+}
