@@ -4,6 +4,8 @@ use tidegate_schema::{Column, Primitive};
 
 /// Values a block: what one kernel leaves in the first cache the next one finds there.
 pub(crate) const BLOCK: usize = 256;
+/// Values of a short block.
+const FEW: usize = 8;
 
 /// Hands the values of a numeric column on, block by block. Integers and timestamps become the
 /// nearest float (exact up to 2⁵³). Columns that are not numeric have no blocks.
@@ -12,15 +14,28 @@ pub(crate) fn blocks(column: &Column<'_>, mut each: impl FnMut(&[f64])) {
         Column::Float64(column) if column.validity.is_all() => {
             column.values.chunks(BLOCK).for_each(each);
         }
-        Column::Float64(column) => converted(column, |value| value, &mut each),
+        Column::Float64(column) => any_length(column, |value| value, &mut each),
         Column::Int64(column) | Column::Timestamp(column) => {
-            converted(column, |value| value as f64, &mut each);
+            any_length(column, |value| value as f64, &mut each);
         }
         Column::Bool(_) | Column::String(_) => {}
     }
 }
 
-fn converted<T: Copy>(
+/// A request has few rows: clearing a whole block for one value would cost more than counting it.
+fn any_length<T: Copy>(
+    column: &Primitive<'_, T>,
+    convert: impl Fn(T) -> f64,
+    each: &mut impl FnMut(&[f64]),
+) {
+    if column.values.len() <= FEW {
+        converted::<T, FEW>(column, convert, each);
+    } else {
+        converted::<T, BLOCK>(column, convert, each);
+    }
+}
+
+fn converted<T: Copy, const BLOCK: usize>(
     column: &Primitive<'_, T>,
     convert: impl Fn(T) -> f64,
     each: &mut impl FnMut(&[f64]),

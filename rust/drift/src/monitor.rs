@@ -192,15 +192,9 @@ impl Monitor {
     /// it has rows.
     pub fn report(&mut self, now: f64) -> Report {
         self.advance(now);
-        let mut windows: Vec<WindowReport> = self
-            .closed
-            .iter()
-            .map(|window| WindowReport::new(&self.baseline, window, true))
-            .collect();
-        if self.open.rows > 0 {
-            windows.push(WindowReport::new(&self.baseline, &self.open, false));
-        }
-        Report::new(&self.baseline, windows)
+        let open = (self.open.rows > 0).then_some((&self.open, false));
+        let closed = self.closed.iter().map(|window| (window, true));
+        Report::new(&self.baseline, closed.chain(open))
     }
 
     /// The last closed window compared with the baseline: what gauges show. The open window would

@@ -147,15 +147,23 @@ pub struct CellReport {
 }
 
 impl Report {
-    /// A report on these windows, which were compared with this baseline.
+    /// Compares windows (each with whether it is closed) with their baseline, in the order given.
     #[must_use]
-    pub const fn new(baseline: &Baseline, windows: Vec<WindowReport>) -> Self {
+    pub fn new<'a>(
+        baseline: &Baseline,
+        windows: impl IntoIterator<Item = (&'a Window, bool)>,
+    ) -> Self {
+        // Cells are named once: naming them costs more than comparing them.
+        let names = all_names(baseline);
         Self {
             version: VERSION,
             baseline: BaselineReport {
                 rows: baseline.rows(),
             },
-            windows,
+            windows: windows
+                .into_iter()
+                .map(|(window, closed)| WindowReport::named(baseline, &names, window, closed))
+                .collect(),
         }
     }
 
@@ -170,7 +178,16 @@ impl WindowReport {
     /// Compares a window, which may be merged from several, with its baseline.
     #[must_use]
     pub fn new(baseline: &Baseline, window: &Window, closed: bool) -> Self {
-        let columns = baseline.columns().iter().zip(&window.columns);
+        Self::named(baseline, &all_names(baseline), window, closed)
+    }
+
+    fn named(
+        baseline: &Baseline,
+        names: &[Vec<CellReport>],
+        window: &Window,
+        closed: bool,
+    ) -> Self {
+        let columns = baseline.columns().iter().zip(names).zip(&window.columns);
         Self {
             start: window.start,
             end: window.end,
@@ -178,16 +195,19 @@ impl WindowReport {
             label: window.label.clone(),
             closed,
             columns: columns
-                .map(|(watched, live)| ColumnReport::new(watched, live))
+                .map(|((watched, names), live)| ColumnReport::new(watched, names, live))
                 .collect(),
         }
     }
 }
 
 impl ColumnReport {
-    fn new(watched: &Watched, live: &Live) -> Self {
-        let baseline = watched.reference.counts();
-        let cells = cells(watched, &baseline, &live.counts);
+    fn new(watched: &Watched, names: &[CellReport], live: &Live) -> Self {
+        let mut cells = names.to_vec();
+        for (cell, &count) in cells.iter_mut().zip(&live.counts) {
+            cell.live = count;
+        }
+        let baseline: Vec<u64> = cells.iter().map(|cell| cell.baseline).collect();
         let share = |kinds: &[CellKind]| {
             let of = |count: fn(&CellReport) -> u64| {
                 let all: u64 = cells.iter().map(count).sum();
@@ -242,16 +262,21 @@ impl MomentsReport {
     }
 }
 
-/// The cells with their counts.
-fn cells(watched: &Watched, baseline: &[u64], live: &[u64]) -> Vec<CellReport> {
-    let mut cells = names(watched);
-    for (cell, (&baseline, &live)) in cells.iter_mut().zip(baseline.iter().zip(live)) {
-        (cell.baseline, cell.live) = (baseline, live);
-    }
-    cells
+/// The cells of every column with the baseline's counts; live counts are still to come.
+fn all_names(baseline: &Baseline) -> Vec<Vec<CellReport>> {
+    let columns = baseline.columns().iter();
+    columns
+        .map(|watched| {
+            let mut cells = names(watched);
+            for (cell, count) in cells.iter_mut().zip(watched.reference.counts()) {
+                cell.baseline = count;
+            }
+            cells
+        })
+        .collect()
 }
 
-/// The cells in the order of the counts, with counts still to come.
+/// The cells of a column in the order of its counts, which are still to come.
 fn names(watched: &Watched) -> Vec<CellReport> {
     let cell = |kind, label: &str| CellReport {
         kind,
