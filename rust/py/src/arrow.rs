@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use arrow_schema::SchemaRef;
+use arrow_select::concat::concat_batches;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyString};
@@ -60,6 +61,23 @@ impl Batches {
             .iter()
             .map(|field| field.name().as_str())
             .collect()
+    }
+
+    /// Lends all rows as one table in the schema's order; several batches are joined first.
+    pub fn with_table<R>(
+        &self,
+        schema: &Schema,
+        use_table: impl FnOnce(&Table<'_>) -> Result<R>,
+    ) -> Result<R> {
+        match self.batches.as_slice() {
+            [only] => BoundBatch::new(only, schema)?.lend(use_table),
+            several => {
+                let joined = concat_batches(&self.schema, several).map_err(|error| {
+                    Error::invalid(format!("batches that do not join: {error}"))
+                })?;
+                BoundBatch::new(&joined, schema)?.lend(use_table)
+            }
+        }
     }
 
     /// The schema of the data; a column is nullable when a value of it is missing.

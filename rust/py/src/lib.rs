@@ -4,8 +4,17 @@
 //! Algorithms and default values live in the crates below.
 
 mod arrow;
+mod bundle;
+mod completion;
+mod drift;
 mod enter;
 mod errors;
+mod load;
+mod prediction;
+mod rows;
+mod runtime;
+mod sketch;
+mod tensors;
 
 /// The native half of tidegate; use the packages of `tidegate` instead of this module.
 #[pyo3::pymodule]
@@ -13,7 +22,21 @@ mod _core {
     #[pymodule_export]
     use super::arrow::ArrowTable;
     #[pymodule_export]
+    use super::bundle::{verify_bundle, write_evidence};
+    #[pymodule_export]
+    use super::completion::Completions;
+    #[pymodule_export]
+    use super::drift::{Baseline, Monitor};
+    #[pymodule_export]
     use super::errors::error_kinds;
+    #[pymodule_export]
+    use super::load::load;
+    #[pymodule_export]
+    use super::prediction::{Prediction, Predictions};
+    #[pymodule_export]
+    use super::runtime::{Model, Runtime, Ticket, load_onnxruntime};
+    #[pymodule_export]
+    use super::sketch::{Frequencies, Histogram, Moments, Quantiles};
 
     /// The version of the native half, which must equal the package's.
     #[pymodule_export]

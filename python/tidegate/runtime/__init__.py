@@ -1,0 +1,6 @@
+"""The embedded runtime: predictions inside your own process, without a server or a port."""
+
+from tidegate._core import Prediction, Predictions
+from tidegate.runtime.runtime import Deployment, Options, Runtime
+
+__all__ = ["Deployment", "Options", "Prediction", "Predictions", "Runtime"]

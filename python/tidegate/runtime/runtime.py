@@ -1,0 +1,337 @@
+"""The embedded runtime: models loaded, served and watched inside somebody's own process."""
+
+from __future__ import annotations
+
+import os
+import re
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from tidegate import _core
+from tidegate._core import Prediction, Predictions
+from tidegate.errors import InputError
+from tidegate.registry import Bundle, Registry
+from tidegate.runtime import library
+from tidegate.runtime.channel import channel
+
+if TYPE_CHECKING:
+    from tidegate.monitoring import DriftReport
+
+__all__ = ["Deployment", "Options", "Runtime"]
+
+Extra = Literal["error", "ignore"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_BARE_VERSION: Final = "0.0.0"
+"""The version that an ONNX file without a bundle answers with."""
+
+_alive: Final[weakref.WeakSet[Runtime]] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Limits and windows of a runtime; `None` leaves the core's own default.
+
+    Attributes:
+        max_batch_rows: Most rows that one run of a model takes.
+        max_queue_rows: Most rows that wait for one model; beyond, requests are refused.
+        watch: Observe features and predictions where a bundle has a baseline.
+        window_rows: A window of observations closes after so many rows.
+        window_seconds: A window of observations closes after so many seconds.
+        observe_bytes: Most bytes of answered requests that wait to be observed; beyond, they are
+            dropped and counted.
+    """
+
+    max_batch_rows: int | None = None
+    max_queue_rows: int | None = None
+    watch: bool = True
+    window_rows: int | None = None
+    window_seconds: float | None = None
+    observe_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A served name and what stands behind it.
+
+    Attributes:
+        name: The name that requests use.
+        model: The bundle's own name.
+        version: The bundle's version.
+        digest: The bundle's digest, or `None` for a bare ONNX file.
+        revision: Which change of the deployment this is, from 1.
+    """
+
+    name: str
+    model: str
+    version: str
+    digest: str | None
+    revision: int
+
+
+class Runtime:
+    """Loads bundles and answers predictions in this process: no server, no port.
+
+    A call on an idle model runs in the caller's thread with the interpreter released; while the
+    model is busy, what gathers becomes its next batch. The object may be used from many threads
+    and event loops at once. It is a context manager, and closing it twice does no harm. A child
+    process that inherits it through `fork` gets a clear error from every call: make a new one there.
+
+    Args:
+        registry: Where `deploy` finds bundles by reference: a `Registry`, or its folder or URL.
+        options: Limits and windows.
+
+    Raises:
+        MissingDependencyError: If no ONNX Runtime is installed; the message names the command.
+        UnsupportedError: If a process has loaded another copy of the library.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from tidegate.demo.tiny import tiny_bundle
+        >>> with tempfile.TemporaryDirectory() as folder, Runtime() as runtime:
+        ...     bundle = tiny_bundle(folder)
+        ...     runtime.deploy(bundle).version
+        ...     prediction = runtime.predict("tiny", {"x": 1.0, "colour": "red"})
+        ...     prediction.model, sorted(prediction.outputs)
+        '1.0.0'
+        ('tiny', ['label', 'probabilities'])
+    """
+
+    def __init__(
+        self, registry: Registry | str | os.PathLike[str] | None = None, options: Options | None = None
+    ) -> None:
+        options = options or Options()
+        library.quiet()
+        _core.load_onnxruntime(os.fspath(library.locate()))
+        self._registry = (
+            registry if registry is None or isinstance(registry, Registry) else Registry(registry)
+        )
+        self._core = _core.Runtime(
+            max_batch_rows=options.max_batch_rows,
+            max_queue_rows=options.max_queue_rows,
+            watch=options.watch,
+            window_rows=options.window_rows,
+            window_seconds=options.window_seconds,
+            observe_bytes=options.observe_bytes,
+        )
+        # Threads of the core must be gone before the interpreter is.
+        self._finalizer = weakref.finalize(self, _close, self._core)
+        _alive.add(self)
+
+    # ---- deployments
+
+    def deploy(
+        self,
+        source: str | os.PathLike[str] | Bundle,
+        *,
+        name: str | None = None,
+    ) -> Deployment:
+        """Load a bundle, or a bare ONNX model, and serve it in place of what stood there.
+
+        Every digest is checked and the golden rows are replayed through the real path before the
+        first request can reach it. Requests in flight finish on the version they began with.
+
+        Args:
+            source: A reference (`"flight-delay@1.4.2"`, `"flight-delay@champion"`,
+                `"flight-delay@sha256:…"`), a `Bundle`, a bundle's folder, or an `.onnx` file.
+            name: The served name; the bundle's own by default, the file's stem for a bare model.
+
+        Returns:
+            What is served now.
+
+        Raises:
+            NotFoundError: If there is no such bundle, version or alias.
+            IntegrityError: If a byte differs from its digest, or the golden rows do not reproduce.
+            InputError: If the model does not fit the feature set, or is no ONNX model.
+        """
+        model, served = self._load(source)
+        served = name or served
+        if not _NAME.fullmatch(served):
+            raise InputError(
+                f"model name {served!r}: use letters, digits, '.', '_' and '-', "
+                "beginning with a letter or digit"
+            )
+        revision = self._core.deploy(served, model)
+        return Deployment(served, model.name, model.version, model.digest, revision)
+
+    def _load(self, source: str | os.PathLike[str] | Bundle) -> tuple[_core.Model, str]:
+        if isinstance(source, Bundle):
+            model = self._core.load(os.fspath(source.path), source.digest)
+            return model, model.name
+        path = Path(source)
+        if path.suffix == ".onnx":
+            return self._core.load_onnx(path.stem, _BARE_VERSION, os.fspath(path)), path.stem
+        if path.is_dir():
+            # Nothing vouches for the manifest of a bare folder: its digest is what it says it is.
+            model = self._core.load(os.fspath(path), None)
+            return model, model.name
+        if self._registry is None:
+            raise InputError(
+                f"{os.fspath(source)!r} is no folder, and this runtime has no registry to look it "
+                "up in: pass one to Runtime(…)"
+            )
+        return self._load(self._registry.open(os.fspath(source)))
+
+    def unload(self, name: str) -> None:
+        """Stop serving a name; requests in flight finish.
+
+        Raises:
+            NotFoundError: If nothing is deployed under the name.
+        """
+        self._core.undeploy(name)
+
+    def deployments(self) -> list[Deployment]:
+        """List what is served, by name."""
+        return [Deployment(*row) for row in self._core.deployments()]
+
+    # ---- predictions
+
+    def predict(
+        self,
+        name: str,
+        row: Mapping[str, object],
+        *,
+        version: str | None = None,
+        extra: Extra = "error",
+    ) -> Prediction:
+        """Predict one row.
+
+        Args:
+            name: The served name.
+            row: Raw values by column, or arrays by input for a model without a feature set. An
+                absent key of a nullable column is a missing value.
+            version: The exact version that must answer; any by default.
+            extra: Whether keys that no column has are an `"error"` or to `"ignore"`.
+
+        Returns:
+            The outputs, the label, and which model, version and revision answered.
+
+        Raises:
+            InputError: If a column is unknown, absent or of the wrong type.
+            NotFoundError: If the name or version is not served.
+            OverloadedError: If too many rows wait for the model.
+        """
+        return self._core.predict(name, row, version, extra)
+
+    def predict_many(
+        self,
+        name: str,
+        rows: Any,
+        *,
+        version: str | None = None,
+        extra: Extra = "error",
+    ) -> Predictions:
+        """Predict many rows at once.
+
+        Args:
+            name: The served name.
+            rows: A list of dicts, an Arrow table (pyarrow, polars, pandas), a NumPy matrix of
+                shape `[rows, columns]` in the schema's order (all columns numeric), or a dict of
+                arrays by input for a model without a feature set.
+            version: The exact version that must answer; any by default.
+            extra: Whether columns that the model does not use are an `"error"` or to `"ignore"`;
+                tables may always have more columns.
+
+        Returns:
+            The outputs as arrays with one entry a row.
+
+        Raises:
+            InputError: If a column is unknown, absent or of the wrong type.
+            NotFoundError: If the name or version is not served.
+            OverloadedError: If too many rows wait for the model.
+        """
+        return self._core.predict_many(name, rows, version, extra)
+
+    async def apredict(
+        self,
+        name: str,
+        row: Mapping[str, object],
+        *,
+        version: str | None = None,
+        extra: Extra = "error",
+    ) -> Prediction:
+        """Predict one row from a coroutine; rows of tasks that run at once share a batch.
+
+        Cancelling drops the work, unless the model runs it already. Takes and raises what `predict`
+        does.
+        """
+        prediction: Prediction = await channel().submit(
+            lambda completions, token: self._core.submit(
+                completions, token, name, row, version, extra
+            ),
+            self._core.flush,
+            name,
+        )
+        return prediction
+
+    # ---- watching
+
+    def drift(self, name: str, *, version: str | None = None) -> DriftReport:
+        """Report how far live features and predictions are from the bundle's baseline.
+
+        Raises:
+            NotFoundError: If the name or version is not served.
+            UnsupportedError: If the bundle has no baseline.
+        """
+        from tidegate.monitoring import DriftReport
+
+        return DriftReport.from_json(self._core.drift(name, version))
+
+    def close_window(self, name: str, *, label: str | None = None) -> None:
+        """Close the open window of observations now, so that the next begins.
+
+        Args:
+            name: The served name.
+            label: What to call the window in reports.
+        """
+        self._core.close_window(name, label)
+
+    def metrics(self) -> str:
+        """Return the metrics in Prometheus' text format."""
+        return self._core.metrics()
+
+    # ---- life
+
+    @property
+    def core(self) -> _core.Runtime:
+        """The native runtime, for the server that is started on it."""
+        return self._core
+
+    @property
+    def registry(self) -> Registry | None:
+        """Where `deploy` finds bundles by reference."""
+        return self._registry
+
+    def close(self) -> None:
+        """Refuse new work, finish what is accepted, end the threads. Twice does no harm."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _close(core: _core.Runtime) -> None:
+    core.close()
+
+
+def _forked() -> None:
+    """Let the runtimes that a child process inherits fail clearly: their threads are not in it."""
+    for runtime in list(_alive):
+        runtime._finalizer.detach()
+        runtime._core.forked()
+
+
+os.register_at_fork(after_in_child=_forked)

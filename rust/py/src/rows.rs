@@ -1,0 +1,243 @@
+//! Rows from dicts: one pass over the keys, straight into typed columns, without Arrow.
+//!
+//! What each column takes from Python is one table, in `docs/features.md`; nothing else is
+//! converted, and text never becomes a number.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
+use tidegate_schema::{ColumnBuf, DType, Error, Field, Result, Schema, TableBuf};
+
+use crate::errors::raise;
+
+/// Microseconds in a day.
+const DAY: i64 = 86_400_000_000;
+
+/// What becomes of keys that no column has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extra {
+    /// They are an error that names the nearest column.
+    Error,
+    /// They are left out.
+    Ignore,
+}
+
+impl Extra {
+    /// Reads the argument `extra`; an error by default.
+    pub fn parse(text: Option<&str>) -> PyResult<Self> {
+        match text {
+            None | Some("error") => Ok(Self::Error),
+            Some("ignore") => Ok(Self::Ignore),
+            Some(other) => Err(raise(Error::invalid(format!(
+                "extra={other:?}: use 'error' or 'ignore'"
+            )))),
+        }
+    }
+}
+
+/// One row as a table of one row.
+pub fn from_dict(schema: &Schema, row: &Bound<'_, PyDict>, extra: Extra) -> PyResult<TableBuf> {
+    let mut table = TableBuf::new(schema, 1);
+    push_row(&mut table, schema, row, extra)?;
+    Ok(table)
+}
+
+/// Many rows, in order; an error names the row.
+pub fn from_dicts(schema: &Schema, rows: &Bound<'_, PyList>, extra: Extra) -> PyResult<TableBuf> {
+    let mut table = TableBuf::new(schema, rows.len());
+    for (position, row) in rows.iter().enumerate() {
+        let outcome = match row.cast::<PyDict>() {
+            Ok(row) => push_row(&mut table, schema, row, extra),
+            Err(_) => Err(raise(Error::invalid(format!(
+                "{} where a dict of columns is due",
+                row.get_type().name()?
+            )))),
+        };
+        outcome.map_err(|error| at_row(row.py(), error, position))?;
+    }
+    Ok(table)
+}
+
+/// The same exception with the row put before its message.
+fn at_row(py: Python<'_>, error: PyErr, position: usize) -> PyErr {
+    let message = format!("row {position}: {}", error.value(py));
+    PyErr::from_type(error.get_type(py), message)
+}
+
+fn push_row(
+    table: &mut TableBuf,
+    schema: &Schema,
+    row: &Bound<'_, PyDict>,
+    extra: Extra,
+) -> PyResult<()> {
+    let before = table.rows();
+    let mut filled = 0;
+    for (key, value) in row.iter() {
+        let Ok(name) = key.cast::<PyString>() else {
+            return Err(raise(Error::invalid(format!(
+                "key {} is no text: columns are named by text",
+                key.repr()?
+            ))));
+        };
+        let name = name.to_str()?;
+        let Some(position) = schema.position(name) else {
+            match extra {
+                Extra::Ignore => continue,
+                // `resolve` fails with the nearest name.
+                Extra::Error => {
+                    return Err(match schema.resolve(name) {
+                        Err(error) => raise(Error::invalid(format!(
+                            "{}; extra='ignore' leaves such keys out",
+                            error.message
+                        ))),
+                        Ok(_) => raise(Error::internal("a column was lost")),
+                    });
+                }
+            }
+        };
+        let (Some(column), Some(field)) = (
+            table.columns.get_mut(position),
+            schema.fields().get(position),
+        ) else {
+            return Err(raise(Error::internal("a column was lost")));
+        };
+        push(column, field, &value)?;
+        filled += 1;
+    }
+    if filled < schema.len() {
+        absent(table, schema, before).map_err(raise)?;
+    }
+    Ok(())
+}
+
+/// Absent keys are missing values, where a column may have them.
+fn absent(table: &mut TableBuf, schema: &Schema, before: usize) -> Result<()> {
+    for (column, field) in table.columns.iter_mut().zip(schema.fields()) {
+        if column.len() > before {
+            continue;
+        }
+        if !field.nullable {
+            return Err(Error::invalid(format!(
+                "column {:?} is missing but may not be: send a value, or make the column nullable",
+                field.name
+            )));
+        }
+        column.push_null();
+    }
+    Ok(())
+}
+
+fn push(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let pushed = if value.is_none() {
+        column.push_null();
+        Ok(())
+    } else if let Ok(text) = value.cast::<PyString>() {
+        push_text(column, text.to_str()?)
+    } else if let Ok(number) = value.cast::<PyFloat>() {
+        column.push_f64(number.value())
+    } else if value.is_instance_of::<PyBool>() {
+        column.push_bool(value.is_truthy()?)
+    } else if let Ok(number) = value.cast::<PyInt>() {
+        match number.extract::<i64>() {
+            Ok(number) if field.dtype == DType::Timestamp => column.push_timestamp(number),
+            Ok(number) => column.push_i64(number),
+            Err(_) => Err(Error::invalid(format!("{number} does not fit 64 bits"))),
+        }
+    } else {
+        return push_other(column, field, value);
+    };
+    pushed.map_err(|error| named(field, value, error))
+}
+
+fn push_text(column: &mut ColumnBuf, text: &str) -> Result<()> {
+    if column.dtype() == DType::Timestamp {
+        return column.push_timestamp(tidegate_protocol::timestamp::parse(text)?);
+    }
+    column.push_str(text)
+}
+
+/// Times, NumPy's scalars, and whatever says that it is missing.
+fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = value.py();
+    // NaT and NumPy's NaN differ from themselves; pandas.NA refuses to say.
+    let differs = value.ne(value);
+    if !matches!(differs, Ok(false)) {
+        column.push_null();
+        return Ok(());
+    }
+    if value.hasattr(intern!(py, "utcoffset"))? && value.hasattr(intern!(py, "year"))? {
+        let micros = micros_of(value)?;
+        return column
+            .push_timestamp(micros)
+            .map_err(|error| named(field, value, error));
+    }
+    if value.hasattr(intern!(py, "dtype"))? && value.hasattr(intern!(py, "item"))? {
+        let kind: String = value
+            .getattr(intern!(py, "dtype"))?
+            .getattr("kind")?
+            .extract()?;
+        if kind == "M" {
+            let micros = value
+                .call_method1(intern!(py, "astype"), ("datetime64[us]",))?
+                .call_method1(intern!(py, "astype"), ("int64",))?
+                .extract()?;
+            return column
+                .push_timestamp(micros)
+                .map_err(|error| named(field, value, error));
+        }
+        let item = value.call_method0(intern!(py, "item"))?;
+        // Only a scalar gives back something else than itself.
+        if !item.is(value) && !item.hasattr(intern!(py, "dtype"))? {
+            return push(column, field, &item);
+        }
+    }
+    let error = Error::invalid(format!(
+        "{} where {} is due",
+        value.get_type().name()?,
+        field.dtype
+    ));
+    Err(named(field, value, error))
+}
+
+/// Microseconds since 1970 UTC of a `datetime`; one without a zone is taken as UTC.
+fn micros_of(value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let py = value.py();
+    let part = |name: &Bound<'_, PyString>| value.getattr(name)?.extract::<i64>();
+    let days = days_from_civil(
+        part(intern!(py, "year"))?,
+        part(intern!(py, "month"))?,
+        part(intern!(py, "day"))?,
+    );
+    let seconds = part(intern!(py, "hour"))? * 3_600
+        + part(intern!(py, "minute"))? * 60
+        + part(intern!(py, "second"))?;
+    let local = days * DAY + seconds * 1_000_000 + part(intern!(py, "microsecond"))?;
+    let offset = value.call_method0(intern!(py, "utcoffset"))?;
+    if offset.is_none() {
+        return Ok(local);
+    }
+    let part = |name: &Bound<'_, PyString>| offset.getattr(name)?.extract::<i64>();
+    let seconds = part(intern!(py, "days"))? * 86_400 + part(intern!(py, "seconds"))?;
+    Ok(local - seconds * 1_000_000 - part(intern!(py, "microseconds"))?)
+}
+
+/// Days since 1970-01-01 of a date in the proleptic Gregorian calendar (Howard Hinnant's
+/// `days_from_civil`).
+const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year - era * 400;
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn named(field: &Field, value: &Bound<'_, PyAny>, error: Error) -> PyErr {
+    /// Longer values are cut in messages.
+    const SHOWN: usize = 40;
+    let shown = value
+        .repr()
+        .map_or_else(|_| "a value".to_owned(), |text| text.to_string());
+    let shown: String = shown.chars().take(SHOWN).collect();
+    raise(error.at(format!("column {:?}, value {shown}", field.name)))
+}

@@ -1,0 +1,433 @@
+//! The embedded runtime: predictions for Python callers, in their own thread where possible.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use numpy::{PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyMapping};
+use tidegate_runtime::{
+    Answer, CallOptions, Input, LoadOptions, Model as CoreModel, Options, Runtime as CoreRuntime,
+    Ticket as CoreTicket,
+};
+use tidegate_schema::{DType, Error, Schema, TableBuf};
+
+use crate::arrow::import;
+use crate::completion::Completions;
+use crate::enter::{run, run_attached};
+use crate::errors::raise;
+use crate::prediction::{Prediction, Predictions};
+use crate::rows::{Extra, from_dict, from_dicts};
+use crate::tensors::from_numpy;
+
+/// Loads ONNX Runtime's shared library, once a process.
+#[pyfunction]
+pub fn load_onnxruntime(py: Python<'_>, path: PathBuf) -> PyResult<()> {
+    run(py, || tidegate_runtime::onnx::load_library(&path))
+}
+
+/// One loaded version of a model.
+#[pyclass(module = "tidegate._core", frozen)]
+pub struct Model {
+    inner: Arc<CoreModel>,
+}
+
+#[pymethods]
+impl Model {
+    /// The bundle's name.
+    #[getter]
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    /// Its version.
+    #[getter]
+    fn version(&self) -> &str {
+        self.inner.version()
+    }
+
+    /// Its digest; `None` for a bare ONNX file.
+    #[getter]
+    fn digest(&self) -> Option<&str> {
+        self.inner.digest()
+    }
+
+    /// Was the manifest held against a digest from outside?
+    #[getter]
+    fn verified(&self) -> bool {
+        self.inner.is_verified()
+    }
+
+    /// The raw columns as JSON; `None` for a model that takes tensors.
+    #[getter]
+    fn schema(&self) -> Option<String> {
+        self.inner.schema().map(Schema::to_json)
+    }
+}
+
+/// A request on its way.
+#[pyclass(module = "tidegate._core", frozen)]
+pub struct Ticket {
+    inner: Mutex<Option<CoreTicket>>,
+}
+
+#[pymethods]
+impl Ticket {
+    /// Nobody waits any more: the work is dropped unless it runs already.
+    fn cancel(&self) {
+        let ticket = self
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(ticket) = ticket {
+            ticket.cancel();
+        }
+    }
+}
+
+/// Models under their names.
+#[pyclass(module = "tidegate._core", frozen)]
+pub struct Runtime {
+    inner: Arc<CoreRuntime>,
+    loading: LoadOptions,
+}
+
+impl Runtime {
+    /// The core's runtime, for the server that is started on it.
+    pub fn core(&self) -> Arc<CoreRuntime> {
+        Arc::clone(&self.inner)
+    }
+
+    /// How models are loaded into it.
+    pub fn loading(&self) -> &LoadOptions {
+        &self.loading
+    }
+}
+
+#[pymethods]
+impl Runtime {
+    #[new]
+    #[pyo3(signature = (*, max_batch_rows=None, max_queue_rows=None, watch=true,
+                        window_rows=None, window_seconds=None, observe_bytes=None))]
+    fn new(
+        max_batch_rows: Option<usize>,
+        max_queue_rows: Option<usize>,
+        watch: bool,
+        window_rows: Option<u64>,
+        window_seconds: Option<f64>,
+        observe_bytes: Option<usize>,
+    ) -> PyResult<Self> {
+        let mut options = Options::default();
+        options.observation_bytes = observe_bytes.unwrap_or(options.observation_bytes);
+        let mut loading = LoadOptions {
+            watch,
+            ..LoadOptions::default()
+        };
+        let limits = &mut loading.limits;
+        limits.max_batch_rows = max_batch_rows.unwrap_or(limits.max_batch_rows);
+        limits.max_queue_rows = max_queue_rows.unwrap_or(limits.max_queue_rows);
+        let windows = &mut loading.windows;
+        windows.rows = window_rows.unwrap_or(windows.rows);
+        windows.seconds = window_seconds.unwrap_or(windows.seconds);
+        Ok(Self {
+            inner: CoreRuntime::new(&options).map_err(raise)?,
+            loading,
+        })
+    }
+
+    /// Loads a bundle from its folder and proves it by its golden rows.
+    #[pyo3(signature = (directory, digest=None))]
+    fn load(&self, py: Python<'_>, directory: PathBuf, digest: Option<String>) -> PyResult<Model> {
+        let options = LoadOptions {
+            digest,
+            ..self.loading.clone()
+        };
+        let inner = run(py, || self.inner.load(&directory, &options))?;
+        Ok(Model { inner })
+    }
+
+    /// Loads a bare ONNX file under a name and a version.
+    fn load_onnx(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        version: &str,
+        file: PathBuf,
+    ) -> PyResult<Model> {
+        let inner = run(py, || {
+            self.inner.load_onnx(name, version, &file, &self.loading)
+        })?;
+        Ok(Model { inner })
+    }
+
+    /// Serves a model under a name, in place of what stood there; gives the revision, from 1.
+    fn deploy(&self, py: Python<'_>, name: &str, model: &Model) -> PyResult<u64> {
+        run(py, || {
+            let before = self
+                .inner
+                .deployment(name, None)
+                .map_or(0, |before| before.revision);
+            self.inner
+                .deploy(name, Arc::clone(&model.inner), before + 1)?;
+            Ok(before + 1)
+        })
+    }
+
+    /// Stops serving a name.
+    fn undeploy(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        run(py, || self.inner.undeploy(name).map(|_| ()))
+    }
+
+    /// What is served: (name, model, version, digest, revision).
+    fn deployments(&self) -> Vec<(String, String, String, Option<String>, u64)> {
+        let index = self.inner.index();
+        let row = |d: &Arc<tidegate_runtime::Deployment>| {
+            let model = &d.model;
+            let digest = model.digest().map(str::to_owned);
+            (
+                d.name.clone(),
+                model.name().to_owned(),
+                model.version().to_owned(),
+                digest,
+                d.revision,
+            )
+        };
+        index.iter().map(row).collect()
+    }
+
+    /// Predicts one row.
+    #[pyo3(signature = (name, row, version=None, extra=None))]
+    fn predict(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        row: &Bound<'_, PyAny>,
+        version: Option<&str>,
+        extra: Option<&str>,
+    ) -> PyResult<Prediction> {
+        let model = self.inner.model(name, version).map_err(raise)?;
+        let input = one(&model, row, Extra::parse(extra)?)?;
+        let answer = run(py, || model.predict(input, &CallOptions::default()))?;
+        Ok(Prediction::new(answer))
+    }
+
+    /// Predicts many rows: dicts, an Arrow table, or a matrix.
+    #[pyo3(signature = (name, rows, version=None, extra=None))]
+    fn predict_many(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        rows: &Bound<'_, PyAny>,
+        version: Option<&str>,
+        extra: Option<&str>,
+    ) -> PyResult<Predictions> {
+        let model = self.inner.model(name, version).map_err(raise)?;
+        Ok(Predictions::new(many(
+            py,
+            &model,
+            rows,
+            Extra::parse(extra)?,
+        )?))
+    }
+
+    /// Starts one row on its way to an event loop; call `flush` at the end of the loop's turn.
+    #[pyo3(signature = (completions, token, name, row, version=None, extra=None))]
+    #[allow(clippy::too_many_arguments)] // The arguments of `predict`, and where the answer goes.
+    fn submit(
+        &self,
+        py: Python<'_>,
+        completions: &Completions,
+        token: u64,
+        name: &str,
+        row: &Bound<'_, PyAny>,
+        version: Option<&str>,
+        extra: Option<&str>,
+    ) -> PyResult<Ticket> {
+        let model = self.inner.model(name, version).map_err(raise)?;
+        let input = one(&model, row, Extra::parse(extra)?)?;
+        let mailbox = completions.mailbox();
+        let ticket = run(py, || {
+            Ok(
+                model.submit(input, &CallOptions::default(), move |outcome| {
+                    mailbox.push(token, move |py| {
+                        let prediction = Prediction::new(outcome.map_err(raise)?);
+                        Ok(Py::new(py, prediction)?.into_any())
+                    });
+                }),
+            )
+        })?;
+        Ok(Ticket {
+            inner: Mutex::new(Some(ticket)),
+        })
+    }
+
+    /// The end of an event loop's turn: what was submitted for a name may run now.
+    fn flush(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        run(py, || {
+            // A model that was taken away meanwhile answers what it has accepted by itself.
+            if let Ok(model) = self.inner.model(name, None) {
+                model.flush();
+            }
+            Ok(())
+        })
+    }
+
+    /// The drift report as JSON.
+    #[pyo3(signature = (name, version=None))]
+    fn drift(&self, py: Python<'_>, name: &str, version: Option<&str>) -> PyResult<String> {
+        run(py, || {
+            let model = self.inner.model(name, version)?;
+            serde_json::to_string(&model.drift_report()?)
+                .map_err(|error| Error::internal(format!("a drift report: {error}")))
+        })
+    }
+
+    /// Closes the open window of observations; false when it has no rows.
+    #[pyo3(signature = (name, label=None))]
+    fn close_window(&self, py: Python<'_>, name: &str, label: Option<&str>) -> PyResult<bool> {
+        run(py, || self.inner.model(name, None)?.close_window(label))
+    }
+
+    /// Prometheus text.
+    fn metrics(&self, py: Python<'_>) -> PyResult<String> {
+        run(py, || Ok(self.inner.metrics()))
+    }
+
+    /// Refuses new work, finishes what is accepted, ends the threads.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        run(py, || {
+            self.inner.close();
+            Ok(())
+        })
+    }
+
+    /// To be called in a child process: every call fails from now on, and nothing waits.
+    fn forked(&self) -> PyResult<()> {
+        run_attached(|| {
+            self.inner.forked();
+            Ok(())
+        })
+    }
+}
+
+/// One row: a mapping of raw columns, or of tensors for a model without a feature set.
+fn one(model: &CoreModel, row: &Bound<'_, PyAny>, extra: Extra) -> PyResult<Input> {
+    let row = dict(row)?;
+    match model.schema() {
+        Some(schema) => Ok(Input::Table(from_dict(schema, &row, extra)?)),
+        None => tensors(&row),
+    }
+}
+
+fn dict<'py>(row: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    if let Ok(row) = row.cast::<PyDict>() {
+        return Ok(row.clone());
+    }
+    match row.cast::<PyMapping>() {
+        Ok(mapping) => {
+            let dict = PyDict::new(row.py());
+            dict.update(mapping)?;
+            Ok(dict)
+        }
+        Err(_) => Err(raise(Error::invalid(format!(
+            "a row is a dict of columns, not {}: many rows go to predict_many",
+            row.get_type().name()?
+        )))),
+    }
+}
+
+fn tensors(inputs: &Bound<'_, PyDict>) -> PyResult<Input> {
+    let mut tensors = Vec::with_capacity(inputs.len());
+    for (name, value) in inputs.iter() {
+        tensors.push(from_numpy(&name.extract::<String>()?, &value)?);
+    }
+    Ok(Input::Tensors(tensors))
+}
+
+fn many(
+    py: Python<'_>,
+    model: &Arc<CoreModel>,
+    rows: &Bound<'_, PyAny>,
+    extra: Extra,
+) -> PyResult<Answer> {
+    let options = CallOptions::default();
+    let input = match model.schema() {
+        Some(schema) => {
+            if let Ok(list) = rows.cast::<PyList>() {
+                Input::Table(from_dicts(schema, list, extra)?)
+            } else if let Ok(array) = rows.cast::<PyUntypedArray>() {
+                Input::Table(matrix(schema, array)?)
+            } else {
+                let batches = import(rows)?;
+                return run(py, || {
+                    batches.with_table(schema, |t| model.predict_table(t, &options))
+                });
+            }
+        }
+        None => match rows.cast::<PyDict>() {
+            Ok(inputs) => tensors(inputs)?,
+            Err(_) => Input::Tensors(vec![single(model, rows)?]),
+        },
+    };
+    run(py, || model.predict(input, &options))
+}
+
+/// An array for a model that takes one tensor.
+fn single(model: &CoreModel, array: &Bound<'_, PyAny>) -> PyResult<tidegate_schema::Tensor> {
+    match model.inputs() {
+        [input] => from_numpy(&input.name, array),
+        inputs => {
+            let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+            Err(raise(Error::invalid(format!(
+                "model {:?} takes several inputs: pass a dict of arrays for {}",
+                model.name(),
+                names.join(", ")
+            ))))
+        }
+    }
+}
+
+/// A numeric matrix as raw columns in the schema's order; NaN is missing.
+fn matrix(schema: &Schema, array: &Bound<'_, PyUntypedArray>) -> PyResult<TableBuf> {
+    let shape = array.shape().to_vec();
+    if shape.len() != 2 || shape.get(1) != Some(&schema.len()) {
+        let names: Vec<&str> = schema.fields().iter().map(|f| f.name.as_str()).collect();
+        return Err(raise(Error::invalid(format!(
+            "a matrix of shape {shape:?} where [rows, {}] is due, with the columns {}",
+            schema.len(),
+            names.join(", ")
+        ))));
+    }
+    if let Some(text) = schema.fields().iter().find(|f| f.dtype == DType::String) {
+        return Err(raise(Error::invalid(format!(
+            "column {:?} is text, which no numeric matrix holds: pass a table or dicts",
+            text.name
+        ))));
+    }
+    let floats = array.call_method1("astype", ("float64",))?;
+    let floats = floats.cast_into::<PyArray2<f64>>()?.readonly();
+    let floats = floats.as_array();
+    let mut table = TableBuf::new(schema, floats.nrows());
+    for ((column, field), values) in table
+        .columns
+        .iter_mut()
+        .zip(schema.fields())
+        .zip(floats.columns())
+    {
+        for (row, value) in values.iter().enumerate() {
+            let pushed = match field.dtype {
+                _ if value.is_nan() => {
+                    column.push_null();
+                    Ok(())
+                }
+                DType::Bool if *value == 0.0 || *value == 1.0 => column.push_bool(*value == 1.0),
+                DType::Timestamp => column.push_timestamp(*value as i64),
+                _ => column.push_f64(*value),
+            };
+            pushed
+                .map_err(|error| raise(error.at(format!("column {:?}, row {row}", field.name))))?;
+        }
+    }
+    Ok(table)
+}
