@@ -4,6 +4,7 @@ use tidegate_schema::{
     ColumnBuf, DType, Error, Field, Result, Schema, TableBuf, Tensor, TensorData,
 };
 
+use crate::json::quote;
 use crate::timestamp;
 
 pub use crate::metadata::{datatype_of, signature};
@@ -49,15 +50,16 @@ fn resolve(tensors: &[Tensor], schema: &Schema) -> Result<Vec<Source>> {
     for (i, tensor) in tensors.iter().enumerate() {
         if !matches!(tensor.shape.as_slice(), [_] | [_, 1]) {
             return Err(Error::invalid(format!(
-                "tensor {:?} has shape {:?}: a column is sent as [n, 1]",
-                tensor.name, tensor.shape
+                "tensor {} has shape {:?}: a column is sent as [n, 1]",
+                quote(&tensor.name),
+                tensor.shape
             )));
         }
         if tensor.rows() != rows {
             return Err(Error::invalid(format!(
-                "tensor {:?} has {} rows where the first has {rows}: send the same rows in every \
+                "tensor {} has {} rows where the first has {rows}: send the same rows in every \
                  tensor",
-                tensor.name,
+                quote(&tensor.name),
                 tensor.rows()
             )));
         }
@@ -76,24 +78,37 @@ fn resolve(tensors: &[Tensor], schema: &Schema) -> Result<Vec<Source>> {
         let slot = match (exact, nulls()) {
             (Some(position), _) => sources.get_mut(position).map(|source| &mut source.values),
             (None, Some(position)) => sources.get_mut(position).map(|source| &mut source.nulls),
-            (None, None) => {
-                let name = tensor.name.strip_suffix(IS_NULL).unwrap_or(&tensor.name);
-                let short: String = name.chars().take(80).collect();
-                schema.resolve(&short)?;
-                None
-            }
+            (None, None) => None,
         };
         let Some(slot) = slot else {
-            return Err(Error::invalid("unknown column: its name is too long"));
+            let name = tensor.name.strip_suffix(IS_NULL).unwrap_or(&tensor.name);
+            return Err(unknown(schema, name));
         };
         if slot.replace(i).is_some() {
             return Err(Error::invalid(format!(
-                "tensor {:?} appears twice: send each column once",
-                tensor.name
+                "tensor {} appears twice: send each column once",
+                quote(&tensor.name)
             )));
         }
     }
     Ok(sources)
+}
+
+/// The error for a column that the schema does not have, which names the nearest. The name may be
+/// megabytes long, and the distance to it is quadratic work: only its beginning is looked at.
+#[cold]
+pub(crate) fn unknown(schema: &Schema, name: &str) -> Error {
+    const LONGEST: usize = 80;
+    let resolved = match name.char_indices().nth(LONGEST) {
+        None => schema.resolve(name),
+        Some((end, _)) => schema.resolve(name.get(..end).unwrap_or_default()),
+    };
+    resolved.err().unwrap_or_else(|| {
+        Error::invalid(format!(
+            "unknown column {}: its name is too long",
+            quote(name)
+        ))
+    })
 }
 
 fn column(

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{self, DeserializeSeed, SeqAccess, Visitor};
 use tidegate_schema::{Datatype, Error, TensorData};
 
-use crate::json::{Context, Result};
+use crate::json::{Context, Result, quote};
 
 /// How one datatype's elements are made from JSON scalars; `None` where they cannot be.
 ///
@@ -363,8 +363,7 @@ impl<'de, E: Element> Visitor<'de> for Item<'_, E> {
 
     fn visit_str<R: de::Error>(self, value: &str) -> Result<bool, R> {
         self.keep(E::from_text(value), || {
-            let start: String = value.chars().take(40).collect();
-            format!("the string {start:?}")
+            format!("the string {}", quote(value))
         })
     }
 

@@ -1,1 +1,174 @@
-//! Targets for fuzzing: any bytes, and properties that must hold.
+//! Targets for fuzzing: any bytes go in, nothing panics but a broken promise.
+//!
+//! Each target is a plain function that a fuzzer, the mutation test or a property test can drive.
+//! What they promise: whatever is accepted has as many elements as its shapes say, keeps within
+//! the limits, and writes back to bytes that read to the same; whatever is refused is refused
+//! with a short message.
+
+use tidegate_schema::{DType, Error, ErrorKind, Field, Result, Schema};
+
+use crate::infer::{self, InferRequest};
+use crate::rows::{self, Extra};
+use crate::{Limits, TensorInfo, columns, json, limits};
+
+/// How far a body got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Not JSON at all.
+    Malformed,
+    /// JSON, but not what was due.
+    Refused,
+    /// Decoded.
+    Accepted,
+}
+
+/// Longest message for a refusal, in bytes, whatever the body.
+const MESSAGE: usize = 2_000;
+
+/// A schema with a column of each type, half of them nullable; the kept corpus is made for it.
+#[must_use]
+pub fn schema() -> Schema {
+    let fields = DType::ALL.into_iter().flat_map(|dtype| {
+        [
+            Field::required(dtype.name(), dtype),
+            Field::nullable(format!("maybe_{dtype}"), dtype),
+        ]
+    });
+    Schema::new(fields.collect()).unwrap_or_else(|error| broken(&error.message))
+}
+
+/// A V2 request as JSON.
+pub fn json(body: &[u8]) -> Stage {
+    request(body, None, body)
+}
+
+/// A V2 request with the length of its JSON part.
+pub fn binary(body: &[u8], header_length: usize) -> Stage {
+    request(
+        body,
+        Some(header_length),
+        body.get(..header_length).unwrap_or_default(),
+    )
+}
+
+/// A raw body for a model whose only input has two dimensions besides the batch.
+pub fn raw(body: &[u8]) -> Stage {
+    for datatype in tidegate_schema::Datatype::ALL {
+        let input = TensorInfo {
+            name: "x".to_owned(),
+            datatype,
+            shape: vec![-1, 2, -1],
+        };
+        if let Ok(request) = refusable(infer::decode_raw(body, &[input], &limits())) {
+            check(&request);
+        }
+    }
+    Stage::Accepted
+}
+
+/// Row JSON, for the schema of [`schema`].
+pub fn rows(body: &[u8]) -> Stage {
+    let schema = schema();
+    let mut stage = stage(body);
+    for extra in [Extra::Refuse, Extra::Ignore] {
+        let Ok(table) = refusable(rows::decode(body, &schema, extra, &limits())) else {
+            continue;
+        };
+        stage = Stage::Accepted;
+        let checked = table.view().and_then(|view| view.check(&schema));
+        promise(
+            checked.is_ok() && table.rows() <= limits().rows,
+            "a decoded table fits",
+        );
+    }
+    stage
+}
+
+/// A V2 reply.
+pub fn reply(body: &[u8], header_length: Option<usize>) -> Stage {
+    let text = header_length.map_or(body, |length| body.get(..length).unwrap_or_default());
+    match refusable(infer::decode_response(body, header_length, &limits())) {
+        Ok(_) => Stage::Accepted,
+        Err(_) => stage(text),
+    }
+}
+
+/// Small limits, so that fuzzing meets them.
+fn limits() -> Limits {
+    Limits {
+        rows: 1_000,
+        tensors: 64,
+        elements: 10_000,
+        ..Limits::default()
+    }
+}
+
+fn request(body: &[u8], header_length: Option<usize>, text: &[u8]) -> Stage {
+    let request = match refusable(infer::decode(body, header_length, &[], &limits())) {
+        Ok(request) => request,
+        Err(_) => return stage(text),
+    };
+    check(&request);
+    let schema = schema();
+    if let Ok(table) = refusable(columns::from_tensors(&request.inputs, &schema)) {
+        let checked = table.view().and_then(|view| view.check(&schema));
+        promise(checked.is_ok(), "columns of tensors fit their schema");
+    }
+    Stage::Accepted
+}
+
+fn stage(text: &[u8]) -> Stage {
+    if json::is_well_formed(text) {
+        Stage::Refused
+    } else {
+        Stage::Malformed
+    }
+}
+
+fn check(request: &InferRequest) {
+    for tensor in &request.inputs {
+        let due = limits::product(&tensor.shape);
+        promise(
+            due == Ok(tensor.data.len()),
+            "elements are as many as the shape says",
+        );
+    }
+    for in_binary in [true, false] {
+        let Ok(written) = infer::encode_request(request, in_binary) else {
+            // Bytes that are not UTF-8 have no JSON.
+            promise(!in_binary, "every request can be written in binary");
+            continue;
+        };
+        let read = infer::decode(&written.body, written.header_length, &[], &limits());
+        // Compared as bytes: NaN is not equal to itself.
+        let again = read.and_then(|read| infer::encode_request(&read, in_binary));
+        promise(again == Ok(written), "what was written reads to the same");
+    }
+}
+
+/// Passes a result on, after holding its refusal to the promise.
+fn refusable<T>(result: Result<T>) -> Result<T> {
+    if let Err(Error { kind, message }) = &result {
+        let callers = matches!(
+            kind,
+            ErrorKind::InvalidInput | ErrorKind::TooLarge | ErrorKind::Unsupported
+        );
+        promise(callers, "a refusal is the caller's error");
+        promise(
+            !message.is_empty() && message.len() <= MESSAGE,
+            "a refusal has a short message",
+        );
+    }
+    result
+}
+
+fn promise(kept: bool, what: &str) {
+    if !kept {
+        broken(what);
+    }
+}
+
+#[allow(clippy::panic)] // The one purpose of this file is to stop the fuzzer here.
+fn broken(what: &str) -> ! {
+    panic!("broken promise: {what}")
+}

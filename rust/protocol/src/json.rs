@@ -111,15 +111,37 @@ where
         })
 }
 
-fn refused(error: &serde_json::Error) -> Error {
-    Error::invalid(if error.is_data() {
-        format!("unexpected JSON: {error}")
-    } else {
-        format!("malformed JSON: {error}")
-    })
+/// Most characters of a caller's text that a message quotes.
+const QUOTED: usize = 80;
+/// Most characters of the reader's own messages, which quote whole strings.
+const REASON: usize = 240;
+
+/// A caller's text in quotes, shortened: it may be as long as the body.
+pub(crate) fn quote(text: &str) -> String {
+    match text.char_indices().nth(QUOTED) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+    }
 }
 
-/// Is this one well-formed JSON document, whatever it says?
+#[cold]
+fn refused(error: &serde_json::Error) -> Error {
+    let reason = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let reason: String = reason
+        .trim_end_matches(&place)
+        .chars()
+        .take(REASON)
+        .collect();
+    let kind = if error.is_data() {
+        "unexpected"
+    } else {
+        "malformed"
+    };
+    Error::invalid(format!("{kind} JSON: {reason}{place}"))
+}
+
+/// Is this one well-formed JSON document, whatever it says? What fuzzing counts by.
 pub(crate) fn is_well_formed(text: &[u8]) -> bool {
     serde_json::from_slice::<de::IgnoredAny>(text).is_ok()
 }

@@ -20,10 +20,10 @@ fn datatype_name<S: Serializer>(datatype: &Datatype, out: S) -> Result<S::Ok, S:
 }
 
 /// The protocol's extensions that this build speaks.
-pub const EXTENSIONS: [&str; 5] = [
+/// `model_repository` is not among them: its index is answered, loading and unloading are not.
+pub const EXTENSIONS: [&str; 4] = [
     "binary_tensor_data",
     "model_configuration",
-    "model_repository",
     "parameters",
     "statistics",
 ];

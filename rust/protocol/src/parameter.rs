@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use tidegate_schema::Error;
 
-use crate::json::{Context, Result};
+use crate::json::{Context, Result, quote};
 use crate::limits::too_many;
 use crate::write;
 
@@ -113,7 +113,7 @@ impl fmt::Display for Parameter {
             Self::Int(value) => write!(f, "{value}"),
             Self::Uint(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value}"),
-            Self::String(value) => write!(f, "{value:?}"),
+            Self::String(value) => f.write_str(&quote(value)),
         }
     }
 }
@@ -143,7 +143,7 @@ impl<'de> Visitor<'de> for ParametersSeed<'_> {
                 return Err(self.0.fail(too_many("parameters", limit + 1, limit)));
             }
             if parameters.get(&name).is_some() {
-                let message = format!("parameter {name:?} appears twice: send it once");
+                let message = format!("parameter {} appears twice: send it once", quote(&name));
                 return Err(self.0.fail(Error::invalid(message)));
             }
             let value = map.next_value_seed(Value)?;

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use tidegate_schema::{ColumnBuf, DType, Error, Field, Schema, TableBuf};
 
-use crate::json::{Context, Result, Skip, keys, parse, twice};
+use crate::json::{Context, Result, Skip, keys, parse, quote, twice};
 use crate::limits::too_many;
-use crate::{Limits, timestamp};
+use crate::{Limits, columns, timestamp};
 
 /// What to do with keys that no column has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -257,15 +257,8 @@ impl Visitor<'_> for ColumnKey<'_> {
         if self.extra == Extra::Ignore {
             return Ok(None);
         }
-        // The name may be megabytes long: look for the nearest to its beginning.
-        let short: String = name.chars().take(80).collect();
-        Err(match self.schema.resolve(&short) {
-            Err(error) => self.context.fail(error.at(format!("row {}", self.row))),
-            Ok(_) => self.context.fail(Error::invalid(format!(
-                "row {}: unknown column {short:?}…: its name is too long",
-                self.row
-            ))),
-        })
+        let error = columns::unknown(self.schema, name);
+        Err(self.context.fail(error.at(format!("row {}", self.row))))
     }
 }
 
@@ -346,8 +339,7 @@ impl<'de> Visitor<'de> for Value<'_> {
                     .and_then(|micros| self.column.push_timestamp(micros))
             }
             _ => {
-                let start: String = value.chars().take(40).collect();
-                return Err(self.refuse(&format!("the text {start:?}")));
+                return Err(self.refuse(&format!("the text {}", quote(value))));
             }
         };
         result.map_err(|error| self.context.fail(error))

@@ -14,7 +14,7 @@ pub use request::{
 };
 pub use response::{Encoded, InferResponse, Reply, decode_response, encode};
 
-use crate::json::Result;
+use crate::json::{Result, quote};
 use tidegate_schema::Error;
 
 /// Cuts a body into its JSON and what follows.
@@ -31,7 +31,8 @@ fn split(body: &[u8], length: usize) -> Result<(&[u8], &[u8])> {
 #[cold]
 fn unknown_output(name: &str, names: &[&str]) -> Error {
     Error::invalid(format!(
-        "unknown output {name:?}: the outputs are {}",
+        "unknown output {}: the outputs are {}",
+        quote(name),
         names.join(", ")
     ))
 }

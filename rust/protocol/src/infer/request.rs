@@ -7,7 +7,7 @@ use tidegate_schema::{Datatype, Error, ErrorKind, Tensor};
 
 use super::tensor::{Tensors, TensorsSeed, write_json};
 use super::{Encoded, binary};
-use crate::json::{Context, Result, Skip, Text, keys, parse, twice};
+use crate::json::{Context, Result, Skip, Text, keys, parse, quote, twice};
 use crate::limits::too_many;
 use crate::parameter::{Parameter, Parameters, ParametersSeed};
 use crate::{Limits, TensorInfo, write};
@@ -145,8 +145,8 @@ fn unique(tensors: &[Tensor]) -> Result<()> {
     };
     again.map_or(Ok(()), |tensor| {
         Err(Error::invalid(format!(
-            "tensor {:?} appears twice: send each input once",
-            tensor.name
+            "tensor {} appears twice: send each input once",
+            quote(&tensor.name)
         )))
     })
 }
@@ -286,7 +286,8 @@ fn reserved(request: &mut InferRequest) -> Result<()> {
     let mut names = request.parameters.iter().map(|(name, _)| name);
     if let Some(name) = names.find(|name| name.starts_with("triton_")) {
         return Err(Error::invalid(format!(
-            "parameter {name:?} is reserved: names that begin with triton_ are not for requests"
+            "parameter {} is reserved: names that begin with triton_ are not for requests",
+            quote(name)
         )));
     }
     Ok(())
@@ -383,7 +384,7 @@ impl<'de> Visitor<'de> for OutputSeed<'_> {
 }
 
 fn requested(name: String, mut parameters: Parameters) -> Result<RequestedOutput> {
-    let place = |error: Error| error.at(format!("output {name:?}"));
+    let place = |error: Error| error.at(format!("output {}", quote(&name)));
     let binary = flag(&mut parameters, "binary_data").map_err(place)?;
     for feature in ["classification", "shared_memory_region"] {
         let asked = parameters.get(feature);

@@ -9,7 +9,7 @@ use tidegate_schema::{Datatype, Error, ErrorKind, Tensor, TensorData};
 
 use super::binary;
 use crate::element::{Data, DataSeed};
-use crate::json::{Context, Result, Skip, Text, keys, parse, twice};
+use crate::json::{Context, Result, Skip, Text, keys, parse, quote, twice};
 use crate::limits::{product, too_many};
 use crate::parameter::{Parameter, Parameters, ParametersSeed};
 use crate::write;
@@ -51,7 +51,8 @@ impl Tensors {
             let Some(tensor) = self.tensors.get_mut(position) else {
                 continue;
             };
-            let place = |error: Error| error.at(format!("tensor {:?}", tensor.name));
+            let name = quote(&tensor.name);
+            let place = |error: Error| error.at(format!("tensor {name}"));
             let Some((bytes, after)) = rest.split_at_checked(size) else {
                 return Err(place(Error::invalid(format!(
                     "expecting {} additional bytes of binary data: send all that \
@@ -63,7 +64,7 @@ impl Tensors {
                 .and_then(|elements| context.count(elements))
                 .map_err(place)?;
             let data = binary::read(tensor.data.datatype(), &tensor.shape, bytes);
-            tensor.data = data.map_err(|error| error.at(format!("tensor {:?}", tensor.name)))?;
+            tensor.data = data.map_err(place)?;
             rest = after;
         }
         if !rest.is_empty() {
@@ -159,7 +160,7 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
             None => Some(parts.place(position)),
         };
         parts.finish(context).map_err(|(error, name)| {
-            let place = place.unwrap_or_else(|| format!("tensor {name:?}"));
+            let place = place.unwrap_or_else(|| format!("tensor {}", quote(&name)));
             context.fail(error.at(place))
         })
     }
@@ -168,7 +169,7 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
 impl<'de> Parts<'de> {
     fn place(&self, position: usize) -> String {
         match &self.name {
-            Some(name) => format!("tensor {name:?}"),
+            Some(name) => format!("tensor {}", quote(name)),
             None => format!("tensor number {position}"),
         }
     }
