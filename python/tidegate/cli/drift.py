@@ -1,0 +1,101 @@
+"""`tidegate drift`: what a running server has seen, compared with what the model was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import orjson
+import typer
+
+from tidegate.cli.output import CONSOLE, JsonOption, emit, table
+from tidegate.cli.remote import call
+from tidegate.errors import StorageError
+
+__all__ = ["drift"]
+
+ORDER = {"feature": 0, "prediction": 1}
+
+
+def drift(
+    model: Annotated[str, typer.Argument(help="The name that the model is served under.")],
+    url: Annotated[
+        str, typer.Option(envvar="TIDEGATE_URL", help="The server's address.")
+    ] = "http://127.0.0.1:8080",
+    version: Annotated[
+        str | None, typer.Option(help="One version of several that are served.")
+    ] = None,
+    close: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL", help="Close the open window under this name first."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the whole report as one page that opens offline.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Columns to show, the most drifted first.")] = 10,
+    as_json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """Show what drifted in the newest window with rows."""
+    base = f"{url.rstrip('/')}/v1/models/{quote(model, safe='')}/drift"
+    asked = f"?version={quote(version)}" if version else ""
+    if close is not None:
+        separator = "&" if asked else "?"
+        call(f"{base}:close{asked}{separator}label={quote(close)}", method="POST")
+    report: dict[str, Any] = call(base + asked)
+    if html is not None:
+        _write(report, model, html)
+    if as_json:
+        emit(report)
+        return
+    windows = [window for window in report["windows"] if window["rows"]]
+    if not windows:
+        typer.echo(f"no row of {model} was watched yet: send it requests, then look again")
+        return
+    window = windows[-1]
+    state = "closed" if window["closed"] else "open"
+    name = f"'{window['label']}', " if window["label"] else ""
+    table(
+        ("column", "role", "PSI", "without drift", "JS", "missing", "was", "new values"),
+        [_row(column) for column in _most_drifted(window, top)],
+        title=(
+            f"{model}: window {name}{state}, {window['rows']:,} rows against "
+            f"{report['baseline']['rows']:,} of the baseline"
+        ),
+        right=("PSI", "without drift", "JS", "missing", "was", "new values"),
+    )
+    if html is not None:
+        CONSOLE.print(f"The whole report: {html.resolve()}")
+
+
+def _most_drifted(window: dict[str, Any], top: int) -> list[dict[str, Any]]:
+    columns: list[dict[str, Any]] = window["columns"]
+    # Predictions first: they are few, and what people look for.
+    return sorted(columns, key=lambda c: (-ORDER.get(c["role"], 0), -(c["psi"] or 0.0)))[:top]
+
+
+def _row(column: dict[str, Any]) -> tuple[str, ...]:
+    new = column["out_of_range"] if column["out_of_range"] is not None else column["unseen"]
+    return (
+        column["name"],
+        column["role"],
+        _number(column["psi"]),
+        _number(column["psi_noise"]),
+        _number(column["js"]),
+        f"{column['missing']['live']:.1%}",
+        f"{column['missing']['baseline']:.1%}",
+        "–" if new is None else f"{new['live']:.1%}",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _write(report: dict[str, Any], model: str, path: Path) -> None:
+    from tidegate.monitoring import DriftReport, write_html
+
+    try:
+        write_html(DriftReport.from_json(orjson.dumps(report).decode()), path, title=model)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from None

@@ -1,0 +1,90 @@
+"""Calls of a running server: JSON there and back, and its errors as tidegate's own."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+
+from tidegate.errors import (
+    BackendError,
+    DeadlineError,
+    InputError,
+    NotFoundError,
+    NotReadyError,
+    StorageError,
+    TidegateError,
+    TooLargeError,
+    UnsupportedError,
+)
+
+__all__ = ["call"]
+
+SECONDS: Final = 30.0
+"""How long one call may take."""
+
+_BY_STATUS: Final[dict[int, type[TidegateError]]] = {
+    HTTPStatus.BAD_REQUEST: InputError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLargeError,
+    HTTPStatus.NOT_IMPLEMENTED: UnsupportedError,
+    HTTPStatus.SERVICE_UNAVAILABLE: NotReadyError,
+    HTTPStatus.GATEWAY_TIMEOUT: DeadlineError,
+}
+
+
+def call(url: str, *, method: str = "GET", body: object = None) -> Any:
+    """Sends one request and reads the JSON that comes back.
+
+    Args:
+        url: The whole address; `http://` is added if it names no scheme.
+        method: The HTTP method.
+        body: Sent as JSON; nothing is sent for `None`.
+
+    Returns:
+        The decoded answer; `None` for an empty one.
+
+    Raises:
+        TidegateError: What the server said, as the class of its status.
+        StorageError: Nothing listens there, or it speaks no JSON.
+    """
+    address = url if "://" in url else f"http://{url}"
+    if not address.startswith(("http://", "https://")):
+        raise InputError(f"{url} is no address of a server: name it as http://host:port")
+    request = urllib.request.Request(
+        address,
+        method=method,
+        data=None if body is None else orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as reply:
+            content = reply.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _said(error.code, error.read(), address) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise StorageError(
+            f"no server answers at {address} ({reason}): start one with tidegate serve"
+        ) from None
+    if not content:
+        return None
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise StorageError(
+            f"{address} answers, but not in JSON: is it a tidegate server?"
+        ) from None
+
+
+def _said(status: int, content: bytes, address: str) -> TidegateError:
+    kind = _BY_STATUS.get(status, BackendError)
+    try:
+        said = orjson.loads(content)["error"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        said = f"{address} answered with status {status}"
+    return kind(str(said))
