@@ -52,6 +52,7 @@ lock: ## after a change of dependencies
 	uv pip compile $(LOCK) pyproject.toml requirements/build.in --extra demo -c requirements/dev.lock -o requirements/demo.lock
 	uv pip compile $(LOCK) pyproject.toml --extra training --extra cpu -c requirements/dev.lock -o requirements/training.lock
 	uv pip compile $(LOCK) pyproject.toml --extra cpu -c requirements/dev.lock -o requirements/cpu.lock
+	uv pip compile $(LOCK) requirements/build.in -c requirements/dev.lock -o requirements/build.lock
 	uv pip compile $(LOCK) requirements/kserve.in -o requirements/kserve.lock
 LOCK := --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
