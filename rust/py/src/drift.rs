@@ -1,0 +1,127 @@
+//! Baselines and monitors over Arrow tables, for those who watch without the runtime.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+use tidegate_drift as drift;
+use tidegate_schema::{Field, Result, Schema};
+
+use crate::arrow::import;
+use crate::enter::run;
+
+/// Frozen cells and counts of watched columns.
+#[pyclass(module = "tidegate._core", frozen)]
+pub struct Baseline(Arc<drift::Baseline>);
+
+/// The watched columns as a schema: features, then predictions.
+fn schema(baseline: &drift::Baseline) -> Result<Schema> {
+    let columns = baseline.columns().iter();
+    Schema::new(
+        columns
+            .map(|column| Field::nullable(column.name.clone(), column.dtype))
+            .collect(),
+    )
+}
+
+#[pymethods]
+impl Baseline {
+    #[new]
+    #[pyo3(signature = (table, predictions, bins=None))]
+    fn new(
+        py: Python<'_>,
+        table: &Bound<'_, PyAny>,
+        predictions: Vec<String>,
+        bins: Option<usize>,
+    ) -> PyResult<Self> {
+        let batches = import(table)?;
+        let baseline = run(py, || {
+            let all = batches.infer()?;
+            let outputs = predictions
+                .iter()
+                .map(|name| all.resolve(name))
+                .collect::<Result<Vec<_>>>()?;
+            let inputs: Vec<usize> = (0..all.len()).filter(|i| !outputs.contains(i)).collect();
+            let order = all.select(&[inputs.as_slice(), &outputs].concat())?;
+            let mut builder =
+                drift::BaselineBuilder::new(&all.select(&inputs)?, &all.select(&outputs)?)?;
+            if let Some(bins) = bins {
+                builder = builder.with_bins(bins)?;
+            }
+            batches.for_each(&order, |table| builder.update(table))?;
+            builder.finish()
+        })?;
+        Ok(Self(Arc::new(baseline)))
+    }
+
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        let baseline = run(py, || drift::Baseline::from_json(text))?;
+        Ok(Self(Arc::new(baseline)))
+    }
+
+    fn to_json(&self, py: Python<'_>) -> PyResult<String> {
+        run(py, || Ok(self.0.to_json()))
+    }
+
+    #[getter]
+    fn rows(&self) -> u64 {
+        self.0.rows()
+    }
+}
+
+/// Windows of live rows over a baseline.
+#[pyclass(module = "tidegate._core", frozen)]
+pub struct Monitor {
+    schema: Schema,
+    inner: Mutex<drift::Monitor>,
+}
+
+impl Monitor {
+    fn lock(&self) -> MutexGuard<'_, drift::Monitor> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Monitor {
+    #[new]
+    #[pyo3(signature = (baseline, now, rows=None, seconds=None, history=None))]
+    fn new(
+        py: Python<'_>,
+        baseline: &Baseline,
+        now: f64,
+        rows: Option<u64>,
+        seconds: Option<f64>,
+        history: Option<usize>,
+    ) -> PyResult<Self> {
+        let usual = drift::Windows::default();
+        let windows = drift::Windows {
+            rows: rows.unwrap_or(usual.rows),
+            seconds: seconds.unwrap_or(usual.seconds),
+        };
+        run(py, || {
+            let monitor = drift::Monitor::new(Arc::clone(&baseline.0), windows, now)?;
+            Ok(Self {
+                schema: schema(&baseline.0)?,
+                inner: Mutex::new(monitor.with_history(history.unwrap_or(drift::HISTORY))?),
+            })
+        })
+    }
+
+    fn observe(&self, py: Python<'_>, table: &Bound<'_, PyAny>, now: f64) -> PyResult<()> {
+        let batches = import(table)?;
+        run(py, || {
+            let mut monitor = self.lock();
+            batches.for_each(&self.schema, |table| monitor.observe(table, now))
+        })
+    }
+
+    #[pyo3(signature = (now, label=None))]
+    fn close(&self, py: Python<'_>, now: f64, label: Option<&str>) -> PyResult<bool> {
+        run(py, || self.lock().close(now, label))
+    }
+
+    fn report(&self, py: Python<'_>, now: f64) -> PyResult<String> {
+        run(py, || Ok(self.lock().report(now).to_json()))
+    }
+}
