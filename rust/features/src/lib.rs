@@ -1,1 +1,28 @@
 //! Feature expressions: fitted once, frozen, and run over a table or a row by the same kernels.
+//!
+//! A [`FeatureSpec`] is a schema and expressions. A [`Fitter`] learns what they need in as few
+//! passes as their nesting asks for, and ends in a [`Plan`], which turns a table (or a table of one
+//! row) into a row-major matrix of 32-bit floats.
+//!
+//! A new expression is one file in `operations/` that implements the contract of `expression.rs`,
+//! and one line in the table of `operations/mod.rs`.
+
+mod calendar;
+mod expr;
+mod expression;
+mod fitter;
+mod graph;
+mod kernel;
+mod load;
+mod lookup;
+mod murmur;
+mod operations;
+mod plan;
+mod program;
+mod spec;
+mod value;
+
+pub use expr::Expr;
+pub use fitter::{Fitter, Step};
+pub use plan::Plan;
+pub use spec::{FeatureSpec, MAX_DEPTH, MAX_FEATURES, MAX_WIDTH};

@@ -1,0 +1,187 @@
+//! An expression as people write it: a tree in JSON.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+use tidegate_schema::{Error, Result};
+
+use crate::operations;
+
+/// An expression that is not yet checked against a schema: `{"op": …}` with its inputs and
+/// parameters as further keys. Its text is how it would be written in Python.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr(Value);
+
+impl Expr {
+    /// Reads an expression from JSON. It is checked when a feature set is made of it.
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| Error::invalid(format!("not an expression: {error}")))
+    }
+
+    /// The expression as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        self.0.to_string()
+    }
+
+    pub(crate) const fn from_value(value: Value) -> Self {
+        Self(value)
+    }
+
+    pub(crate) const fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// A column of the input.
+    #[must_use]
+    pub fn column(name: &str) -> Self {
+        Self(json!({"op": "col", "name": name}))
+    }
+
+    /// An expression of this one: `apply("clip", &[("low", 0.into())])`.
+    #[must_use]
+    pub fn apply(self, op: &str, parameters: &[(&str, Value)]) -> Self {
+        let mut map = Map::new();
+        for (name, value) in parameters {
+            map.insert((*name).to_owned(), value.clone());
+        }
+        map.insert("op".to_owned(), op.into());
+        map.insert("input".to_owned(), self.0);
+        Self(Value::Object(map))
+    }
+
+    /// An expression of this one and another: `combine("div", other)`.
+    #[must_use]
+    pub fn combine(self, op: &str, right: Self) -> Self {
+        Self(json!({"op": op, "left": self.0, "right": right.0}))
+    }
+
+    /// The same expression under a name of its own.
+    #[must_use]
+    pub fn alias(self, name: &str) -> Self {
+        self.apply("alias", &[("name", name.into())])
+    }
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_expression(&self.0, f)
+    }
+}
+
+/// The sign by which an expression of two inputs is written.
+fn sign(op: &str) -> Option<&'static str> {
+    Some(match op {
+        "add" => "+",
+        "sub" => "-",
+        "mul" => "*",
+        "div" => "/",
+        "eq" => "==",
+        "ne" => "!=",
+        "lt" => "<",
+        "le" => "<=",
+        "gt" => ">",
+        "ge" => ">=",
+        _ => return None,
+    })
+}
+
+fn write_value(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match value {
+        Value::Bool(true) => f.write_str("True"),
+        Value::Bool(false) => f.write_str("False"),
+        Value::Null => f.write_str("None"),
+        value => write!(f, "{value}"),
+    }
+}
+
+fn write_expression(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(map) = value.as_object() else {
+        return write_value(value, f);
+    };
+    let field = |key: &str| map.get(key).unwrap_or(&Value::Null);
+    let op = field("op").as_str().unwrap_or("?");
+    match op {
+        "col" => return write!(f, "col({})", field("name")),
+        "literal" => return write_value(field("value"), f),
+        "negate" => {
+            f.write_str("-")?;
+            return write_expression(field("input"), f);
+        }
+        _ => {}
+    }
+    if let Some(sign) = sign(op) {
+        f.write_str("(")?;
+        write_expression(field("left"), f)?;
+        write!(f, " {sign} ")?;
+        write_expression(field("right"), f)?;
+        return f.write_str(")");
+    }
+    let inputs = operations::find(op).map_or(&["input"][..], |entry| entry.inputs);
+    let mut inputs = inputs.iter();
+    if let Some(first) = inputs.next() {
+        write_expression(field(first), f)?;
+    }
+    if op == "dt" {
+        return write!(f, ".dt.{}()", field("part").as_str().unwrap_or("?"));
+    }
+    write!(f, ".{op}(")?;
+    let mut separator = "";
+    for input in inputs {
+        f.write_str(separator)?;
+        write_expression(field(input), f)?;
+        separator = ", ";
+    }
+    for (key, value) in map {
+        if matches!(key.as_str(), "op" | "input" | "left" | "right" | "state") || value.is_null() {
+            continue;
+        }
+        f.write_str(separator)?;
+        separator = ", ";
+        if op == "alias" {
+            write_value(value, f)?;
+        } else {
+            write!(f, "{key}=")?;
+            write_value(value, f)?;
+        }
+    }
+    f.write_str(")")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_as_python_is_written() {
+        let x = Expr::column("x");
+        let cases = [
+            (x.clone().apply("log1p", &[]), r#"col("x").log1p()"#),
+            (
+                x.clone().apply("dt", &[("part", "hour".into())]),
+                r#"col("x").dt.hour()"#,
+            ),
+            (
+                x.clone().combine("div", Expr::column("y")).alias("r"),
+                r#"(col("x") / col("y")).alias("r")"#,
+            ),
+            (
+                x.clone().combine("cross", Expr::column("y")),
+                r#"col("x").cross(col("y"))"#,
+            ),
+            (
+                x.apply(
+                    "one_hot",
+                    &[("min_count", 5.into()), ("unknown", false.into())],
+                ),
+                r#"col("x").one_hot(min_count=5, unknown=False)"#,
+            ),
+        ];
+        for (expression, text) in cases {
+            assert_eq!(expression.to_string(), text);
+            assert_eq!(Expr::from_json(&expression.to_json()).unwrap(), expression);
+        }
+    }
+}

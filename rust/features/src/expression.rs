@@ -1,0 +1,240 @@
+//! The contract that every expression meets, and its erased form that the engine works with.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tidegate_schema::{Error, Result};
+
+use crate::kernel::Kernel;
+use crate::value::{Type, Values};
+
+/// One expression: its parameters are the fields of the implementing struct, and so is their JSON.
+/// Parameters that are left out take serde's defaults, which makes this the one home of defaults.
+pub(crate) trait Expression: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The value of `op` in JSON.
+    const NAME: &'static str;
+    /// The keys of the inputs in JSON, in order.
+    const INPUTS: &'static [&'static str] = &["input"];
+    /// Learns the state; [`Nothing`] where there is nothing to learn.
+    type Fit: Fit;
+
+    /// Checks the parameters, once, when the expression is read.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The type of the result, or what is wrong with the inputs.
+    fn output(&self, inputs: &[Type]) -> Result<Type>;
+
+    /// Starts to learn; `None` where these parameters leave nothing to learn.
+    fn fit(&self, _inputs: &[Type]) -> Option<Self::Fit> {
+        None
+    }
+
+    /// The code that runs, with the state inside. The state may come from a file: it is checked.
+    fn kernel(&self, state: <Self::Fit as Fit>::State, inputs: &[Type]) -> Result<Kernel>;
+
+    /// The name of the result, made from the names of the inputs.
+    fn name(&self, inputs: &[&str]) -> String {
+        inputs.first().copied().unwrap_or_default().to_owned()
+    }
+
+    /// What is put behind the name for each column, if the result is [`Type::Columns`].
+    fn suffixes(&self, _state: &<Self::Fit as Fit>::State) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Learns the state of an expression in one pass: update, merge, finish.
+pub(crate) trait Fit: Sized + Send + 'static {
+    /// What is learned; its JSON is what a feature set keeps. The default is what an expression
+    /// has that learns nothing.
+    type State: Serialize + DeserializeOwned + Default;
+
+    /// Takes in one morsel.
+    fn update(&mut self, inputs: &[Values<'_>]) -> Result<()>;
+
+    /// Takes in all that another has seen.
+    fn merge(&mut self, other: Self) -> Result<()>;
+
+    /// What was learned.
+    fn finish(self) -> Result<Self::State>;
+}
+
+/// The fit of an expression that learns nothing.
+pub(crate) enum Nothing {}
+
+impl Fit for Nothing {
+    type State = ();
+
+    fn update(&mut self, _: &[Values<'_>]) -> Result<()> {
+        match *self {}
+    }
+
+    fn merge(&mut self, _: Self) -> Result<()> {
+        match *self {}
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {}
+    }
+}
+
+/// An expression of any kind, as the engine sees it.
+pub(crate) trait Operation: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn inputs(&self) -> &'static [&'static str];
+    /// The parameters with all defaults written out.
+    fn parameters(&self) -> Result<Map<String, Value>>;
+    fn output(&self, inputs: &[Type]) -> Result<Type>;
+    fn fit(&self, inputs: &[Type]) -> Option<Box<dyn AnyFit>>;
+    /// The code for a state in JSON; `None` for the state of an expression that learns nothing.
+    fn kernel(&self, state: Option<&Value>, inputs: &[Type]) -> Result<Kernel>;
+    fn label(&self, inputs: &[&str]) -> String;
+    fn suffixes(&self, state: Option<&Value>) -> Result<Vec<String>>;
+}
+
+fn read_state<E: Expression>(state: Option<&Value>) -> Result<<E::Fit as Fit>::State> {
+    match state {
+        None => Ok(Default::default()),
+        Some(state) => serde_json::from_value(state.clone())
+            .map_err(|error| Error::state(format!("the state of {} is wrong: {error}", E::NAME))),
+    }
+}
+
+impl<E: Expression> Operation for E {
+    fn name(&self) -> &'static str {
+        E::NAME
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        E::INPUTS
+    }
+
+    fn parameters(&self) -> Result<Map<String, Value>> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(map)) => Ok(map),
+            Ok(Value::Null) => Ok(Map::new()),
+            Ok(_) => Err(Error::internal(format!(
+                "{}: parameters are no object",
+                E::NAME
+            ))),
+            Err(error) => Err(Error::internal(format!("{}: {error}", E::NAME))),
+        }
+    }
+
+    fn output(&self, inputs: &[Type]) -> Result<Type> {
+        Expression::output(self, inputs)
+    }
+
+    fn fit(&self, inputs: &[Type]) -> Option<Box<dyn AnyFit>> {
+        let fit = Expression::fit(self, inputs)?;
+        Some(Box::new(Running(fit)))
+    }
+
+    fn kernel(&self, state: Option<&Value>, inputs: &[Type]) -> Result<Kernel> {
+        Expression::kernel(self, read_state::<E>(state)?, inputs)
+    }
+
+    fn label(&self, inputs: &[&str]) -> String {
+        Expression::name(self, inputs)
+    }
+
+    fn suffixes(&self, state: Option<&Value>) -> Result<Vec<String>> {
+        Ok(Expression::suffixes(self, &read_state::<E>(state)?))
+    }
+}
+
+/// A running fit of any kind.
+pub(crate) trait AnyFit: Send {
+    fn update(&mut self, inputs: &[Values<'_>]) -> Result<()>;
+    fn merge(&mut self, other: Box<dyn AnyFit>) -> Result<()>;
+    fn finish(self: Box<Self>) -> Result<Value>;
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any>;
+}
+
+struct Running<F>(F);
+
+impl<F: Fit> AnyFit for Running<F> {
+    fn update(&mut self, inputs: &[Values<'_>]) -> Result<()> {
+        self.0.update(inputs)
+    }
+
+    fn merge(&mut self, other: Box<dyn AnyFit>) -> Result<()> {
+        match other.into_any().downcast::<Self>() {
+            Ok(other) => self.0.merge(other.0),
+            Err(_) => Err(Error::internal("two fits of different kinds met")),
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<Value> {
+        serde_json::to_value(self.0.finish()?)
+            .map_err(|error| Error::internal(format!("a state has no JSON: {error}")))
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}
+
+/// One line of the table of expressions.
+pub(crate) struct Entry {
+    /// The value of `op`.
+    pub name: &'static str,
+    /// The keys of the inputs.
+    pub inputs: &'static [&'static str],
+    /// Reads the parameters.
+    pub read: fn(Map<String, Value>) -> Result<Box<dyn Operation>>,
+    /// JSON of expressions over the columns that the property tests make: what every test of all
+    /// expressions walks, so that a new one is tested from its first day.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub examples: &'static [&'static str],
+}
+
+impl Entry {
+    /// The line of an expression.
+    pub(crate) const fn of<E: Expression>(examples: &'static [&'static str]) -> Self {
+        Self {
+            name: E::NAME,
+            inputs: E::INPUTS,
+            read: read::<E>,
+            examples,
+        }
+    }
+}
+
+fn read<E: Expression>(parameters: Map<String, Value>) -> Result<Box<dyn Operation>> {
+    let operation: E = serde_json::from_value(Value::Object(parameters))
+        .map_err(|error| Error::invalid(format!("{}: {error}", E::NAME)))?;
+    operation.check().map_err(|error| error.at(E::NAME))?;
+    Ok(Box::new(operation))
+}
+
+/// Checks that an input is a number.
+pub(crate) fn number(inputs: &[Type]) -> Result<()> {
+    match inputs.iter().find(|kind| !kind.is_number()) {
+        None => Ok(()),
+        Some(kind) => Err(takes("a number", *kind)),
+    }
+}
+
+/// The error of an expression that gets a type it does not take.
+pub(crate) fn takes(due: &str, found: Type) -> Error {
+    let mend = match found {
+        Type::Text => "encode text first, with one_hot, ordinal or hash",
+        Type::Timestamp => "take a part of the time first, as in .dt.hour()",
+        Type::Columns => "several columns can only be the end of an expression",
+        Type::Bool | Type::Number => "declare the column as what it is",
+    };
+    Error::invalid(format!("takes {due} but gets {found}: {mend}"))
+}
+
+/// The error of a summary as the shared error.
+pub(crate) fn sketch(error: tidegate_sketch::Error) -> Error {
+    use tidegate_sketch::ErrorKind;
+    match error.kind {
+        ErrorKind::Argument => Error::invalid(error.message),
+        ErrorKind::Limit => Error::new(tidegate_schema::ErrorKind::TooLarge, error.message),
+        ErrorKind::State => Error::state(error.message),
+    }
+}

@@ -1,0 +1,356 @@
+//! Expressions resolved against a schema: types checked, names made, equal parts shared.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+use tidegate_schema::{Error, Result, Schema};
+
+use crate::expr::Expr;
+use crate::expression::{Operation, takes};
+use crate::kernel::{Kernel, MAX_INPUTS};
+use crate::operations;
+use crate::spec::MAX_DEPTH;
+use crate::value::Type;
+
+/// A computation that one or several features use.
+pub(crate) struct Node {
+    pub source: Source,
+    pub kind: Type,
+    /// The pass of `fit` in which this node learns, or the latest in which an input of it does:
+    /// it can be computed in later passes. 0 for what learns nothing.
+    pub level: usize,
+    /// How it is written, for messages.
+    pub text: String,
+}
+
+/// Where a node's values come from.
+pub(crate) enum Source {
+    /// A column of the pruned schema.
+    Column(usize),
+    /// An expression of other nodes, which stand before it.
+    Apply {
+        operation: Box<dyn Operation>,
+        inputs: Vec<usize>,
+        learns: bool,
+        state: Option<Value>,
+    },
+}
+
+/// How a feature was written, with the node of each part: what serialisation walks.
+struct Tree {
+    node: usize,
+    /// Names given here, innermost first.
+    aliases: Vec<String>,
+    inputs: Vec<Self>,
+}
+
+/// One feature.
+pub(crate) struct Feature {
+    tree: Tree,
+    /// The name of its output, or the beginning of the names of its outputs.
+    pub stem: String,
+    /// How it is written.
+    pub text: String,
+}
+
+impl Feature {
+    /// The node whose values are the feature.
+    pub(crate) const fn node(&self) -> usize {
+        self.tree.node
+    }
+}
+
+/// All features over one schema.
+pub(crate) struct Graph {
+    /// The columns that the features use, in the order of the schema they were taken from.
+    pub schema: Schema,
+    pub nodes: Vec<Node>,
+    pub features: Vec<Feature>,
+}
+
+struct Builder<'a> {
+    schema: &'a Schema,
+    nodes: Vec<Node>,
+    /// Nodes by what they compute.
+    known: HashMap<String, usize>,
+    fitted: bool,
+}
+
+impl Graph {
+    /// Resolves features. `fitted` says whether every part that learns carries its state.
+    pub(crate) fn build(schema: &Schema, features: &[Expr], fitted: bool) -> Result<Self> {
+        let mut builder = Builder {
+            schema,
+            nodes: Vec::new(),
+            known: HashMap::new(),
+            fitted,
+        };
+        let mut resolved = Vec::with_capacity(features.len());
+        for feature in features {
+            let (tree, stem) = builder.resolve(feature.value(), 0)?;
+            resolved.push(Feature {
+                text: feature.to_string(),
+                tree,
+                stem,
+            });
+        }
+        let mut nodes = builder.nodes;
+        let used: BTreeSet<usize> = nodes.iter().filter_map(Node::column).collect();
+        let used: Vec<usize> = used.into_iter().collect();
+        for node in &mut nodes {
+            if let Source::Column(column) = &mut node.source {
+                // Every column of a node is among the used ones.
+                *column = used.partition_point(|position| position < column);
+            }
+        }
+        Ok(Self {
+            schema: schema.select(&used)?,
+            nodes,
+            features: resolved,
+        })
+    }
+
+    /// The types of a node's inputs.
+    fn types(&self, inputs: &[usize]) -> Vec<Type> {
+        inputs.iter().map(|&input| self.nodes[input].kind).collect()
+    }
+
+    /// The code of a node, or `None` for a column.
+    pub(crate) fn kernel(&self, node: usize) -> Result<Option<Kernel>> {
+        let node = &self.nodes[node];
+        let Source::Apply {
+            operation,
+            inputs,
+            state,
+            ..
+        } = &node.source
+        else {
+            return Ok(None);
+        };
+        operation
+            .kernel(state.as_ref(), &self.types(inputs))
+            .map(Some)
+            .map_err(|error| error.at(&node.text))
+    }
+
+    /// A running fit for a node that learns.
+    pub(crate) fn fit(&self, node: usize) -> Option<Box<dyn crate::expression::AnyFit>> {
+        match &self.nodes[node].source {
+            Source::Apply {
+                operation,
+                inputs,
+                learns: true,
+                ..
+            } => operation.fit(&self.types(inputs)),
+            _ => None,
+        }
+    }
+
+    /// The names of a feature's outputs.
+    pub(crate) fn names(&self, feature: &Feature) -> Result<Vec<String>> {
+        match &self.nodes[feature.node()].source {
+            Source::Apply {
+                operation, state, ..
+            } if self.nodes[feature.node()].kind == Type::Columns => Ok(operation
+                .suffixes(state.as_ref())?
+                .into_iter()
+                .map(|suffix| format!("{}{suffix}", feature.stem))
+                .collect()),
+            _ => Ok(vec![feature.stem.clone()]),
+        }
+    }
+
+    /// A feature as JSON, with defaults written out and with the states that are known.
+    pub(crate) fn document(&self, feature: &Feature) -> Result<Value> {
+        self.write(&feature.tree)
+    }
+
+    fn write(&self, tree: &Tree) -> Result<Value> {
+        let mut map;
+        match &self.nodes[tree.node].source {
+            Source::Column(column) => {
+                map = Map::new();
+                map.insert("op".to_owned(), "col".into());
+                let name = self.schema.fields().get(*column).map(|field| &field.name);
+                map.insert("name".to_owned(), name.map(String::as_str).into());
+            }
+            Source::Apply {
+                operation, state, ..
+            } => {
+                map = operation.parameters()?;
+                map.insert("op".to_owned(), operation.name().into());
+                for (key, input) in operation.inputs().iter().zip(&tree.inputs) {
+                    map.insert((*key).to_owned(), self.write(input)?);
+                }
+                if let Some(state) = state {
+                    map.insert("state".to_owned(), state.clone());
+                }
+            }
+        }
+        let mut value = Value::Object(map);
+        for alias in &tree.aliases {
+            value = Expr::from_value(value).alias(alias).value().clone();
+        }
+        Ok(value)
+    }
+}
+
+impl Node {
+    const fn column(&self) -> Option<usize> {
+        match &self.source {
+            Source::Column(column) => Some(*column),
+            Source::Apply { .. } => None,
+        }
+    }
+}
+
+/// Takes a text out of an expression's keys.
+fn take_text(map: &mut Map<String, Value>, key: &str, op: &str) -> Result<String> {
+    match map.remove(key) {
+        Some(Value::String(text)) => Ok(text),
+        Some(other) => Err(Error::invalid(format!(
+            "{op}: {key} is {other} where a text is due"
+        ))),
+        None => Err(Error::invalid(format!("{op}: {key} is left out"))),
+    }
+}
+
+fn refuse_rest(map: &Map<String, Value>, op: &str) -> Result<()> {
+    match map.keys().next() {
+        None => Ok(()),
+        Some(key) => Err(Error::invalid(format!(
+            "{op}: there is no parameter {key:?}"
+        ))),
+    }
+}
+
+impl Builder<'_> {
+    fn resolve(&mut self, value: &Value, depth: usize) -> Result<(Tree, String)> {
+        if depth > MAX_DEPTH {
+            return Err(Error::invalid(format!(
+                "an expression is nested more than {MAX_DEPTH} deep"
+            )));
+        }
+        let Value::Object(map) = value else {
+            return Err(Error::invalid(format!(
+                "{value} is no expression: begin with col(\"name\")"
+            )));
+        };
+        let mut map = map.clone();
+        let op = take_text(&mut map, "op", "an expression")?;
+        match op.as_str() {
+            "col" => {
+                let name = take_text(&mut map, "name", "col")?;
+                refuse_rest(&map, "col")?;
+                let node = self.column(&name)?;
+                let tree = Tree {
+                    node,
+                    aliases: Vec::new(),
+                    inputs: Vec::new(),
+                };
+                Ok((tree, name))
+            }
+            "alias" => {
+                let name = take_text(&mut map, "name", "alias")?;
+                if name.is_empty() {
+                    return Err(Error::invalid("alias: the name is empty"));
+                }
+                let input = map.remove("input").unwrap_or(Value::Null);
+                refuse_rest(&map, "alias")?;
+                let (mut tree, _) = self.resolve(&input, depth + 1)?;
+                tree.aliases.push(name.clone());
+                Ok((tree, name))
+            }
+            _ => self.apply(&op, map, value, depth),
+        }
+    }
+
+    fn column(&mut self, name: &str) -> Result<usize> {
+        let column = self.schema.resolve(name)?;
+        let kind = Type::from(self.schema.fields()[column].dtype);
+        let key = format!("col {column}");
+        Ok(self.share(key, || Node {
+            source: Source::Column(column),
+            kind,
+            level: 0,
+            text: Expr::column(name).to_string(),
+        }))
+    }
+
+    fn share(&mut self, key: String, make: impl FnOnce() -> Node) -> usize {
+        let next = self.nodes.len();
+        let node = *self.known.entry(key).or_insert(next);
+        if node == next {
+            self.nodes.push(make());
+        }
+        node
+    }
+
+    fn apply(
+        &mut self,
+        op: &str,
+        mut map: Map<String, Value>,
+        whole: &Value,
+        depth: usize,
+    ) -> Result<(Tree, String)> {
+        let entry = operations::find(op)?;
+        let mut trees = Vec::with_capacity(entry.inputs.len());
+        let mut stems = Vec::with_capacity(entry.inputs.len());
+        if entry.inputs.len() > MAX_INPUTS {
+            return Err(Error::internal(format!(
+                "{op} has more than {MAX_INPUTS} inputs"
+            )));
+        }
+        for key in entry.inputs {
+            let input = map
+                .remove(*key)
+                .ok_or_else(|| Error::invalid(format!("{op}: {key} is left out")))?;
+            let (tree, stem) = self.resolve(&input, depth + 1)?;
+            trees.push(tree);
+            stems.push(stem);
+        }
+        let state = map.remove("state");
+        let operation = (entry.read)(map)?;
+        let text = Expr::from_value(whole.clone()).to_string();
+        let inputs: Vec<usize> = trees.iter().map(|tree| tree.node).collect();
+        let types: Vec<Type> = inputs.iter().map(|&node| self.nodes[node].kind).collect();
+        let kind = if types.contains(&Type::Columns) {
+            Err(takes("one value", Type::Columns))
+        } else {
+            operation.output(&types)
+        }
+        .map_err(|error| error.at(&text))?;
+        let learns = operation.fit(&types).is_some();
+        match (&state, learns && self.fitted) {
+            (None, false) | (Some(_), true) => {}
+            (None, true) => return Err(Error::state(format!("{text}: the state is left out"))),
+            (Some(_), false) => {
+                return Err(Error::state(format!(
+                    "{text} carries a state where none is due"
+                )));
+            }
+        }
+        let before = inputs.iter().map(|&node| self.nodes[node].level).max();
+        let level = before.unwrap_or(0) + usize::from(learns && !self.fitted);
+        let stem = operation.label(&stems.iter().map(String::as_str).collect::<Vec<_>>());
+        let parameters = Value::Object(operation.parameters()?);
+        let key = format!("{op} {inputs:?} {parameters} {state:?}");
+        let node = self.share(key, || Node {
+            source: Source::Apply {
+                operation,
+                inputs,
+                learns,
+                state,
+            },
+            kind,
+            level,
+            text,
+        });
+        let tree = Tree {
+            node,
+            aliases: Vec::new(),
+            inputs: trees,
+        };
+        Ok((tree, stem))
+    }
+}

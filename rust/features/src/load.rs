@@ -1,0 +1,141 @@
+//! Raw columns into a plan: types, nulls and infinities are checked here, once, for everything
+//! that is computed from them.
+
+use tidegate_schema::{Column, Error, Field, Primitive, Result, Schema, Table};
+
+/// Checks number and types of a table's columns; nulls are checked while values are read.
+pub(crate) fn check_columns(table: &Table<'_>, schema: &Schema) -> Result<()> {
+    if table.columns().len() != schema.len() {
+        return Err(Error::invalid(format!(
+            "the table has {} columns where the features use {}: {}",
+            table.columns().len(),
+            schema.len(),
+            schema
+                .fields()
+                .iter()
+                .map(|field| field.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        )));
+    }
+    for (column, field) in table.columns().iter().zip(schema.fields()) {
+        if column.dtype() != field.dtype {
+            return Err(Error::invalid(format!(
+                "column {:?} is {} where the schema says {}: cast it",
+                field.name,
+                column.dtype(),
+                field.dtype
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Can the values be lent as they are?
+pub(crate) fn lent<'a>(column: &Column<'a>) -> Option<&'a [f64]> {
+    match column {
+        Column::Float64(values) if values.validity.is_all() => Some(values.values),
+        _ => None,
+    }
+}
+
+/// Checks one morsel of a column and, unless its values can be lent, writes them as numbers with
+/// NaN for missing. Texts are only checked. `start` is the morsel's first row, for messages.
+pub(crate) fn load(
+    column: &Column<'_>,
+    field: &Field,
+    start: usize,
+    out: &mut [f64],
+) -> Result<()> {
+    match column {
+        Column::Float64(values) => {
+            let checked: &[f64] = if values.validity.is_all() {
+                values.values
+            } else {
+                widen(values, out, |value| value);
+                out
+            };
+            check_floats(checked, field, start)
+        }
+        Column::Bool(values) => {
+            widen(values, out, f64::from);
+            check_nulls(values, field, start)
+        }
+        Column::Int64(values) | Column::Timestamp(values) => {
+            widen(values, out, |value| value as f64);
+            check_nulls(values, field, start)
+        }
+        Column::String(values) => {
+            if !field.nullable
+                && let Some(row) = (0..values.len()).find(|&row| values.get(row).is_none())
+            {
+                return Err(missing(field, start + row));
+            }
+            Ok(())
+        }
+    }
+}
+
+#[inline]
+fn widen<T: Copy>(from: &Primitive<'_, T>, out: &mut [f64], convert: impl Fn(T) -> f64) {
+    if from.validity.is_all() {
+        for (out, &value) in out.iter_mut().zip(from.values) {
+            *out = convert(value);
+        }
+        return;
+    }
+    for (row, (out, &value)) in out.iter_mut().zip(from.values).enumerate() {
+        *out = if from.validity.get(row) {
+            convert(value)
+        } else {
+            f64::NAN
+        };
+    }
+}
+
+fn check_nulls<T: Copy>(values: &Primitive<'_, T>, field: &Field, start: usize) -> Result<()> {
+    if field.nullable || values.validity.is_all() {
+        return Ok(());
+    }
+    match (0..values.values.len()).find(|&row| !values.validity.get(row)) {
+        None => Ok(()),
+        Some(row) => Err(missing(field, start + row)),
+    }
+}
+
+fn check_floats(values: &[f64], field: &Field, start: usize) -> Result<()> {
+    // Without a branch in the loop the check is vectorised: a millisecond for 3 million values.
+    let wrong = if field.nullable {
+        |value: f64| value.is_infinite()
+    } else {
+        |value: f64| !value.is_finite()
+    };
+    let any = if field.nullable {
+        values
+            .iter()
+            .fold(false, |any, value| any | value.is_infinite())
+    } else {
+        values
+            .iter()
+            .fold(false, |any, value| any | !value.is_finite())
+    };
+    if !any {
+        return Ok(());
+    }
+    let row = values.iter().position(|&value| wrong(value)).unwrap_or(0);
+    if values.get(row).is_some_and(|value| value.is_nan()) {
+        return Err(missing(field, start + row));
+    }
+    Err(Error::invalid(format!(
+        "column {:?} is infinite in row {}: send a finite number, or null for a missing one",
+        field.name,
+        start + row
+    )))
+}
+
+fn missing(field: &Field, row: usize) -> Error {
+    Error::invalid(format!(
+        "column {:?} is missing in row {row} but may not be: send a value, or make the column nullable",
+        field.name
+    ))
+}

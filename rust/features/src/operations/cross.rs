@@ -1,0 +1,73 @@
+//! Two values as one category: their texts with the unit separator (U+001F) between them, so that
+//! no two pairs meet. Missing where either is missing.
+
+use serde::{Deserialize, Serialize};
+use tidegate_schema::Result;
+
+use crate::expression::{Entry, Expression, Nothing, takes};
+use crate::kernel::Kernel;
+use crate::value::{Type, Values, write_key};
+
+/// Stands between the two texts; output names show it as `&`.
+pub(super) const SEPARATOR: char = '\u{1f}';
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cross {}
+
+fn write(kind: Type, values: &Values<'_>, row: usize, text: &mut String) -> bool {
+    match values {
+        Values::Texts(strings) => match strings.get(row) {
+            Some(value) => {
+                text.push_str(value);
+                true
+            }
+            None => false,
+        },
+        Values::Numbers(numbers) => numbers
+            .get(row)
+            .is_some_and(|&value| write_key(kind, value, text)),
+    }
+}
+
+impl Expression for Cross {
+    const NAME: &'static str = "cross";
+    const INPUTS: &'static [&'static str] = &["left", "right"];
+    type Fit = Nothing;
+
+    fn output(&self, inputs: &[Type]) -> Result<Type> {
+        match inputs
+            .iter()
+            .find(|kind| matches!(kind, Type::Columns | Type::Timestamp))
+        {
+            Some(kind) => Err(takes("strings, numbers or bools", *kind)),
+            None => Ok(Type::Text),
+        }
+    }
+
+    fn kernel(&self, (): (), inputs: &[Type]) -> Result<Kernel> {
+        let (left, right) = match inputs {
+            [left, right] => (*left, *right),
+            _ => (Type::Text, Type::Text),
+        };
+        Ok(Kernel::Texts(Box::new(move |inputs, rows, out| {
+            for row in 0..rows {
+                out.push_with(|text| {
+                    write(left, &inputs[0], row, text) && {
+                        text.push(SEPARATOR);
+                        write(right, &inputs[1], row, text)
+                    }
+                });
+            }
+        })))
+    }
+
+    fn name(&self, inputs: &[&str]) -> String {
+        inputs.join("&")
+    }
+}
+
+pub(super) const ENTRY: Entry = Entry::of::<Cross>(&[
+    r#"{"op":"one_hot","input":{"op":"cross","left":{"op":"col","name":"s"},"right":{"op":"col","name":"b"}}}"#,
+    r#"{"op":"ordinal","input":{"op":"cross","left":{"op":"col","name":"n"},"right":{"op":"col","name":"k"}}}"#,
+]);

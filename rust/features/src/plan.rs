@@ -1,0 +1,153 @@
+//! Fitted features, ready to run.
+
+use tidegate_schema::{Error, Result, Schema, Table};
+
+use crate::expr::Expr;
+use crate::graph::Graph;
+use crate::load::check_columns;
+use crate::program::Program;
+use crate::spec::{Document, MAX_WIDTH, VERSION, check_unique, digest, resolve, schema_value};
+
+/// Features with all that they have learned: immutable, shared between threads, the same code for
+/// a table and for a row.
+pub struct Plan {
+    graph: Graph,
+    program: Program,
+    names: Vec<String>,
+    rows: u64,
+    json: String,
+    fingerprint: String,
+}
+
+impl Plan {
+    pub(crate) fn from_graph(graph: Graph, rows: u64) -> Result<Self> {
+        let (program, names) = Program::compile_features(&graph)?;
+        if names.len() > MAX_WIDTH {
+            return Err(Error::new(
+                tidegate_schema::ErrorKind::TooLarge,
+                format!(
+                    "the features make {} columns, more than {MAX_WIDTH}: raise min_count, or use hash",
+                    names.len()
+                ),
+            ));
+        }
+        check_unique(names.iter().map(|name| (name.as_str(), "a feature")))?;
+        let json = Document {
+            features: graph
+                .features
+                .iter()
+                .map(|feature| graph.document(feature))
+                .collect::<Result<_>>()?,
+            rows: Some(rows),
+            schema: schema_value(&graph.schema)?,
+            version: VERSION,
+        }
+        .write()?;
+        Ok(Self {
+            fingerprint: digest(&json),
+            graph,
+            program,
+            names,
+            rows,
+            json,
+        })
+    }
+
+    /// Reads what [`Plan::to_json`] wrote, of this or any earlier version.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let (document, schema) = Document::read(text, "fitted feature set")?;
+        let Some(rows) = document.rows else {
+            return Err(Error::state(
+                "this feature set is not fitted: fit it before it is used",
+            ));
+        };
+        let features: Vec<Expr> = document
+            .features
+            .into_iter()
+            .map(Expr::from_value)
+            .collect();
+        Self::from_graph(resolve(&schema, &features, true)?, rows)
+    }
+
+    /// Canonical JSON of schema, features and states, with `version`.
+    #[must_use]
+    pub fn to_json(&self) -> &str {
+        &self.json
+    }
+
+    /// `sha256:` and the hexadecimal digest of the canonical JSON.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The columns that a table must have, in this order: only those that the features use.
+    #[must_use]
+    pub const fn input_schema(&self) -> &Schema {
+        &self.graph.schema
+    }
+
+    /// The names of the matrix's columns.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many columns the matrix has.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.names.len()
+    }
+
+    /// How many rows were learned from.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes the features of a table into a row-major matrix of `rows × width` values. Missing is
+    /// NaN, and nothing is infinite. After an error the matrix holds anything.
+    pub fn transform_into(&self, table: &Table<'_>, out: &mut [f32]) -> Result<()> {
+        check_columns(table, &self.graph.schema)?;
+        let due = table.rows().checked_mul(self.width());
+        if due != Some(out.len()) {
+            return Err(Error::internal(format!(
+                "a matrix of {} values for {} rows of {} features",
+                out.len(),
+                table.rows(),
+                self.width()
+            )));
+        }
+        self.program.run_into(table, &self.graph.schema, out)
+    }
+
+    /// The features of a table as a new row-major matrix.
+    pub fn transform(&self, table: &Table<'_>) -> Result<Vec<f32>> {
+        let due = table.rows().checked_mul(self.width()).ok_or_else(|| {
+            Error::new(
+                tidegate_schema::ErrorKind::TooLarge,
+                "the matrix exceeds the address space: send fewer rows at once",
+            )
+        })?;
+        let mut out = vec![0.0; due];
+        self.transform_into(table, &mut out)?;
+        Ok(out)
+    }
+
+    /// One line a feature: how it is written and which columns it makes.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        use std::fmt::Write;
+        let mut text = String::new();
+        for feature in &self.graph.features {
+            let names = self.graph.names(feature).unwrap_or_default();
+            let made = match names.as_slice() {
+                [one] => one.clone(),
+                [first, .., last] => format!("{first} … {last} ({} columns)", names.len()),
+                [] => String::new(),
+            };
+            let _ = writeln!(text, "{} -> {made}", feature.text);
+        }
+        text
+    }
+}

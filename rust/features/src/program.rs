@@ -1,0 +1,364 @@
+//! Nodes compiled into steps, and their run over one morsel at a time.
+//!
+//! Every node has a register of its own; a step reads registers before its own only, so inputs and
+//! output are split without a check. Registers live in scratch memory of the thread.
+
+use std::cell::RefCell;
+
+use tidegate_schema::{Column, Error, Result, Schema, Table};
+
+use crate::graph::{Graph, Source};
+use crate::kernel::{Kernel, MAX_INPUTS};
+use crate::load::{lent, load};
+use crate::value::{Columns, TextBuf, Type, Values, narrow};
+
+/// Most rows of a morsel.
+pub(crate) const MORSEL_ROWS: usize = 1024;
+/// Fewest rows of a morsel, however wide the matrix.
+const MIN_MORSEL_ROWS: usize = 64;
+/// Bytes of the matrix that one morsel may write, so that they stay in the first cache.
+const MORSEL_BYTES: usize = 32 * 1024;
+
+/// Where a node's values are during a run.
+#[derive(Clone, Copy, Debug)]
+enum Slot {
+    /// Nowhere: an unused input.
+    None,
+    /// A column of numbers: lent, or widened into a register.
+    Column(usize, usize),
+    /// A column of texts, lent.
+    Text(usize),
+    /// A register of numbers.
+    Numbers(usize),
+    /// A register of texts.
+    Texts(usize),
+}
+
+/// Where a step writes.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Numbers(usize),
+    Texts(usize),
+    /// Columns of the matrix from this one on.
+    Columns(usize),
+}
+
+struct Step {
+    kernel: Kernel,
+    inputs: [Slot; MAX_INPUTS],
+    target: Target,
+}
+
+/// Compiled nodes.
+pub(crate) struct Program {
+    /// Columns to check, with the register for those that are widened.
+    loads: Vec<(usize, usize)>,
+    steps: Vec<Step>,
+    /// Slots that leave for a column of the matrix.
+    emits: Vec<(Slot, usize)>,
+    slots: Vec<Slot>,
+    numbers: usize,
+    texts: usize,
+    /// Does an expression write into columns that must be zero before?
+    zeroes: bool,
+    width: usize,
+}
+
+/// The memory of a thread's runs.
+#[derive(Default)]
+struct Scratch {
+    numbers: Vec<f64>,
+    texts: Vec<TextBuf>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// What a run can be asked for: the values of nodes.
+pub(crate) struct View<'a> {
+    program: &'a Program,
+    columns: &'a [Column<'a>],
+    numbers: &'a [f64],
+    texts: &'a [TextBuf],
+    start: usize,
+    rows: usize,
+}
+
+impl View<'_> {
+    fn slot(&self, slot: Slot) -> Values<'_> {
+        match slot {
+            Slot::None => Values::NONE,
+            Slot::Column(column, register) => match lent(&self.columns[column]) {
+                Some(values) => Values::Numbers(&values[self.start..self.start + self.rows]),
+                None => self.register(register),
+            },
+            Slot::Text(column) => match &self.columns[column] {
+                Column::String(texts) => Values::Texts(texts.slice(self.start, self.rows)),
+                _ => Values::NONE,
+            },
+            Slot::Numbers(register) => self.register(register),
+            Slot::Texts(register) => Values::Texts(self.texts[register].view()),
+        }
+    }
+
+    fn register(&self, register: usize) -> Values<'_> {
+        Values::Numbers(&self.numbers[register * self.rows..(register + 1) * self.rows])
+    }
+
+    /// The values of a node.
+    pub(crate) fn node(&self, node: usize) -> Values<'_> {
+        self.slot(self.program.slots[node])
+    }
+}
+
+impl Program {
+    /// Compiles the nodes that `wanted` names and all that they need. Columns are all loaded, and
+    /// so all checked, if `all_columns`.
+    pub(crate) fn compile(graph: &Graph, wanted: &[usize], all_columns: bool) -> Result<Self> {
+        let mut needed = vec![false; graph.nodes.len()];
+        for &node in wanted {
+            needed[node] = true;
+        }
+        for (position, node) in graph.nodes.iter().enumerate().rev() {
+            match &node.source {
+                Source::Apply { inputs, .. } if needed[position] => {
+                    inputs.iter().for_each(|&input| needed[input] = true);
+                }
+                Source::Column(_) if all_columns => needed[position] = true,
+                _ => {}
+            }
+        }
+        let mut program = Self {
+            loads: Vec::new(),
+            steps: Vec::new(),
+            emits: Vec::new(),
+            slots: vec![Slot::None; graph.nodes.len()],
+            numbers: 0,
+            texts: 0,
+            zeroes: false,
+            width: 0,
+        };
+        // Columns of numbers take the first registers, so that steps come after what they read.
+        for (position, node) in graph.nodes.iter().enumerate() {
+            if let (Source::Column(column), true) = (&node.source, needed[position]) {
+                program.loads.push((*column, program.numbers));
+                program.slots[position] = if node.kind == Type::Text {
+                    Slot::Text(*column)
+                } else {
+                    program.numbers += 1;
+                    Slot::Column(*column, program.numbers - 1)
+                };
+            }
+        }
+        for position in 0..graph.nodes.len() {
+            let node = &graph.nodes[position];
+            let Source::Apply { inputs, .. } = &node.source else {
+                continue;
+            };
+            if !needed[position] || node.kind == Type::Columns {
+                continue;
+            }
+            let Some(kernel) = graph.kernel(position)? else {
+                continue;
+            };
+            let target = if node.kind.is_numeric() {
+                program.numbers += 1;
+                program.slots[position] = Slot::Numbers(program.numbers - 1);
+                Target::Numbers(program.numbers - 1)
+            } else {
+                program.texts += 1;
+                program.slots[position] = Slot::Texts(program.texts - 1);
+                Target::Texts(program.texts - 1)
+            };
+            program.push(kernel, inputs, target);
+        }
+        Ok(program)
+    }
+
+    fn push(&mut self, kernel: Kernel, inputs: &[usize], target: Target) {
+        let mut slots = [Slot::None; MAX_INPUTS];
+        for (slot, &input) in slots.iter_mut().zip(inputs) {
+            *slot = self.slots[input];
+        }
+        self.steps.push(Step {
+            kernel,
+            inputs: slots,
+            target,
+        });
+    }
+
+    /// Compiles a whole graph with its features as columns of a matrix, and returns their names.
+    pub(crate) fn compile_features(graph: &Graph) -> Result<(Self, Vec<String>)> {
+        let wanted: Vec<usize> = graph
+            .features
+            .iter()
+            .map(crate::graph::Feature::node)
+            .collect();
+        let mut program = Self::compile(graph, &wanted, true)?;
+        let mut names = Vec::new();
+        for feature in &graph.features {
+            let node = feature.node();
+            let first = names.len();
+            let added = graph.names(feature)?;
+            let count = added.len();
+            names.extend(added);
+            match (&graph.nodes[node].source, graph.nodes[node].kind) {
+                (Source::Apply { inputs, .. }, Type::Columns) => {
+                    let Some(kernel) = graph.kernel(node)? else {
+                        continue;
+                    };
+                    let Kernel::Columns { count: due, .. } = &kernel else {
+                        return Err(Error::internal("several columns without their kernel"));
+                    };
+                    if *due != count {
+                        return Err(Error::internal(format!(
+                            "{}: {count} names for {due} columns",
+                            feature.text
+                        )));
+                    }
+                    program.zeroes = true;
+                    program.push(kernel, inputs, Target::Columns(first));
+                }
+                _ => program.emits.push((program.slots[node], first)),
+            }
+        }
+        program.width = names.len();
+        Ok((program, names))
+    }
+
+    /// Rows of one morsel.
+    fn morsel_rows(&self) -> usize {
+        let row = (self.width * size_of::<f32>()).max(1);
+        (MORSEL_BYTES / row).clamp(MIN_MORSEL_ROWS, MORSEL_ROWS)
+    }
+
+    /// Runs over a table and hands each morsel's values to `each`.
+    pub(crate) fn run_each(
+        &self,
+        table: &Table<'_>,
+        schema: &Schema,
+        mut each: impl FnMut(&View<'_>) -> Result<()>,
+    ) -> Result<()> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut start = 0;
+            while start < table.rows() {
+                let rows = MORSEL_ROWS.min(table.rows() - start);
+                self.run(table, schema, start, rows, scratch, &mut [])?;
+                each(&self.view(table, start, rows, scratch))?;
+                start += rows;
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs over a table into a row-major matrix of `table.rows() * width` values.
+    pub(crate) fn run_into(
+        &self,
+        table: &Table<'_>,
+        schema: &Schema,
+        out: &mut [f32],
+    ) -> Result<()> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let morsel = self.morsel_rows();
+            let mut start = 0;
+            while start < table.rows() {
+                let rows = morsel.min(table.rows() - start);
+                let part = &mut out[start * self.width..(start + rows) * self.width];
+                if self.zeroes {
+                    part.fill(0.0);
+                }
+                self.run(table, schema, start, rows, scratch, part)?;
+                let view = self.view(table, start, rows, scratch);
+                for (slot, column) in &self.emits {
+                    let values = view.slot(*slot);
+                    for (row, &value) in part
+                        .chunks_exact_mut(self.width.max(1))
+                        .zip(values.numbers())
+                    {
+                        row[*column] = narrow(value);
+                    }
+                }
+                start += rows;
+            }
+            Ok(())
+        })
+    }
+
+    fn view<'a>(
+        &'a self,
+        table: &'a Table<'a>,
+        start: usize,
+        rows: usize,
+        scratch: &'a Scratch,
+    ) -> View<'a> {
+        View {
+            program: self,
+            columns: table.columns(),
+            numbers: &scratch.numbers,
+            texts: &scratch.texts,
+            start,
+            rows,
+        }
+    }
+
+    fn run(
+        &self,
+        table: &Table<'_>,
+        schema: &Schema,
+        start: usize,
+        rows: usize,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<()> {
+        // Both only ever grow, so a thread that has seen its largest plan allocates no more.
+        if scratch.numbers.len() < self.numbers * rows {
+            scratch.numbers.resize(self.numbers * rows, 0.0);
+        }
+        if scratch.texts.len() < self.texts {
+            scratch.texts.resize_with(self.texts, TextBuf::default);
+        }
+        for &(column, register) in &self.loads {
+            let part = table.columns()[column].slice(start, rows);
+            let out = scratch
+                .numbers
+                .get_mut(register * rows..(register + 1) * rows)
+                .unwrap_or_default();
+            load(&part, &schema.fields()[column], start, out)?;
+        }
+        for step in &self.steps {
+            let (numbers_end, texts_end) = match step.target {
+                Target::Numbers(register) => (register * rows, scratch.texts.len()),
+                Target::Texts(register) => (scratch.numbers.len(), register),
+                Target::Columns(_) => (scratch.numbers.len(), scratch.texts.len()),
+            };
+            let (numbers, numbers_out) = scratch.numbers.split_at_mut(numbers_end);
+            let (texts, texts_out) = scratch.texts.split_at_mut(texts_end);
+            let view = View {
+                program: self,
+                columns: table.columns(),
+                numbers,
+                texts,
+                start,
+                rows,
+            };
+            let inputs = step.inputs.map(|slot| view.slot(slot));
+            match (&step.kernel, step.target) {
+                (Kernel::Numbers(run), Target::Numbers(_)) => {
+                    run(&inputs, &mut numbers_out[..rows]);
+                }
+                (Kernel::Texts(run), Target::Texts(_)) => {
+                    if let Some(buffer) = texts_out.first_mut() {
+                        buffer.clear();
+                        run(&inputs, rows, buffer);
+                    }
+                }
+                (Kernel::Columns { count, run }, Target::Columns(first)) => {
+                    run(&inputs, Columns::new(out, self.width, first, *count));
+                }
+                _ => return Err(Error::internal("a step writes what its kernel does not")),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,303 @@
+//! What flows between expressions: types, numbers and texts of one morsel.
+
+use std::fmt;
+
+use tidegate_schema::{DType, Strings, Validity};
+
+/// Bytes of text that a scratch buffer keeps between calls; what a morsel of giants took is freed.
+const KEPT_TEXT_BYTES: usize = 1 << 20;
+
+/// The type of an expression's values.
+///
+/// All but texts are computed as `f64` with NaN for missing: bools are 0 and 1, whole numbers are
+/// exact up to 2^53 in size, timestamps are microseconds and so exact from 1684 to 2255.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// 0 or 1.
+    Bool,
+    /// A number.
+    Number,
+    /// Text.
+    Text,
+    /// Microseconds since 1970 UTC.
+    Timestamp,
+    /// Several columns of the output: the end of a chain.
+    Columns,
+}
+
+impl Type {
+    /// Is this computed with as a number? Bools are: true is 1.
+    pub(crate) const fn is_number(self) -> bool {
+        matches!(self, Self::Bool | Self::Number)
+    }
+
+    /// Is this held as `f64`?
+    pub(crate) const fn is_numeric(self) -> bool {
+        matches!(self, Self::Bool | Self::Number | Self::Timestamp)
+    }
+}
+
+impl From<DType> for Type {
+    fn from(dtype: DType) -> Self {
+        match dtype {
+            DType::Bool => Self::Bool,
+            DType::Int64 | DType::Float64 => Self::Number,
+            DType::String => Self::Text,
+            DType::Timestamp => Self::Timestamp,
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "a bool",
+            Self::Number => "a number",
+            Self::Text => "a string",
+            Self::Timestamp => "a timestamp",
+            Self::Columns => "several columns",
+        })
+    }
+}
+
+/// The values of one input for one morsel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Values<'a> {
+    /// One number a row; NaN is missing.
+    Numbers(&'a [f64]),
+    /// One text a row.
+    Texts(Strings<'a>),
+}
+
+impl<'a> Values<'a> {
+    /// Nothing: what stands in unused places.
+    pub(crate) const NONE: Self = Self::Numbers(&[]);
+
+    /// The numbers; types are checked when a plan is built, so texts never come here.
+    pub(crate) fn numbers(&self) -> &'a [f64] {
+        match self {
+            Self::Numbers(values) => values,
+            Self::Texts(_) => {
+                debug_assert!(false, "texts where numbers are due");
+                &[]
+            }
+        }
+    }
+
+    /// The texts; types are checked when a plan is built, so numbers never come here.
+    pub(crate) fn texts(&self) -> Strings<'a> {
+        match self {
+            Self::Texts(values) => *values,
+            Self::Numbers(_) => {
+                debug_assert!(false, "numbers where texts are due");
+                Strings::slices(&[], Validity::ALL)
+            }
+        }
+    }
+}
+
+/// Texts that an expression computes: one buffer for all rows of a morsel, reused.
+#[derive(Debug, Default)]
+pub(crate) struct TextBuf {
+    offsets: Vec<i64>,
+    text: String,
+    validity: Vec<u8>,
+    rows: usize,
+}
+
+impl TextBuf {
+    /// Forgets all rows but keeps the memory, up to a bound.
+    pub(crate) fn clear(&mut self) {
+        self.offsets.clear();
+        self.offsets.push(0);
+        self.text.clear();
+        self.text.shrink_to(KEPT_TEXT_BYTES);
+        self.validity.clear();
+        self.rows = 0;
+    }
+
+    /// Appends a text, or a missing one.
+    pub(crate) fn push(&mut self, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text.push_str(value);
+        }
+        self.close(value.is_some());
+    }
+
+    /// Appends a text that `write` builds in place; missing where it says `false`.
+    pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut String) -> bool) {
+        let before = self.text.len();
+        let valid = write(&mut self.text);
+        if !valid {
+            self.text.truncate(before);
+        }
+        self.close(valid);
+    }
+
+    fn close(&mut self, valid: bool) {
+        self.offsets.push(self.text.len() as i64);
+        if self.rows & 7 == 0 {
+            self.validity.push(0);
+        }
+        if let Some(last) = self.validity.last_mut() {
+            *last |= u8::from(valid) << (self.rows & 7);
+        }
+        self.rows += 1;
+    }
+
+    /// The texts as a borrowed column.
+    pub(crate) fn view(&self) -> Strings<'_> {
+        Strings::offsets64(
+            &self.offsets,
+            &self.text,
+            Validity::bitmap(&self.validity, 0),
+        )
+    }
+}
+
+/// The part of the output matrix that an expression of several columns writes, zeroed before.
+pub(crate) struct Columns<'a> {
+    out: &'a mut [f32],
+    width: usize,
+    first: usize,
+    count: usize,
+}
+
+impl<'a> Columns<'a> {
+    /// Columns `first .. first + count` of a row-major matrix with `width` columns.
+    pub(crate) fn new(out: &'a mut [f32], width: usize, first: usize, count: usize) -> Self {
+        Self {
+            out,
+            width,
+            first,
+            count,
+        }
+    }
+
+    /// The columns of each row.
+    pub(crate) fn rows(self) -> impl Iterator<Item = &'a mut [f32]> {
+        let (first, end) = (self.first, self.first + self.count);
+        self.out
+            // A matrix without columns has no rows to write.
+            .chunks_exact_mut(self.width.max(1))
+            .map(move |row| &mut row[first..end])
+    }
+}
+
+/// A number as it leaves for the matrix: what `f32` cannot hold is missing, never infinite.
+#[inline]
+pub(crate) fn narrow(value: f64) -> f32 {
+    let narrow = value as f32;
+    if narrow.is_infinite() {
+        f32::NAN
+    } else {
+        narrow
+    }
+}
+
+/// A result, or missing where it is no finite number.
+#[inline]
+pub(crate) fn finite(value: f64) -> f64 {
+    if value.is_finite() { value } else { f64::NAN }
+}
+
+/// Appends the text by which a value is known as a category: whole numbers without a point, other
+/// numbers in their shortest form, `true` and `false`. False where the value is missing.
+pub(crate) fn write_key(kind: Type, value: f64, text: &mut String) -> bool {
+    use std::fmt::Write;
+    /// From here on not every whole number is an `f64`, and `i64` would no longer do.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    if value.is_nan() {
+        return false;
+    }
+    let written = if kind == Type::Bool {
+        text.write_str(if value == 0.0 { "false" } else { "true" })
+    } else if value.fract() == 0.0 && value.abs() < WHOLE {
+        write!(text, "{}", value as i64)
+    } else {
+        write!(text, "{value}")
+    };
+    written.is_ok()
+}
+
+/// Reads what [`write_key`] wrote.
+pub(crate) fn read_key(kind: Type, text: &str) -> Option<f64> {
+    match (kind, text) {
+        (Type::Bool, "true") => Some(1.0),
+        (Type::Bool, "false") => Some(0.0),
+        (Type::Bool, _) => None,
+        _ => text.parse().ok().filter(|value: &f64| value.is_finite()),
+    }
+}
+
+/// Calls `each` with the category text of every row, `None` where missing. Texts are lent, numbers
+/// are written into `text`.
+pub(crate) fn each_key(
+    kind: Type,
+    values: &Values<'_>,
+    text: &mut String,
+    mut each: impl FnMut(Option<&str>),
+) {
+    match values {
+        Values::Texts(strings) => (0..strings.len()).for_each(|row| each(strings.get(row))),
+        Values::Numbers(numbers) => {
+            for &number in *numbers {
+                text.clear();
+                let valid = write_key(kind, number, text);
+                each(valid.then_some(text.as_str()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_round_trip() {
+        for (kind, value, text) in [
+            (Type::Number, 3.0, "3"),
+            (Type::Number, -0.0, "0"),
+            (Type::Number, 0.1, "0.1"),
+            (Type::Bool, 1.0, "true"),
+            (Type::Number, 1e300, &format!("{}", 1e300)),
+        ] {
+            let mut key = String::new();
+            assert!(write_key(kind, value, &mut key));
+            assert_eq!(key, text);
+            assert_eq!(read_key(kind, &key), Some(value + 0.0));
+        }
+        assert!(!write_key(Type::Number, f64::NAN, &mut String::new()));
+    }
+
+    #[test]
+    fn computed_texts_keep_missing_apart_from_empty() {
+        let mut texts = TextBuf::default();
+        texts.clear();
+        for row in 0..20 {
+            match row % 3 {
+                0 => texts.push(None),
+                1 => texts.push(Some("")),
+                _ => texts.push_with(|text| {
+                    text.push('x');
+                    true
+                }),
+            }
+        }
+        let view = texts.view();
+        assert_eq!(view.len(), 20);
+        assert_eq!(
+            (view.get(0), view.get(1), view.get(17)),
+            (None, Some(""), Some("x"))
+        );
+    }
+
+    #[test]
+    fn nothing_infinite_leaves() {
+        assert!(narrow(1e39).is_nan());
+        assert!(narrow(f64::NEG_INFINITY).is_nan());
+        assert_eq!(narrow(1.5), 1.5);
+        assert!(finite(1.0 / 0.0).is_nan());
+    }
+}
