@@ -3,14 +3,12 @@
 from tidegate.storage.folder import FolderStore
 from tidegate.storage.location import open_store
 from tidegate.storage.log import Log, Record
-from tidegate.storage.remote import ObjectStore
 from tidegate.storage.store import AmbiguousWriteError, Store
 
 __all__ = [
     "AmbiguousWriteError",
     "FolderStore",
     "Log",
-    "ObjectStore",
     "Record",
     "Store",
     "open_store",

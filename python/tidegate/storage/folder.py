@@ -124,7 +124,7 @@ class FolderStore(Store):
                 f"cannot read {key!r} of {self.location}: {error.strerror}"
             ) from error
 
-    def _create(self, key: str, source: bytes | Path) -> None:
+    def _create(self, key: str, data: bytes) -> None:
         target = self._path(key)
         temporary = self.root / TEMPORARY / f"{os.getpid()}-{uuid.uuid4().hex}"
         try:
@@ -132,7 +132,7 @@ class FolderStore(Store):
             self._make_folder(target.parent)
             self._sweep(temporary.parent)
             try:
-                self._write(temporary, source)
+                self._write(temporary, data)
                 self._link(temporary, target)
                 self._sync_folder(target.parent)
             finally:
@@ -142,14 +142,10 @@ class FolderStore(Store):
         except OSError as error:
             self._explain(error, key)
 
-    def _write(self, temporary: Path, source: bytes | Path) -> None:
+    def _write(self, temporary: Path, data: bytes) -> None:
         """All bytes, on the disk, under a name that no reader looks at."""
         with temporary.open("xb") as file:
-            if isinstance(source, bytes):
-                file.write(source)
-            else:
-                with source.open("rb") as original:
-                    shutil.copyfileobj(original, file)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
 

@@ -143,9 +143,9 @@ class ObjectStore(Store):
             self._explain(error, key, "read")
         return bytes(data)
 
-    def _create(self, key: str, source: bytes | Path) -> None:
+    def _create(self, key: str, data: bytes) -> None:
         try:
-            obstore.put(self._backend, key, source, mode="create")
+            obstore.put(self._backend, key, data, mode="create")
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileExistsError):
             raise AlreadyExistsError(f"{key!r} exists already in {self.location}") from None
         except exceptions.GenericError as error:

@@ -105,15 +105,6 @@ class Store(ABC):
         """
         self._settle(check_key(key), data)
 
-    def create_file(self, key: str, path: Path) -> None:
-        """Creates an object from a file; otherwise as `create`.
-
-        Args:
-            key: a free key, see `check_key`.
-            path: the file to copy; it must not change meanwhile.
-        """
-        self._settle(check_key(key), path)
-
     def get(self, key: str, *, limit: int = MAX_OBJECT_BYTES) -> bytes:
         """All bytes of an object.
 
@@ -191,21 +182,21 @@ class Store(ABC):
         return None
 
     @abstractmethod
-    def _create(self, key: str, source: bytes | Path) -> None:
+    def _create(self, key: str, data: bytes) -> None:
         """One attempt: `AlreadyExistsError`, `AmbiguousWriteError` or `StorageError` if it fails."""
 
     @abstractmethod
     def _get(self, key: str, limit: int) -> bytes | None:
         """The bytes of an object, or more than `limit` of them, or None if there is none."""
 
-    def _settle(self, key: str, source: bytes | Path) -> None:
+    def _settle(self, key: str, data: bytes) -> None:
         """Puts until the outcome is known."""
         pause = FIRST_PAUSE_SECONDS
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                self._create(key, source)
+                self._create(key, data)
             except AlreadyExistsError:
-                if self.digest(key) == _digest(source):
+                if self.digest(key) == hashlib.sha256(data).hexdigest():
                     return
                 raise
             except AmbiguousWriteError:
@@ -215,10 +206,3 @@ class Store(ABC):
                 pause *= 2
             else:
                 return
-
-
-def _digest(source: bytes | Path) -> str:
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
-    with source.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

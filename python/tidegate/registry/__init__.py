@@ -1,0 +1,24 @@
+"""Bundles, and the registry that they are published in and resolved from."""
+
+from tidegate.registry.build import BuildOptions
+from tidegate.registry.bundle import Bundle, Verification
+from tidegate.registry.manifest import FileEntry, GoldenEntry, Manifest
+from tidegate.registry.records import Alias, Listing, VersionRecord
+from tidegate.registry.reference import Reference
+from tidegate.registry.registry import Registry
+from tidegate.registry.semver import SemanticVersion
+
+__all__ = [
+    "Alias",
+    "BuildOptions",
+    "Bundle",
+    "FileEntry",
+    "GoldenEntry",
+    "Listing",
+    "Manifest",
+    "Reference",
+    "Registry",
+    "SemanticVersion",
+    "Verification",
+    "VersionRecord",
+]
