@@ -24,6 +24,7 @@ LEVELS: dict[str, int] = {
     "_core": 0,
     "errors": 0,
     "types": 0,
+    "library": 0,
     "features": 1,
     "sketch": 1,
     "storage": 1,
