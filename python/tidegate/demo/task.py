@@ -27,6 +27,7 @@ __all__ = [
     "MODEL",
     "NUMERIC",
     "RAW",
+    "SEED",
     "TRAINING_MONTHS",
     "area_under_curve",
     "feature_set",

@@ -1,0 +1,198 @@
+"""`tidegate demo`: the product's main job on real data, in two minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from tidegate.cli.output import CONSOLE, DIAGNOSTICS, JsonOption, emit, table
+from tidegate.demo.story import Outcome, Plan, tell
+from tidegate.errors import InputError
+
+__all__ = ["demo"]
+
+FIRST_LIVE_MONTH: Final = 7
+LAST_LIVE_MONTH: Final = 12
+LEAST_ROWS: Final = 200
+"""Fewer flights a month would leave the trees nothing to learn from."""
+
+
+class _Terminal:
+    """Tells the story on standard error, so that standard output has the results only."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TimeElapsedColumn(),
+            console=DIAGNOSTICS,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", visible=False, total=None)
+        self._title = ""
+        self._notes: list[str] = []
+
+    def begin(self, title: str) -> None:
+        self._title = title
+        self._notes = []
+        self._progress.reset(self._task, description=title, visible=True, total=None)
+
+    def advance(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        self._notes.append(text)
+
+    def end(self, seconds: float) -> None:
+        self._progress.console.print(f"[green]✓[/] {self._title} [dim]{seconds:.1f} s[/]")
+        for text in self._notes:
+            self._progress.console.print(f"  {text}", markup=False)
+
+    def __enter__(self) -> _Terminal:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+class _Nobody:
+    """Nobody is watching: a program waits for the JSON."""
+
+    def begin(self, title: str) -> None: ...
+
+    def advance(self, done: int, total: int) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def end(self, seconds: float) -> None: ...
+
+
+def demo(
+    directory: Annotated[
+        Path, typer.Option(help="Where the registry and the report will be.")
+    ] = Path("demo-output"),
+    months: Annotated[
+        str, typer.Option(help="The months to replay: 7-12, or some of them such as 7,9,12.")
+    ] = "7-12",
+    rows_per_month: Annotated[
+        int | None,
+        typer.Option(min=LEAST_ROWS, help="At most so many flights of each month; all by default."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The server's; 0 is a free one.")] = 0,
+    serve: Annotated[bool, typer.Option("--serve", help="Leave the server running.")] = False,
+    load_seconds: Annotated[
+        float, typer.Option(min=0, max=60, help="How long to measure for; 0 leaves it out.")
+    ] = 3.0,
+    as_json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """Train on half a year of flights, serve the model, replay the other half, see what drifted."""
+    plan = Plan(
+        directory=directory,
+        months=parse_months(months),
+        rows_per_month=rows_per_month,
+        port=port,
+        serve=serve,
+        load_seconds=load_seconds,
+    )
+    if as_json:
+        emit(tell(plan, _Nobody()).as_json())
+        return
+    with _Terminal() as terminal:
+        outcome = tell(plan, terminal)
+    _show(outcome)
+
+
+def parse_months(text: str) -> tuple[int, ...]:
+    """Reads months such as `7-12` or `7,9,12`.
+
+    Args:
+        text: Numbers and ranges with commas between them.
+
+    Returns:
+        The months in the order of the year, each once.
+
+    Raises:
+        InputError: It is no month of July to December.
+
+    >>> parse_months("9,7-8")
+    (7, 8, 9)
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        try:
+            found.update(range(int(first), int(last or first) + 1))
+        except ValueError:
+            raise InputError(f"--months {text}: write numbers, such as 7-12 or 7,9,12") from None
+    if not found or min(found) < FIRST_LIVE_MONTH or max(found) > LAST_LIVE_MONTH:
+        raise InputError(
+            f"--months {text}: the model is trained on January to June, so replay some of 7 to 12"
+        )
+    return tuple(sorted(found))
+
+
+def _show(outcome: Outcome) -> None:
+    CONSOLE.print()
+    table(
+        ("month", "flights", "late", "predicted", "AUC", "PSI", "what drifted (PSI)"),
+        [
+            (
+                month.label,
+                f"{month.rows:,}",
+                f"{month.late_rate:.3f}",
+                f"{month.predicted:.3f}",
+                f"{month.auc:.3f}",
+                f"{month.prediction_psi:.3f}",
+                ", ".join(f"{name} {psi:.2f}" for name, psi in month.drifted),
+            )
+            for month in outcome.months
+        ],
+        title="Live traffic against January to June, as the server reports it",
+        right=("flights", "late", "predicted", "AUC", "PSI"),
+    )
+    CONSOLE.print(
+        "late: what came true · predicted: mean of the predictions, and PSI: how far they moved\n",
+        style="dim",
+    )
+    if outcome.load:
+        table(
+            ("connections", "requests/s", "p50 µs", "p99 µs", "errors"),
+            [
+                (
+                    run.connections,
+                    f"{run.per_second:,.0f}",
+                    f"{run.p50_us:,.0f}",
+                    f"{run.p99_us:,.0f}",
+                    run.errors,
+                )
+                for run in outcome.load
+            ],
+            title="One-row JSON requests, all different, every answer checked",
+            right=("connections", "requests/s", "p50 µs", "p99 µs", "errors"),
+        )
+        CONSOLE.print()
+    CONSOLE.print(f"Registry  {outcome.registry}")
+    CONSOLE.print(f"Report    {outcome.report}  (opens offline)")
+    running = outcome.pid is not None
+    if running:
+        CONSOLE.print(
+            f"Server    {outcome.address}  (process {outcome.pid}; kill {outcome.pid} ends it)"
+        )
+    CONSOLE.print("\nWhat to type next:")
+    here = f"--registry {outcome.registry}"
+    if running:
+        CONSOLE.print(f"  tidegate drift flight-delay --url {outcome.address}")
+        CONSOLE.print(f"  curl {outcome.address}/metrics")
+    else:
+        CONSOLE.print(f"  tidegate serve flight-delay@champion {here}")
+    CONSOLE.print(f"  tidegate registry show flight-delay {here}")
+    CONSOLE.print(
+        f"""  tidegate predict flight-delay@champion {here} --row '{{"carrier": "UA", "origin": "EWR", """
+        """"dest": "SFO", "distance": 2565, "scheduled_departure": "2013-12-20T18:00:00Z", """
+        """"scheduled_arrival": "2013-12-20T21:30:00Z"}'"""
+    )
