@@ -11,11 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from tidegate import _core
+from tidegate import _core, library
 from tidegate._core import Prediction, Predictions
 from tidegate.errors import InputError
 from tidegate.registry import Bundle, Registry
-from tidegate.runtime import library
 from tidegate.runtime.channel import channel
 
 if TYPE_CHECKING:
@@ -106,8 +105,7 @@ class Runtime:
         self, registry: Registry | str | os.PathLike[str] | None = None, options: Options | None = None
     ) -> None:
         options = options or Options()
-        library.quiet()
-        _core.load_onnxruntime(os.fspath(library.locate()))
+        library.load()
         self._registry = (
             registry if registry is None or isinstance(registry, Registry) else Registry(registry)
         )
