@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tidegate.cli.output import CONSOLE, DIAGNOSTICS, JsonOption, emit, table
-from tidegate.demo.story import Outcome, Plan, tell
 from tidegate.errors import InputError
+
+if TYPE_CHECKING:
+    from tidegate.demo.story import Outcome
 
 __all__ = ["demo"]
 
@@ -91,6 +93,8 @@ def demo(
     as_json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """Train on half a year of flights, serve the model, replay the other half, see what drifted."""
+    from tidegate.demo.story import Plan, tell
+
     plan = Plan(
         directory=directory,
         months=parse_months(months),
