@@ -66,6 +66,7 @@ def show(
     import orjson
 
     from tidegate.registry import Registry
+    from tidegate.registry.card import flatten
 
     source = Registry(location, read_only=True)
     record, manifest = source.show(reference)
@@ -102,13 +103,16 @@ def show(
             f"ONNX Runtime {golden.onnxruntime})",
         )
     )
-    facts += [(f"metric {key}", value) for key, value in sorted(manifest.metrics.items())]
-    facts += [(f"lineage {key}", value) for key, value in sorted(manifest.lineage.items())]
-    table(("what", "value"), facts)
+    facts += [(f"metric {key}", value) for key, value in flatten(manifest.metrics)]
+    facts += [(f"lineage {key}", value) for key, value in flatten(manifest.lineage)]
+    width = max(len(what) for what, _ in facts)
+    for what, value in facts:
+        # Not a table: nobody wants half a digest.
+        CONSOLE.print(f"{what:<{width}}  {value}", markup=False)
     CONSOLE.print()
     table(
         ("file", "bytes", "sha256"),
-        [(name, entry.size, entry.sha256) for name, entry in sorted(manifest.files.items())],
+        [(name, entry.size, entry.sha256[:12]) for name, entry in sorted(manifest.files.items())],
         right=("bytes",),
     )
 

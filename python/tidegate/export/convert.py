@@ -113,7 +113,7 @@ def read_onnx(source: str | os.PathLike[str] | bytes | ModelProto) -> Exported:
 
 def _graph(original: Original) -> ModelProto:
     try:
-        from tidegate.export import graph
+        from tidegate.export.graph import build, mend
     except ImportError as error:
         raise MissingDependencyError(f"exporting a model needs onnx: {INSTALL}") from error
     model = original.model
@@ -121,13 +121,13 @@ def _graph(original: Original) -> ModelProto:
         from tidegate.export.lightgbm_trees import from_booster
 
         booster = getattr(model, "booster_", model)
-        return graph.build(from_booster(booster, original.classes))
+        return build(from_booster(booster, original.classes))
     from tidegate.export.sklearn_trees import from_estimator
 
     ensemble = from_estimator(model, original.classes)
     if ensemble is not None:
-        return graph.build(ensemble)
-    return graph.mend(_general(original), original.width, original.classes)
+        return build(ensemble)
+    return mend(_general(original), original.width, original.classes)
 
 
 def _general(original: Original) -> ModelProto:

@@ -10,7 +10,7 @@ from tidegate.types import Json, JsonObject
 if TYPE_CHECKING:
     from tidegate.registry.manifest import Manifest
 
-__all__ = ["write_card"]
+__all__ = ["flatten", "write_card"]
 
 MAX_NAMES: Final = 200
 """Feature names listed before the card says how many more there are."""
@@ -55,15 +55,21 @@ def _answers(manifest: Manifest) -> str:
 def _section(title: str, values: JsonObject) -> list[str]:
     if not values:
         return []
-    rows = [f"| {_cell(key)} | {_cell(value)} |" for key, value in _flat(values)]
+    rows = [f"| {_cell(key)} | {_cell(value)} |" for key, value in flatten(values)]
     return [f"## {title}", "", "| what | value |", "| --- | --- |", *rows, ""]
 
 
-def _flat(values: JsonObject, prefix: str = "") -> list[tuple[str, Json]]:
+def flatten(values: JsonObject, prefix: str = "") -> list[tuple[str, Json]]:
+    """Every value of nested objects with its dotted key, in order.
+
+    Example:
+        >>> flatten({"b": {"x": 1, "y": 2}, "a": 0})
+        [('a', 0), ('b.x', 1), ('b.y', 2)]
+    """
     found: list[tuple[str, Json]] = []
     for key, value in sorted(values.items()):
         if isinstance(value, dict) and value:
-            found += _flat(value, f"{prefix}{key}.")
+            found += flatten(value, f"{prefix}{key}.")
         else:
             found.append((f"{prefix}{key}", value))
     return found

@@ -8,8 +8,9 @@ the base class compares bytes before it believes such a refusal.
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import obstore
 from obstore import exceptions
@@ -19,8 +20,37 @@ from tidegate.storage.store import AmbiguousWriteError, Store, check_key
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Backend
+    from obstore.store import RetryConfig
 
 __all__ = ["ObjectStore"]
+
+
+CLIENT: Final = frozenset(
+    {
+        "allow_http",
+        "allow_invalid_certificates",
+        "connect_timeout",
+        "default_content_type",
+        "http1_only",
+        "http2_keep_alive_interval",
+        "http2_keep_alive_timeout",
+        "http2_keep_alive_while_idle",
+        "http2_only",
+        "pool_idle_timeout",
+        "pool_max_idle_per_host",
+        "proxy_ca_certificate",
+        "proxy_excludes",
+        "proxy_url",
+        "read_timeout",
+        "root_certificate",
+        "timeout",
+        "user_agent",
+    }
+)
+"""Options of the connections rather than of the store."""
+
+RETRIES: Final[RetryConfig] = {"max_retries": 5, "retry_timeout": timedelta(seconds=30)}
+"""Patience with a store that does not answer; obstore's own is three minutes."""
 
 
 class ObjectStore(Store):
@@ -51,16 +81,23 @@ class ObjectStore(Store):
 
         Args:
             url: scheme, bucket and prefix.
-            options: settings of `obstore` for that scheme, such as `endpoint`; what is not given
-                comes from the environment (`AWS_ACCESS_KEY_ID`, …).
+            options: settings of `obstore` for that scheme, such as `endpoint`, or for its
+                connections, such as `timeout="5s"`; what is not given comes from the environment
+                (`AWS_ACCESS_KEY_ID`, …).
 
         Raises:
             ConfigurationError: the scheme or an option is unknown.
         """
         from obstore.store import from_url
 
+        # A setting of connections among those of the store would end in a panic of obstore's.
+        client: dict[str, str] = {key: options.pop(key) for key in CLIENT & options.keys()}
+        if options.get("endpoint", "").startswith("http://"):
+            client.setdefault("allow_http", "true")
         try:
-            backend = from_url(url, **options)  # type: ignore[call-overload]
+            backend: Backend = from_url(
+                url, client_options=client, retry_config=RETRIES, **options
+            )  # type: ignore[call-overload]
         except (exceptions.BaseError, ValueError, TypeError) as error:
             raise ConfigurationError(
                 f"cannot open {url!r} as an object store: {_first_line(error)}"
@@ -72,6 +109,8 @@ class ObjectStore(Store):
         try:
             batches = obstore.list(self._backend, prefix=self._stem(prefix))
             return sorted(entry["path"] for batch in batches for entry in batch)
+        except FileNotFoundError:
+            return []
         except exceptions.BaseError as error:
             self._explain(error, prefix, "list")
 
@@ -79,6 +118,8 @@ class ObjectStore(Store):
         """The next segment of every key under a prefix, each once, in order."""
         try:
             level = obstore.list_with_delimiter(self._backend, prefix=self._stem(prefix))
+        except FileNotFoundError:
+            return []
         except exceptions.BaseError as error:
             self._explain(error, prefix, "list")
         folders = [path.rstrip("/") for path in level["common_prefixes"]]
@@ -89,7 +130,7 @@ class ObjectStore(Store):
         """Is there an object under this key?"""
         try:
             obstore.head(self._backend, check_key(key))
-        except (exceptions.NotFoundError, FileNotFoundError):
+        except FileNotFoundError:
             return False
         except exceptions.BaseError as error:
             self._explain(error, key, "read")
@@ -102,7 +143,7 @@ class ObjectStore(Store):
             with path.open("xb") as file:
                 for chunk in answer.stream():
                     file.write(chunk)
-        except (exceptions.NotFoundError, FileNotFoundError):
+        except FileNotFoundError:
             raise NotFoundError(f"{self.location} has no object {key!r}") from None
         except exceptions.BaseError as error:
             self._explain(error, key, "read")
@@ -113,7 +154,7 @@ class ObjectStore(Store):
         """Removes an object if it is there: for leftovers only, never for what was committed."""
         try:
             obstore.delete(self._backend, check_key(key))
-        except (exceptions.NotFoundError, FileNotFoundError):
+        except FileNotFoundError:
             return
         except exceptions.BaseError as error:
             self._explain(error, key, "delete")
@@ -124,7 +165,7 @@ class ObjectStore(Store):
         try:
             for chunk in obstore.get(self._backend, check_key(key)).stream():
                 digest.update(chunk)
-        except (exceptions.NotFoundError, FileNotFoundError):
+        except FileNotFoundError:
             return None
         except exceptions.BaseError as error:
             self._explain(error, key, "read")
@@ -137,7 +178,7 @@ class ObjectStore(Store):
                 data += chunk
                 if len(data) > limit:
                     break
-        except (exceptions.NotFoundError, FileNotFoundError):
+        except FileNotFoundError:
             return None
         except exceptions.BaseError as error:
             self._explain(error, key, "read")
@@ -148,6 +189,10 @@ class ObjectStore(Store):
             obstore.put(self._backend, key, data, mode="create")
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileExistsError):
             raise AlreadyExistsError(f"{key!r} exists already in {self.location}") from None
+        except FileNotFoundError:
+            raise NotFoundError(
+                f"{self.location} does not exist: make the bucket first, or check its name"
+            ) from None
         except exceptions.GenericError as error:
             raise AmbiguousWriteError(
                 f"cannot tell whether {key!r} was written to {self.location}: "
