@@ -208,7 +208,7 @@ def _live(
     with step("Read back what the server has watched"):
         report = client.drift()
         outcome.months = summarise(report, months)
-        outcome.report = str(draw(report, folder))
+        outcome.report = str(draw(report, [month.label for month in months], folder))
         audience.note(f"report: {outcome.report}")
 
     if plan.load_seconds > 0:
