@@ -162,10 +162,15 @@ impl Graph {
 
     /// A feature as JSON, with defaults written out and with the states that are known.
     pub(crate) fn document(&self, feature: &Feature) -> Result<Value> {
-        self.write(&feature.tree)
+        self.write(&feature.tree, true)
     }
 
-    fn write(&self, tree: &Tree) -> Result<Value> {
+    /// A feature as JSON, with defaults written out and without states.
+    pub(crate) fn specification(&self, feature: &Feature) -> Result<Value> {
+        self.write(&feature.tree, false)
+    }
+
+    fn write(&self, tree: &Tree, states: bool) -> Result<Value> {
         let mut map;
         match &self.nodes[tree.node].source {
             Source::Column(column) => {
@@ -180,9 +185,9 @@ impl Graph {
                 map = operation.parameters()?;
                 map.insert("op".to_owned(), operation.name().into());
                 for (key, input) in operation.inputs().iter().zip(&tree.inputs) {
-                    map.insert((*key).to_owned(), self.write(input)?);
+                    map.insert((*key).to_owned(), self.write(input, states)?);
                 }
-                if let Some(state) = state {
+                if let (true, Some(state)) = (states, state) {
                     map.insert("state".to_owned(), state.clone());
                 }
             }

@@ -19,6 +19,8 @@ mod murmur;
 mod operations;
 mod plan;
 mod program;
+#[cfg(test)]
+mod properties;
 mod spec;
 mod value;
 

@@ -12,6 +12,7 @@ use crate::spec::{Document, MAX_WIDTH, VERSION, check_unique, digest, resolve, s
 /// a table and for a row.
 pub struct Plan {
     graph: Graph,
+    features: Vec<Expr>,
     program: Program,
     names: Vec<String>,
     rows: u64,
@@ -43,8 +44,14 @@ impl Plan {
             version: VERSION,
         }
         .write()?;
+        let features = graph
+            .features
+            .iter()
+            .map(|feature| graph.specification(feature).map(Expr::from_value))
+            .collect::<Result<_>>()?;
         Ok(Self {
             fingerprint: digest(&json),
+            features,
             graph,
             program,
             names,
@@ -91,6 +98,12 @@ impl Plan {
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The features as they were written, with all defaults and without what they have learned.
+    #[must_use]
+    pub fn features(&self) -> &[Expr] {
+        &self.features
     }
 
     /// How many columns the matrix has.

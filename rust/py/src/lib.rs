@@ -9,10 +9,12 @@ mod completion;
 mod drift;
 mod enter;
 mod errors;
+mod features;
 mod load;
 mod prediction;
 mod rows;
 mod runtime;
+mod schema;
 mod sketch;
 mod tensors;
 
@@ -30,11 +32,15 @@ mod _core {
     #[pymodule_export]
     use super::errors::error_kinds;
     #[pymodule_export]
+    use super::features::{FeatureSpec, Fitter, Plan, expression_text};
+    #[pymodule_export]
     use super::load::load;
     #[pymodule_export]
     use super::prediction::{Prediction, Predictions};
     #[pymodule_export]
     use super::runtime::{Model, Runtime, Ticket, load_onnxruntime};
+    #[pymodule_export]
+    use super::schema::Schema;
     #[pymodule_export]
     use super::sketch::{Frequencies, Histogram, Moments, Quantiles};
 

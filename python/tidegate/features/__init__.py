@@ -1,0 +1,13 @@
+"""Feature expressions: written once, fitted once, and run by the same Rust code on a table and a row.
+
+A `FeatureSet` is a `Schema` and expressions made with `col`. What each expression does, and what it
+does with missing values, is listed in `docs/features.md`.
+"""
+
+from __future__ import annotations
+
+from tidegate.features.expression import DatePart, Expr, col, lit
+from tidegate.features.feature_set import FeatureSet
+from tidegate.features.schema import Field, Schema
+
+__all__ = ["DatePart", "Expr", "FeatureSet", "Field", "Schema", "col", "lit"]

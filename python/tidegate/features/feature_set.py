@@ -1,0 +1,309 @@
+"""Feature sets: expressions over a schema, fitted on tables, run on tables and on rows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from tidegate import _core
+from tidegate.errors import InputError
+from tidegate.features.expression import Expr
+from tidegate.features.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from tidegate.types import ArrowTable, FloatMatrix
+
+__all__ = ["FeatureSet"]
+
+
+def _is_table(data: object) -> bool:
+    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+
+
+class FeatureSet:
+    """Expressions over a schema: fitted once, then the same code for training and for serving.
+
+    It follows scikit-learn's estimator contract, so it can be the first step of a `Pipeline`.
+
+    Args:
+        schema: the raw columns; those that no expression uses are left aside.
+        features: the expressions, whose columns stand in this order in the matrix.
+
+    Raises:
+        InputError: an expression names no column of the schema, does not fit its type, cannot be a
+            column of numbers, or has the name of another.
+
+    >>> import pyarrow as pa
+    >>> from tidegate.features import col
+    >>> table = pa.table({"distance": [100.0, 200.0, None], "carrier": ["UA", "AA", "UA"]})
+    >>> features = FeatureSet(
+    ...     schema=Schema.infer(table),
+    ...     features=[col("distance").fill_null("mean").standardize(), col("carrier").one_hot()],
+    ... )
+    >>> features.fit_transform(table)
+    array([[-1.2247449,  0.       ,  1.       ,  0.       ],
+           [ 1.2247449,  1.       ,  0.       ,  0.       ],
+           [ 0.       ,  0.       ,  1.       ,  0.       ]], dtype=float32)
+    >>> features.get_feature_names_out().tolist()
+    ['distance', 'carrier=AA', 'carrier=UA', 'carrier=(unknown)']
+    >>> features.transform_row({"distance": 150.0, "carrier": "ZZ"})
+    array([0., 0., 0., 1.], dtype=float32)
+    """
+
+    def __init__(self, schema: Schema, features: Sequence[Expr]) -> None:
+        # Kept as they are given: scikit-learn's `clone` compares them by identity.
+        self.schema = schema
+        self.features = features
+        self._spec = _specification(schema, features)
+        self._plan: _core.Plan | None = None
+
+    def fit(
+        self,
+        X: ArrowTable | Iterable[ArrowTable] | Callable[[], Iterable[ArrowTable]],
+        y: object = None,
+    ) -> FeatureSet:
+        """Learns what the expressions need.
+
+        Args:
+            X: a table of Arrow's PyCapsule interface (pyarrow, polars, pandas, DuckDB) with the
+                columns of `input_schema`, others beside them do not matter; or several tables that
+                are one in pieces: a list of them, or a function that begins to yield them anew,
+                since nested learning reads the data `passes` times.
+            y: not used; it is here for scikit-learn's pipelines.
+
+        Returns:
+            The feature set itself.
+
+        Raises:
+            InputError: a column is missing, of another type, infinite, or missing values where it
+                may not; the table has no rows; there is nothing to learn a replacement from.
+        """
+        del y
+        if _is_table(X):
+            self._plan = self._spec.fit(X)
+        else:
+            self._plan = self._fit_pieces(X)
+        return self
+
+    def _fit_pieces(self, pieces: object) -> _core.Plan:
+        again = pieces if callable(pieces) else None
+        if again is None and not hasattr(pieces, "__iter__"):
+            self._spec.fit(pieces)  # Fails, and says what a table is.
+        once = again is None and iter(pieces) is pieces  # type: ignore[call-overload]
+        if once and self.passes > 1:
+            raise InputError(
+                f"these features read the data {self.passes} times and an iterator can be read "
+                "once: pass a list of tables, or a function that returns a new iterator"
+            )
+        step: _core.Fitter | _core.Plan = _core.Fitter(self._spec)
+        while isinstance(step, _core.Fitter):
+            tables: Any = again() if again is not None else pieces
+            for table in tables:
+                step.update(table)
+            step = step.finish()
+        return step
+
+    @overload
+    def transform(
+        self,
+        X: ArrowTable | list[dict[str, Any]],
+        *,
+        output: Literal["matrix"] = ...,
+        extra: Literal["error", "ignore"] | None = ...,
+    ) -> FloatMatrix: ...
+
+    @overload
+    def transform(
+        self,
+        X: ArrowTable,
+        *,
+        output: Literal["arrow"],
+        extra: Literal["error", "ignore"] | None = ...,
+    ) -> _core.ArrowTable: ...
+
+    def transform(
+        self,
+        X: ArrowTable | list[dict[str, Any]],
+        *,
+        output: Literal["matrix", "arrow"] = "matrix",
+        extra: Literal["error", "ignore"] | None = None,
+    ) -> FloatMatrix | _core.ArrowTable:
+        """The features of a table.
+
+        Args:
+            X: a table as for `fit`, or a list of rows as dicts.
+            output: `"matrix"` for a float32 array `[rows, width]`, row-major, in which NaN is
+                missing; `"arrow"` for an Arrow table of float32 columns, in which null is missing.
+            extra: whether keys of dicts that no column has are an error (the default) or ignored.
+
+        Returns:
+            The features; nothing in them is infinite.
+
+        Raises:
+            StateError: the feature set is not fitted.
+            InputError: as for `fit`, except that a table may be empty.
+        """
+        if output == "arrow":
+            return self._fitted().transform_arrow(X)
+        if output != "matrix":
+            raise InputError(f"output={output!r}: use 'matrix' or 'arrow'")
+        return self._fitted().transform(X, extra)
+
+    def fit_transform(self, X: ArrowTable, y: object = None) -> FloatMatrix:
+        """`fit` and then `transform` of one table."""
+        return self.fit(X, y).transform(X)
+
+    def transform_row(
+        self,
+        row: Mapping[str, object],
+        *,
+        extra: Literal["error", "ignore"] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """The features of one row, by the same code as a table's.
+
+        Args:
+            row: values by column; an absent or `None` nullable column is missing. What is converted
+                is listed in `docs/features.md`; text never becomes a number.
+            extra: whether keys that no column has are an error (the default) or ignored.
+
+        Returns:
+            A float32 array `[width]`.
+
+        Raises:
+            StateError: the feature set is not fitted.
+            InputError: a key is unknown, a value is of another type, or a column is missing that
+                may not.
+        """
+        return self._fitted().transform_row(row if isinstance(row, dict) else dict(row), extra)
+
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
+        """The names of the matrix's columns.
+
+        Args:
+            input_features: not used; it is here for scikit-learn's pipelines.
+        """
+        del input_features
+        import numpy as np
+
+        return np.asarray(self._fitted().names, dtype=object)
+
+    @property
+    def input_schema(self) -> Schema:
+        """The raw columns that the expressions use, in the schema's order."""
+        return Schema._of(self._spec.input_schema)
+
+    @property
+    def passes(self) -> int:
+        """How often `fit` reads the data: once for each level of nested learning."""
+        return self._spec.passes
+
+    @property
+    def fingerprint(self) -> str:
+        """`sha256:` and the digest of the fitted set's canonical JSON."""
+        return self._fitted().fingerprint
+
+    def to_json(self) -> str:
+        """Schema, expressions and what they have learned, if fitted, as canonical JSON."""
+        return self._spec.to_json() if self._plan is None else self._plan.to_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> FeatureSet:
+        """Reads what `to_json` wrote, of this or any earlier version.
+
+        Returns:
+            The feature set. A fitted one has the columns that it uses as its schema.
+
+        Raises:
+            StateError: the text is no feature set, or of a later version.
+        """
+        try:
+            document = json.loads(text)
+        except ValueError:
+            document = None
+        if isinstance(document, dict) and document.get("rows") is not None:
+            plan = _core.Plan.from_json(text)
+            found = cls(Schema._of(plan.input_schema), [Expr.from_json(f) for f in plan.features])
+            found._plan = plan
+            return found
+        spec = _core.FeatureSpec.from_json(text)
+        return cls(Schema._of(spec.schema), [Expr.from_json(f) for f in spec.features])
+
+    def describe(self) -> str:
+        """One line a feature: how it is written, and the columns that it makes."""
+        if self._plan is not None:
+            return self._plan.describe()
+        return "".join(f"{feature!r}\n" for feature in self.features)
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:
+        """The arguments of the constructor, for scikit-learn's `clone`."""
+        del deep
+        return {"schema": self.schema, "features": self.features}
+
+    def set_params(self, **params: Any) -> FeatureSet:
+        """Replaces arguments of the constructor; what was learned is forgotten.
+
+        Raises:
+            InputError: there is no such argument, or the features do not fit the schema.
+        """
+        for name in params:
+            if name not in ("schema", "features"):
+                raise InputError(f"a FeatureSet has no parameter {name!r}: schema, features")
+        schema = params.get("schema", self.schema)
+        features = params.get("features", self.features)
+        self._spec = _specification(schema, features)
+        self.schema, self.features, self._plan = schema, features, None
+        return self
+
+    def _fitted(self) -> _core.Plan:
+        if self._plan is None:
+            from tidegate.errors import StateError
+
+            raise StateError("this feature set is not fitted: call fit with a table first")
+        return self._plan
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._plan is not None
+
+    def __sklearn_tags__(self) -> object:
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type="transformer",
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=[]),
+            input_tags=InputTags(string=True, categorical=True, allow_nan=True),
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        plan = None if self._plan is None else self._plan.to_json()
+        return {"schema": self.schema, "features": self.features, "plan": plan}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.schema, self.features = state["schema"], state["features"]
+        self._spec = _specification(self.schema, self.features)
+        plan = state["plan"]
+        self._plan = None if plan is None else _core.Plan.from_json(plan)
+
+    def __repr__(self) -> str:
+        fitted = "" if self._plan is None else f", {len(self._plan.names)} columns"
+        return f"FeatureSet({len(self.features)} features{fitted})"
+
+
+def _specification(schema: Schema, features: Sequence[Expr]) -> _core.FeatureSpec:
+    for feature in features:
+        if not isinstance(feature, Expr):
+            raise InputError(
+                f"{feature!r} is no expression: write col({feature!r}) for a column as it is"
+                if isinstance(feature, str)
+                else f"{type(feature).__name__} is no expression: begin with col(...)"
+            )
+    if not isinstance(schema, Schema):
+        raise InputError(
+            f"{type(schema).__name__} is no schema: use Schema.infer(table) or Schema([...])"
+        )
+    return _core.FeatureSpec(schema._native, [feature.to_json() for feature in features])

@@ -1,0 +1,297 @@
+//! Features: a specification, its fit, and the plan that runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::{ArrayRef, Float32Array, RecordBatch};
+use numpy::{PyArray1, PyArray2, PyArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use tidegate_features as core;
+use tidegate_schema::{Error, ErrorKind, Result, Table};
+
+use crate::arrow::{ArrowTable, Batches, import};
+use crate::enter::{run, run_attached};
+use crate::errors::raise;
+use crate::rows::{Extra, from_dict, from_dicts};
+use crate::schema::Schema;
+
+/// An expression as it would be written in Python.
+#[pyfunction]
+pub fn expression_text(json: &str) -> PyResult<String> {
+    run_attached(|| core::Expr::from_json(json).map(|expression| expression.to_string()))
+}
+
+/// Schema and expressions, checked but not fitted.
+#[pyclass(module = "tidegate._core", frozen)]
+pub struct FeatureSpec(Arc<core::FeatureSpec>);
+
+#[pymethods]
+impl FeatureSpec {
+    /// Checks expressions in JSON against a schema.
+    #[new]
+    #[allow(clippy::needless_pass_by_value)]
+    fn new(schema: &Schema, features: Vec<String>) -> PyResult<Self> {
+        run_attached(|| {
+            let features: Result<Vec<_>> = features
+                .iter()
+                .map(|text| core::Expr::from_json(text))
+                .collect();
+            core::FeatureSpec::new(schema.0.clone(), features?).map(|spec| Self(Arc::new(spec)))
+        })
+    }
+
+    #[staticmethod]
+    fn from_json(text: &str) -> PyResult<Self> {
+        run_attached(|| core::FeatureSpec::from_json(text).map(|spec| Self(Arc::new(spec))))
+    }
+
+    fn to_json(&self) -> PyResult<String> {
+        run_attached(|| self.0.to_json())
+    }
+
+    #[getter]
+    fn schema(&self) -> Schema {
+        Schema(self.0.schema().clone())
+    }
+
+    /// The columns that the expressions use.
+    #[getter]
+    fn input_schema(&self) -> Schema {
+        Schema(self.0.input_schema().clone())
+    }
+
+    /// The expressions in JSON.
+    #[getter]
+    fn features(&self) -> Vec<String> {
+        self.0.features().iter().map(core::Expr::to_json).collect()
+    }
+
+    /// How often a fit reads the data.
+    #[getter]
+    fn passes(&self) -> usize {
+        self.0.passes()
+    }
+
+    /// Fits on one table, in as many passes as it takes.
+    fn fit(&self, py: Python<'_>, table: &Bound<'_, PyAny>) -> PyResult<Plan> {
+        let batches = import(table)?;
+        run(py, || {
+            let mut fitter = core::Fitter::new(Arc::clone(&self.0))?;
+            loop {
+                update(&mut fitter, &batches)?;
+                match fitter.finish()? {
+                    core::Step::Again(next) => fitter = next,
+                    core::Step::Done(plan) => return Ok(Plan(Arc::new(plan))),
+                }
+            }
+        })
+    }
+}
+
+fn update(fitter: &mut core::Fitter, batches: &Batches) -> Result<()> {
+    let schema = fitter.input_schema().clone();
+    in_chunks(batches, &schema, |table| fitter.update(table))
+}
+
+/// Lends each batch; an error names the chunk when there are several.
+fn in_chunks(
+    batches: &Batches,
+    schema: &tidegate_schema::Schema,
+    mut use_table: impl FnMut(&Table<'_>) -> Result<()>,
+) -> Result<()> {
+    let (mut chunk, mut before) = (0, 0);
+    let outcome = batches.for_each(schema, |table| {
+        use_table(table)?;
+        chunk += 1;
+        before += table.rows();
+        Ok(())
+    });
+    outcome.map_err(|error| {
+        if chunk == 0 {
+            return error;
+        }
+        error.at(format!("in chunk {chunk}, which begins at row {before}"))
+    })
+}
+
+/// One pass of a fit over data that comes in pieces.
+#[pyclass(module = "tidegate._core", frozen)]
+pub struct Fitter(Mutex<Option<core::Fitter>>);
+
+impl Fitter {
+    fn with<T>(&self, work: impl FnOnce(&mut core::Fitter) -> Result<T>) -> Result<T> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match inner.as_mut() {
+            Some(fitter) => work(fitter),
+            None => Err(Error::invalid("this pass of the fit is over: begin anew")),
+        }
+    }
+
+    fn take(&self) -> Result<core::Fitter> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner
+            .take()
+            .ok_or_else(|| Error::invalid("this pass of the fit is over: begin anew"))
+    }
+}
+
+#[pymethods]
+impl Fitter {
+    #[new]
+    fn new(spec: &FeatureSpec) -> PyResult<Self> {
+        run_attached(|| {
+            core::Fitter::new(Arc::clone(&spec.0)).map(|fitter| Self(Mutex::new(Some(fitter))))
+        })
+    }
+
+    fn update(&self, py: Python<'_>, table: &Bound<'_, PyAny>) -> PyResult<()> {
+        let batches = import(table)?;
+        run(py, || self.with(|fitter| update(fitter, &batches)))
+    }
+
+    /// An empty fitter of the same pass.
+    fn fork(&self) -> PyResult<Self> {
+        run_attached(|| self.with(|fitter| Ok(Self(Mutex::new(Some(fitter.fork()))))))
+    }
+
+    /// Takes in another fitter, which is of no further use.
+    fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<()> {
+        run(py, || {
+            let other = other.take()?;
+            self.with(|fitter| fitter.merge(other))
+        })
+    }
+
+    /// Ends the pass: the next pass's fitter, or the plan.
+    fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match run(py, || self.take()?.finish())? {
+            core::Step::Again(next) => Ok(Bound::new(py, Self(Mutex::new(Some(next))))?.into_any()),
+            core::Step::Done(plan) => Ok(Bound::new(py, Plan(Arc::new(plan)))?.into_any()),
+        }
+    }
+}
+
+/// Fitted features.
+#[pyclass(module = "tidegate._core", frozen)]
+pub struct Plan(Arc<core::Plan>);
+
+impl Plan {
+    fn matrix(&self, batches: &Batches) -> Result<Vec<f32>> {
+        let width = self.0.width();
+        let size = batches.rows().checked_mul(width).ok_or_else(|| {
+            Error::new(
+                ErrorKind::TooLarge,
+                "the matrix exceeds the address space: transform fewer rows at once",
+            )
+        })?;
+        // Zeroed memory comes from the system without being written first.
+        let mut out = vec![0.0; size];
+        let mut rest = out.as_mut_slice();
+        in_chunks(batches, self.0.input_schema(), |table| {
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(table.rows() * width);
+            rest = after;
+            self.0.transform_into(table, part)
+        })?;
+        Ok(out)
+    }
+}
+
+#[pymethods]
+impl Plan {
+    #[staticmethod]
+    fn from_json(text: &str) -> PyResult<Self> {
+        run_attached(|| core::Plan::from_json(text).map(|plan| Self(Arc::new(plan))))
+    }
+
+    fn to_json(&self) -> &str {
+        self.0.to_json()
+    }
+
+    #[getter]
+    fn fingerprint(&self) -> &str {
+        self.0.fingerprint()
+    }
+
+    #[getter]
+    fn input_schema(&self) -> Schema {
+        Schema(self.0.input_schema().clone())
+    }
+
+    /// The expressions in JSON, without what they have learned.
+    #[getter]
+    fn features(&self) -> Vec<String> {
+        self.0.features().iter().map(core::Expr::to_json).collect()
+    }
+
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        self.0.names().to_vec()
+    }
+
+    /// Rows that were learned from.
+    #[getter]
+    fn rows(&self) -> u64 {
+        self.0.rows()
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    /// The matrix of a table, or of a list of dicts.
+    #[pyo3(signature = (table, extra=None))]
+    fn transform<'py>(
+        &self,
+        py: Python<'py>,
+        table: &Bound<'py, PyAny>,
+        extra: Option<&str>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let (values, rows) = if let Ok(list) = table.cast::<PyList>() {
+            let rows = from_dicts(self.0.input_schema(), list, Extra::parse(extra)?)?;
+            let values = run(py, || self.0.transform(&rows.view()?))?;
+            (values, rows.rows())
+        } else {
+            let batches = import(table)?;
+            (run(py, || self.matrix(&batches))?, batches.rows())
+        };
+        PyArray1::from_vec(py, values).reshape([rows, self.0.width()])
+    }
+
+    /// The features of a table as an Arrow table of 32-bit floats; missing is null.
+    fn transform_arrow(&self, py: Python<'_>, table: &Bound<'_, PyAny>) -> PyResult<ArrowTable> {
+        let batches = import(table)?;
+        run(py, || {
+            let matrix = self.matrix(&batches)?;
+            let width = self.0.width();
+            let columns = self.0.names().iter().enumerate().map(|(column, name)| {
+                let values = matrix.chunks_exact(width.max(1)).map(|row| {
+                    let value = row.get(column).copied();
+                    value.filter(|value| !value.is_nan())
+                });
+                let array: ArrayRef = Arc::new(values.collect::<Float32Array>());
+                (name.clone(), array, true)
+            });
+            let batch = RecordBatch::try_from_iter_with_nullable(columns)
+                .map_err(|error| Error::internal(format!("no Arrow table: {error}")))?;
+            Ok(ArrowTable::new(batch.schema(), vec![batch]))
+        })
+    }
+
+    /// The features of one row.
+    #[pyo3(signature = (row, extra=None))]
+    fn transform_row<'py>(
+        &self,
+        py: Python<'py>,
+        row: &Bound<'py, PyDict>,
+        extra: Option<&str>,
+    ) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let row = from_dict(self.0.input_schema(), row, Extra::parse(extra)?)?;
+        let out = PyArray1::zeros(py, [self.0.width()], false);
+        let mut view = out.readwrite();
+        let values = view
+            .as_slice_mut()
+            .map_err(|error| raise(Error::internal(error.to_string())))?;
+        run_attached(|| self.0.transform_into(&row.view()?, values))?;
+        Ok(out)
+    }
+}
