@@ -141,10 +141,27 @@ struct Level {
     leaf: bool,
 }
 
-/// Elements with the extents that their nesting showed; a single one for flat data.
+/// Elements with the extents that their nesting showed.
 pub(crate) struct Data {
     pub values: TensorData,
-    pub extents: Vec<usize>,
+    shape: Shape,
+}
+
+impl Data {
+    /// Nested data must be nested like the shape says; flat data fits any shape.
+    pub(crate) fn check_nesting(&self, shape: &[usize]) -> Result<()> {
+        let inner = self.shape.levels.iter().flatten();
+        let inner = inner.map(|level| level.extent);
+        let extents = || std::iter::once(self.shape.first).chain(inner.clone());
+        if self.shape.levels.is_empty() || extents().eq(shape.iter().copied()) {
+            return Ok(());
+        }
+        let extents: Vec<usize> = extents().collect();
+        Err(Error::invalid(format!(
+            "data is nested as {extents:?} where the shape says {shape:?}: nest it like the \
+             shape, or send it flat"
+        )))
+    }
 }
 
 /// Reads an array of elements of a known datatype.
@@ -165,8 +182,8 @@ impl<'de> DeserializeSeed<'de> for DataSeed<'_> {
             ($($kind:ident),*) => {
                 match self.datatype {
                     $(Datatype::$kind => {
-                        let (values, extents) = self.read::<$kind, D>(reader)?;
-                        Ok(Data { values: TensorData::$kind(values), extents })
+                        let (values, shape) = self.read::<$kind, D>(reader)?;
+                        Ok(Data { values: TensorData::$kind(values), shape })
                     })*
                 }
             };
@@ -182,7 +199,7 @@ impl DataSeed<'_> {
     fn read<'de, E: Element, D: de::Deserializer<'de>>(
         self,
         reader: D,
-    ) -> Result<(Vec<E::Value>, Vec<usize>), D::Error> {
+    ) -> Result<(Vec<E::Value>, Shape), D::Error> {
         let left = self.context.elements_left();
         let mut values = Vec::with_capacity(self.context.reserve(self.due.unwrap_or(1)));
         let mut shape = Shape {
@@ -201,10 +218,7 @@ impl DataSeed<'_> {
         if let Err(error) = self.context.count(values.len()) {
             return Err(self.context.fail(error));
         }
-        let mut extents = Vec::with_capacity(1 + shape.levels.len());
-        extents.push(shape.first);
-        extents.extend(shape.levels.iter().flatten().map(|level| level.extent));
-        Ok((values, extents))
+        Ok((values, shape))
     }
 }
 

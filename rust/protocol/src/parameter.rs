@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use tidegate_schema::Error;
 
-use crate::json::{Context, Result, quote};
+use crate::json::{Context, Result, Text, quote};
 use crate::limits::too_many;
 use crate::write;
 
@@ -72,21 +72,31 @@ impl Parameters {
         self.0.len()
     }
 
-    /// The value of a name as an unsigned number; an error for any other type.
-    pub fn unsigned(&self, name: &str) -> Result<Option<u64>, Error> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Parameter::Uint(value)) => Ok(Some(*value)),
-            Some(Parameter::Int(value)) if *value >= 0 => Ok(Some(value.unsigned_abs())),
-            Some(other) => Err(Error::invalid(format!(
-                "parameter {name:?} is {other} where a whole number from 0 on is due"
-            ))),
-        }
+    /// The value of a name as an unsigned number, such as `timeout`; an error for any other type.
+    pub fn unsigned(&self, name: &str) -> Result<Option<u64>> {
+        let due = |value: &Parameter| {
+            value.unsigned().ok_or_else(|| {
+                Error::invalid(format!(
+                    "parameter {name:?} is {value} where a whole number from 0 on is due"
+                ))
+            })
+        };
+        self.get(name).map(due).transpose()
     }
 
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    /// Appends them as an object, with the protocol's own one of that place after them; nothing
+    /// at all where there is none.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, own: Option<(&str, Parameter)>) {
+        if self.is_empty() && own.is_none() {
+            return;
+        }
+        write::key(out, "parameters");
         out.push(b'{');
         for (name, value) in &self.0 {
+            write::key(out, name);
+            value.write(out);
+        }
+        if let Some((name, value)) = own {
             write::key(out, name);
             value.write(out);
         }
@@ -95,6 +105,16 @@ impl Parameters {
 }
 
 impl Parameter {
+    /// The value as an unsigned number, if it is one.
+    #[must_use]
+    pub fn unsigned(&self) -> Option<u64> {
+        match self {
+            Self::Uint(value) => Some(*value),
+            Self::Int(value) => u64::try_from(*value).ok(),
+            Self::Bool(_) | Self::Float(_) | Self::String(_) => None,
+        }
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Bool(value) => write::scalar(out, value),
@@ -118,38 +138,69 @@ impl fmt::Display for Parameter {
     }
 }
 
-/// Reads a JSON object of parameters.
-pub(crate) struct ParametersSeed<'c>(pub &'c Context<'c>);
+/// Reads a JSON object of parameters, with the protocol's own one of that place set apart: the
+/// commonest parameters so cost no allocation.
+pub(crate) struct ParametersSeed<'c> {
+    pub context: &'c Context<'c>,
+    /// The name of the protocol's own parameter.
+    pub own: &'static str,
+}
+
+/// What came under the protocol's own name, and everything else.
+#[derive(Default)]
+pub(crate) struct Read {
+    pub own: Option<Parameter>,
+    pub others: Parameters,
+}
+
+impl Read {
+    /// The protocol's own parameter as true or false.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>> {
+        match &self.own {
+            None => Ok(None),
+            Some(Parameter::Bool(value)) => Ok(Some(*value)),
+            Some(other) => Err(Error::invalid(format!(
+                "parameter {name:?} is {other} where true or false is due"
+            ))),
+        }
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for ParametersSeed<'_> {
-    type Value = Parameters;
-    fn deserialize<D: de::Deserializer<'de>>(self, reader: D) -> Result<Parameters, D::Error> {
+    type Value = Read;
+    fn deserialize<D: de::Deserializer<'de>>(self, reader: D) -> Result<Read, D::Error> {
         reader.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for ParametersSeed<'_> {
-    type Value = Parameters;
+    type Value = Read;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of parameters")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parameters, A::Error> {
-        let limit = self.0.limits.parameters;
-        let mut parameters = Parameters::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if parameters.len() == limit {
-                return Err(self.0.fail(too_many("parameters", limit + 1, limit)));
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read, A::Error> {
+        let Self { context, own } = self;
+        let limit = context.limits.parameters;
+        let mut read = Read::default();
+        while let Some(name) = map.next_key_seed(Text("the name of a parameter"))? {
+            if read.others.len() == limit {
+                return Err(context.fail(too_many("parameters", limit + 1, limit)));
             }
-            if parameters.get(&name).is_some() {
+            let is_own = name == own;
+            if (is_own && read.own.is_some()) || read.others.get(&name).is_some() {
                 let message = format!("parameter {} appears twice: send it once", quote(&name));
-                return Err(self.0.fail(Error::invalid(message)));
+                return Err(context.fail(Error::invalid(message)));
             }
             let value = map.next_value_seed(Value)?;
-            parameters.push(name, value);
+            if is_own {
+                read.own = Some(value);
+            } else {
+                read.others.push(name, value);
+            }
         }
-        Ok(parameters)
+        Ok(read)
     }
 }
 

@@ -86,8 +86,7 @@ fn nested(out: &mut Vec<u8>, output: &Tensor, shape: &[usize], start: usize, cou
     let mut valid = true;
     if inner.is_empty() {
         valid = write::elements(out, &output.data, start, count);
-    } else if extent > 0 {
-        let each = count / extent;
+    } else if let Some(each) = count.checked_div(extent) {
         for i in 0..extent {
             if i > 0 {
                 out.push(b',');

@@ -25,7 +25,7 @@ pub(crate) fn key(out: &mut Vec<u8>, name: &str) {
 
 /// Appends `[1,2,3]`.
 pub(crate) fn shape(out: &mut Vec<u8>, shape: &[usize]) {
-    list(out, shape, |out, extent| scalar(out, extent));
+    list(out, shape, scalar);
 }
 
 /// Appends values between brackets and commas.

@@ -1,6 +1,8 @@
 //! Golden files: bodies that clients wrote mean today what they meant when they were kept, and
 //! replies are written byte for byte as they were.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // Functions shared by the tests are not tests to clippy.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

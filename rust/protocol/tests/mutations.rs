@@ -1,5 +1,7 @@
 //! Bodies mutated from valid ones: nothing panics, and the promises of `fuzz` hold.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // Functions shared by the tests are not tests to clippy.
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! Bad requests: each is refused with the right kind and a message that names the thing.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // Functions shared by the tests are not tests to clippy.
+
 use tidegate_protocol::infer::{check_outputs, decode, decode_raw, encode};
 use tidegate_protocol::rows::{self, Extra};
 use tidegate_protocol::{Limits, Parameters, TensorInfo, columns, infer};

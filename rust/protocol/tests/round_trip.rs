@@ -1,6 +1,8 @@
 //! Whatever can be said is said and understood: tensors of every datatype and shape, in JSON and
 //! in binary, in requests and in replies.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // Functions shared by the tests are not tests to clippy.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tidegate_protocol::infer::{

@@ -9,9 +9,13 @@ use super::tensor::{Tensors, TensorsSeed, write_json};
 use super::{Encoded, binary};
 use crate::json::{Context, Result, Skip, Text, keys, parse, quote, twice};
 use crate::limits::too_many;
-use crate::parameter::{Parameter, Parameters, ParametersSeed};
+use crate::parameter::{Parameter, Parameters, ParametersSeed, Read};
 use crate::{Limits, TensorInfo, write};
 
+/// The request's parameter that wants all outputs in binary.
+const ALL_BINARY: &str = "binary_data_output";
+/// An output's parameter that wants this one in binary, or not.
+const BINARY: &str = "binary_data";
 /// Up to here names are compared pair by pair; above, through a hash set.
 const PAIRWISE: usize = 64;
 
@@ -171,14 +175,10 @@ pub fn encode_request(request: &InferRequest, in_binary: bool) -> Result<Encoded
         write::key(&mut out, "id");
         write::string(&mut out, id);
     }
-    let mut parameters = request.parameters.clone();
-    if request.binary_default {
-        parameters.push("binary_data_output", Parameter::Bool(true));
-    }
-    if !parameters.is_empty() {
-        write::key(&mut out, "parameters");
-        parameters.write(&mut out);
-    }
+    let own = request
+        .binary_default
+        .then_some((ALL_BINARY, Parameter::Bool(true)));
+    request.parameters.write(&mut out, own);
     write::key(&mut out, "inputs");
     out.push(b'[');
     for (i, tensor) in request.inputs.iter().enumerate() {
@@ -196,14 +196,10 @@ pub fn encode_request(request: &InferRequest, in_binary: bool) -> Result<Encoded
             out.push(b'{');
             write::key(out, "name");
             write::string(out, &output.name);
-            let mut parameters = output.parameters.clone();
-            if let Some(binary) = output.binary {
-                parameters.push("binary_data", Parameter::Bool(binary));
-            }
-            if !parameters.is_empty() {
-                write::key(out, "parameters");
-                parameters.write(out);
-            }
+            let own = output
+                .binary
+                .map(|binary| (BINARY, Parameter::Bool(binary)));
+            output.parameters.write(out, own);
             out.push(b'}');
         });
     }
@@ -259,7 +255,8 @@ impl<'de> Visitor<'de> for RequestSeed<'_> {
                     return Err(context.fail(twice("parameters")));
                 }
                 Key::Parameters => {
-                    parameters = Some(map.next_value_seed(ParametersSeed(context))?);
+                    let own = ALL_BINARY;
+                    parameters = Some(map.next_value_seed(ParametersSeed { context, own })?);
                 }
                 Key::Inputs if inputs.is_some() => return Err(context.fail(twice("inputs"))),
                 Key::Inputs => inputs = Some(map.next_value_seed(TensorsSeed(context))?),
@@ -273,16 +270,16 @@ impl<'de> Visitor<'de> for RequestSeed<'_> {
             return Err(context.fail(Error::invalid(message)));
         };
         request.outputs = outputs.unwrap_or_default();
-        request.parameters = parameters.unwrap_or_default();
-        reserved(&mut request).map_err(|error| context.fail(error))?;
+        reserved(&mut request, parameters.unwrap_or_default())
+            .map_err(|error| context.fail(error))?;
         Ok((request, inputs))
     }
 }
 
-/// Takes out the parameters that are the protocol's own.
-fn reserved(request: &mut InferRequest) -> Result<()> {
-    let default = flag(&mut request.parameters, "binary_data_output")?;
-    request.binary_default = default.unwrap_or(false);
+/// Puts the request's parameters where they belong.
+fn reserved(request: &mut InferRequest, parameters: Read) -> Result<()> {
+    request.binary_default = parameters.flag(ALL_BINARY)?.unwrap_or(false);
+    request.parameters = parameters.others;
     let mut names = request.parameters.iter().map(|(name, _)| name);
     if let Some(name) = names.find(|name| name.starts_with("triton_")) {
         return Err(Error::invalid(format!(
@@ -291,16 +288,6 @@ fn reserved(request: &mut InferRequest) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-fn flag(parameters: &mut Parameters, name: &str) -> Result<Option<bool>> {
-    match parameters.remove(name) {
-        None => Ok(None),
-        Some(Parameter::Bool(value)) => Ok(Some(value)),
-        Some(other) => Err(Error::invalid(format!(
-            "parameter {name:?} is {other} where true or false is due"
-        ))),
-    }
 }
 
 struct OutputsSeed<'c>(&'c Context<'c>);
@@ -370,7 +357,8 @@ impl<'de> Visitor<'de> for OutputSeed<'_> {
                     return Err(context.fail(twice("parameters")));
                 }
                 OutputKey::Parameters => {
-                    parameters = Some(map.next_value_seed(ParametersSeed(context))?);
+                    let own = BINARY;
+                    parameters = Some(map.next_value_seed(ParametersSeed { context, own })?);
                 }
                 OutputKey::Other => map.next_value_seed(Skip { context, depth: 3 })?,
             }
@@ -383,9 +371,10 @@ impl<'de> Visitor<'de> for OutputSeed<'_> {
     }
 }
 
-fn requested(name: String, mut parameters: Parameters) -> Result<RequestedOutput> {
+fn requested(name: String, parameters: Read) -> Result<RequestedOutput> {
     let place = |error: Error| error.at(format!("output {}", quote(&name)));
-    let binary = flag(&mut parameters, "binary_data").map_err(place)?;
+    let binary = parameters.flag(BINARY).map_err(place)?;
+    let parameters = parameters.others;
     for feature in ["classification", "shared_memory_region"] {
         let asked = parameters.get(feature);
         if asked.is_some_and(|value| *value != Parameter::Int(0)) {

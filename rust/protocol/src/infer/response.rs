@@ -65,10 +65,7 @@ pub fn encode(
         out.extend_from_slice(b",\"id\":");
         write::string(&mut out, id);
     }
-    if !response.parameters.is_empty() {
-        out.extend_from_slice(b",\"parameters\":");
-        response.parameters.write(&mut out);
-    }
+    response.parameters.write(&mut out, None);
     out.extend_from_slice(b",\"outputs\":[");
     let mut in_binary: Vec<&Tensor> = Vec::new();
     let mut one = |out: &mut Vec<u8>, tensor, wants_binary| {
@@ -177,7 +174,9 @@ impl<'de> Visitor<'de> for ReplySeed<'_> {
                 }
                 Key::Id => reply.id = Some(map.next_value_seed(Text("the id"))?.into_owned()),
                 Key::Parameters => {
-                    reply.parameters = map.next_value_seed(ParametersSeed(context))?;
+                    let own = "";
+                    let read = map.next_value_seed(ParametersSeed { context, own })?;
+                    reply.parameters = read.others;
                 }
                 Key::Outputs => tensors = map.next_value_seed(TensorsSeed(context))?,
                 Key::Other => map.next_value_seed(Skip { context, depth: 1 })?,

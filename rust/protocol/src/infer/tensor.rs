@@ -11,11 +11,15 @@ use super::binary;
 use crate::element::{Data, DataSeed};
 use crate::json::{Context, Result, Skip, Text, keys, parse, quote, twice};
 use crate::limits::{product, too_many};
-use crate::parameter::{Parameter, Parameters, ParametersSeed};
+use crate::parameter::{Parameter, Parameters, ParametersSeed, Read};
 use crate::write;
 
+/// The parameter that says how many bytes of the binary part hold the elements.
+const SIZE: &str = "binary_data_size";
 /// Containers around a tensor object: the body and the list of tensors.
 const DEPTH: usize = 2;
+/// Tensors for which there is room from the start: one reservation for a usual request.
+const FEW: usize = 16;
 
 keys!(Key {
     Name = "name",
@@ -96,7 +100,10 @@ impl<'de> Visitor<'de> for TensorsSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tensors, A::Error> {
-        let mut all = Tensors::default();
+        let mut all = Tensors {
+            tensors: Vec::with_capacity(FEW),
+            ..Tensors::default()
+        };
         while let Some(parsed) = items.next_element_seed(TensorSeed(self.0, all.tensors.len()))? {
             let position = all.tensors.len();
             if let Some(size) = parsed.binary {
@@ -129,7 +136,7 @@ struct Parts<'de> {
     name: Option<Cow<'de, str>>,
     shape: Option<Vec<usize>>,
     datatype: Option<Datatype>,
-    parameters: Option<Parameters>,
+    parameters: Option<Read>,
     data: Option<Data>,
     /// Data that came before its datatype, kept as text and read at the end.
     early: Option<&'de RawValue>,
@@ -195,7 +202,7 @@ impl<'de> Parts<'de> {
                 }
                 Key::Parameters => {
                     context.deep(DEPTH + 2)?;
-                    let value = map.next_value_seed(ParametersSeed(context))?;
+                    let value = map.next_value_seed(ParametersSeed { context, own: SIZE })?;
                     self.parameters.replace(value).is_some()
                 }
                 Key::Data if self.data.is_some() || self.early.is_some() => true,
@@ -268,15 +275,22 @@ impl<'de> Parts<'de> {
         };
         context.limits.check_shape(&shape)?;
         let due = product(&shape)?;
-        let mut parameters = self.parameters.unwrap_or_default();
+        let read = self.parameters.unwrap_or_default();
+        let parameters = read.others;
         if parameters.get("shared_memory_region").is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "shared memory is not offered: send the elements as data or in binary",
             ));
         }
-        let size = parameters.unsigned("binary_data_size")?;
-        parameters.remove("binary_data_size");
+        let size = match read.own {
+            None => None,
+            Some(value) => Some(value.unsigned().ok_or_else(|| {
+                Error::invalid(format!(
+                    "parameter {SIZE:?} is {value} where a whole number from 0 on is due"
+                ))
+            })?),
+        };
         match (self.data, size) {
             (Some(data), None) => {
                 check(&shape, due, &data)?;
@@ -305,13 +319,7 @@ fn check(shape: &[usize], due: usize, data: &Data) -> Result<()> {
             data.values.len()
         )));
     }
-    if data.extents.len() > 1 && data.extents != shape {
-        return Err(Error::invalid(format!(
-            "data is nested as {:?} where the shape says {shape:?}: nest it like the shape, or              send it flat",
-            data.extents
-        )));
-    }
-    Ok(())
+    data.check_nesting(shape)
 }
 
 #[cold]
@@ -400,14 +408,10 @@ pub(super) fn write_json(
     write::shape(out, &tensor.shape);
     write::key(out, "datatype");
     write::string(out, tensor.data.datatype().name());
-    let mut parameters = parameters.cloned().unwrap_or_default();
-    if in_binary {
-        let size = binary::size(&tensor.data) as u64;
-        parameters.push("binary_data_size", Parameter::Uint(size));
-    }
-    if !parameters.is_empty() {
-        write::key(out, "parameters");
-        parameters.write(out);
+    let size = in_binary.then(|| (SIZE, Parameter::Uint(binary::size(&tensor.data) as u64)));
+    match parameters {
+        Some(parameters) => parameters.write(out, size),
+        None => Parameters::new().write(out, size),
     }
     let mut valid = true;
     if !in_binary {
