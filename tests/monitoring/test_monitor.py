@@ -181,7 +181,7 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError):
         Monitor(baseline, seconds=-1.0)
     monitor = Monitor(baseline, now=0.0)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match='no column "x"'):
         monitor.observe(pa.table({"z": [1.0]}))
     with pytest.raises(InputError):
         monitor.observe(pa.table({"x": ["text"]}))

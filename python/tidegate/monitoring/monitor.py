@@ -92,7 +92,7 @@ class Monitor:
         True
         >>> column = monitor.report(now=2.0).windows[-1].column("x")
         >>> round(column.psi, 2), column.level
-        (0.24, 'moderate')
+        (0.25, 'moderate')
 
     Source:
         `docs/drift.md`.

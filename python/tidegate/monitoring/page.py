@@ -16,7 +16,7 @@ __all__ = ["MOST_WINDOWS", "render_html", "write_html"]
 MOST_WINDOWS: Final = 48
 """Windows in the heat map; older ones are left out, and the page says so."""
 MOST_BARS: Final = 16
-"""Pairs of bars in a chart; the smallest cells of more are added up."""
+"""Pairs of bars in a chart; the smallest cells of more are not drawn."""
 MOST_MULTIPLES: Final = 12
 """Windows whose predictions are drawn one by one."""
 
@@ -38,12 +38,12 @@ p{margin:0 0 12px}
 .tile span{color:#616e7c;font-size:13px}
 .panel{padding:22px 24px;margin:0 0 18px}
 .scroll{overflow-x:auto}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(306px,1fr));gap:14px}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(290px,1fr));gap:14px}
 .card{padding:14px 14px 10px}
 .head{display:flex;gap:8px;align-items:baseline;justify-content:space-between}
 .tag{font-size:12px;border-radius:9px;padding:1px 8px;white-space:nowrap}
 .facts{font-size:12.5px;color:#616e7c;margin:2px 0 6px;min-height:38px}
-.multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(216px,1fr));gap:10px}
+.multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:10px}
 .multiples figure{margin:0}
 figcaption{font-size:12.5px;color:#616e7c}
 .key i{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 12px;vertical-align:-1px}
@@ -133,11 +133,13 @@ def _tiles(report: DriftReport, windows: Sequence[DriftWindow]) -> str:
         default=(0.0, "–", "–"),
     )
     levels = [column.level for column in last.columns]
+    major, moderate = levels.count("major"), levels.count("moderate")
     tiles = (
         (f"{sum(window.rows for window in windows):,}", f"rows in {len(windows)} windows"),
         (
-            f"{levels.count('major')} major, {levels.count('moderate')} moderate",
-            f"of {len(levels)} columns, in {'' if last.closed else 'the open window '}{last.name}",
+            f"{major + moderate} of {len(levels)}",
+            f"columns drifted ({major} major, {moderate} moderate) in "
+            f"{'' if last.closed else 'the open window '}{last.name}",
         ),
         (f"{worst[0]:.2f}", f"greatest PSI: {worst[1]}, {worst[2]}"),
         (f"{report.baseline_rows:,}", "rows in the baseline"),
@@ -151,7 +153,13 @@ def _tiles(report: DriftReport, windows: Sequence[DriftWindow]) -> str:
 
 def _heat(report: DriftReport, windows: Sequence[DriftWindow]) -> str:
     names = report.columns()
-    rows = [(name, [window.column(name, role).psi for window in windows]) for name, role in names]
+    rows = [
+        (
+            f"{name} (prediction)" if role == "prediction" else name,
+            [window.column(name, role).psi for window in windows],
+        )
+        for name, role in names
+    ]
     predictions = sum(role == "prediction" for _, role in names)
     columns = [
         (window.name + ("" if window.closed else " (open)"), f"{window.rows:,} rows")
@@ -200,6 +208,8 @@ def _predictions(windows: Sequence[DriftWindow]) -> list[str]:
 def _columns(report: DriftReport, windows: Sequence[DriftWindow]) -> str:
     cards = []
     for name, role in report.columns():
+        if role == "prediction":
+            continue
         window, column = max(
             ((window, window.column(name, role)) for window in windows),
             key=lambda pair: pair[1].psi or 0.0,
@@ -214,14 +224,16 @@ def _columns(report: DriftReport, windows: Sequence[DriftWindow]) -> str:
             f"{svg.bars(_shares(column))}</div>"
         )
     return (
-        '<section class="panel"><h2>Column by column</h2>'
-        f'<p class="muted">Each in the window in which it drifted most.{_key()}</p>'
+        '<section class="panel"><h2>Feature by feature</h2>'
+        f'<p class="muted">Each feature in the window in which it drifted most.{_key()}</p>'
         f'<div class="cards">{"".join(cards)}</div></section>'
     )
 
 
 def _facts(window: DriftWindow, column: DriftColumn) -> list[str]:
-    facts = [window.name, f"JS {_number(column.js)}", f"by chance {_number(column.psi_noise)}"]
+    noise = column.psi_noise or 0.0
+    chance = f"{noise:.3f}" if noise >= 0.001 else "<0.001"
+    facts = [window.name, f"JS {_number(column.js)}", f"PSI by chance {chance}"]
     if column.moments is not None:
         was, now = column.moments.baseline.mean, column.moments.live.mean
         if was is not None and now is not None and column.dtype != "timestamp":
@@ -233,6 +245,9 @@ def _facts(window: DriftWindow, column: DriftColumn) -> list[str]:
     ):
         if shares is not None and (shares.baseline or shares.live):
             facts.append(f"{words} {_change(shares)}")
+    cells = sum(1 for cell in column.cells if cell.baseline or cell.live)
+    if cells > MOST_BARS:
+        facts.append(f"the {MOST_BARS} greatest of {cells} cells")
     return facts
 
 
@@ -241,32 +256,28 @@ def _change(shares: Compared[float]) -> str:
 
 
 def _share(share: float) -> str:
-    return "0" if share == 0 else "<0.1 %" if share < 0.001 else f"{share * 100:.1f} %"
+    return "0" if share == 0 else "<0.1%" if share < 0.001 else f"{share:.1%}"
 
 
 def _shares(column: DriftColumn) -> list[tuple[str, float, float]]:
-    """Cells as shares, those empty on both sides left out and the smallest of too many added up."""
-    cells = [cell for cell in column.cells if cell.baseline or cell.live]
-    totals = (sum(c.baseline for c in cells) or 1, sum(c.live for c in cells) or 1)
-    if len(cells) > MOST_BARS:
-        order = sorted(cells, key=lambda c: -max(c.baseline / totals[0], c.live / totals[1]))
-        kept = set(map(id, order[: MOST_BARS - 1]))
-        rest = order[MOST_BARS - 1 :]
-        gathered = Cell(
-            "other",
-            f"{len(rest)} more",
-            sum(cell.baseline for cell in rest),
-            sum(cell.live for cell in rest),
-        )
-        cells = [*(cell for cell in cells if id(cell) in kept), gathered]
-    return [(_short(cell), cell.baseline / totals[0], cell.live / totals[1]) for cell in cells]
+    """Cells as shares, without those empty on both sides and, of too many, the smallest."""
+    totals = [sum(getattr(c, side) for c in column.cells) or 1 for side in ("baseline", "live")]
+    shares = [
+        (_short(cell, column.dtype), cell.baseline / totals[0], cell.live / totals[1])
+        for cell in column.cells
+        if cell.baseline or cell.live
+    ]
+    least = sorted((max(p, q) for _, p, q in shares), reverse=True)[:MOST_BARS][-1:]
+    return [share for share in shares if max(share[1:]) >= least[0]][:MOST_BARS]
 
 
-def _short(cell: Cell) -> str:
+def _short(cell: Cell, dtype: str) -> str:
     """A bin is named by where it begins: the next one's name says where it ends."""
-    if cell.kind != "bin":
+    if cell.kind != "bin" or cell.lower is None:
         return cell.label
-    return cell.label.split(",")[0].lstrip("[")
+    if dtype == "timestamp":
+        return cell.label.split(",")[0].lstrip("[")
+    return f"{cell.lower:.3g}" if abs(cell.lower) < 1000 else f"{cell.lower:.0f}"
 
 
 def _key() -> str:

@@ -60,17 +60,18 @@ def heat_map(
         rules: rows after which a line is drawn.
     """
     left = CHARACTER * min(max((len(name) for name, _ in rows), default=0), 30) + 16
-    wide = min(max((920 - left) / max(len(columns), 1), 12), 84)
     tall = 26
-    numbers = wide >= 34
     longest = max((len(shorten(name, 18)) for name, _ in columns), default=0)
+    wide = min((928 - left) / max(len(columns), 1), 104)
     slanted = longest * CHARACTER > wide - 4
     top = 18 + (longest * CHARACTER * 0.62 if slanted else 4)
     overhang = longest * CHARACTER * 0.8 if slanted else 0
+    wide = max(min(wide, (928 - left - overhang) / max(len(columns), 1)), 12)
+    numbers = wide >= 34
     width, height = left + wide * len(columns) + overhang + 8, top + tall * len(rows) + 4
     parts = [_open(width, height, "Heat map of PSI by column and window")]
     # Where columns are narrow only some are named, so that names do not run into each other.
-    every = max(1, -(-15 // int(wide))) if slanted else 1
+    every = max(1, -(-26 // int(wide))) if slanted else 1
     for i, (name, note) in enumerate(columns):
         if i % every:
             continue
@@ -141,8 +142,8 @@ def psi_legend() -> str:
 def bars(
     cells: Sequence[tuple[str, float, float]],
     *,
-    width: float = 290,
-    height: float = 132,
+    width: float = 276,
+    height: float = 128,
     top: float | None = None,
     names: bool = True,
 ) -> str:
@@ -160,7 +161,7 @@ def bars(
     left, right = 34.0, 6.0
     wide = (width - left - right) / count
     longest = max((len(shorten(name, 16)) for name, _, _ in cells), default=0)
-    flat = longest * CHARACTER * 0.85 <= wide - 2
+    flat = longest * CHARACTER * 0.85 <= wide - 7
     room = 0.0 if not names else 18 if flat else 8 + longest * CHARACTER * 0.66
     parts = [_open(width, height + room + 12, "Shares of baseline and live by cell")]
     for share in (0.0, most / 2, most):

@@ -31,7 +31,7 @@ class Moments(Summary):
         >>> left, right = Moments(rng.normal(10, 2, 5000)), Moments([np.nan, 12.0])
         >>> left.merge(right)
         >>> left.count, left.missing, round(left.mean, 2), round(left.std(), 2)
-        (5001, 1, 9.98, 1.99)
+        (5001, 1, 9.99, 1.99)
 
     Source:
         Welford 1962; Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for

@@ -34,7 +34,7 @@ class Quantiles(Summary):
         >>> import numpy as np
         >>> values = np.random.default_rng(0).exponential(size=10_000)
         >>> quantiles = Quantiles(values)
-        >>> quantiles.exact, quantiles.quantile(0.5) == np.quantile(values, 0.5)
+        >>> quantiles.exact, quantiles.quantile(0.5) == float(np.quantile(values, 0.5))
         (True, True)
 
     Source:

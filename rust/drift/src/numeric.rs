@@ -17,8 +17,9 @@ pub struct Numeric {
 
 impl Numeric {
     pub(crate) fn new(quantiles: &Quantiles, moments: &Moments, bins: usize) -> Result<Self> {
-        let mut histogram = Histogram::new(edges(quantiles, bins)).map_err(lift)?;
-        for (value, weight) in quantiles.kept() {
+        let kept = quantiles.kept();
+        let mut histogram = Histogram::new(edges(&kept, quantiles.count(), bins)).map_err(lift)?;
+        for (value, weight) in kept {
             histogram.update_weighted(value, weight);
         }
         let (below, above) = quantiles.infinite();
@@ -49,9 +50,8 @@ impl Numeric {
 /// itself: the next edge is then the least greater value that was seen, or the value once more
 /// where it is the greatest. So a column that is nearly always 0 still shows how often it is not.
 /// At most `2 · bins + 2` edges; none without values.
-fn edges(quantiles: &Quantiles, bins: usize) -> Vec<f64> {
-    let kept = quantiles.kept();
-    let points = points(&kept, quantiles.count(), bins);
+fn edges(kept: &[(f64, u64)], count: u64, bins: usize) -> Vec<f64> {
+    let points = points(kept, count, bins);
     let mut edges = Vec::with_capacity(2 * bins + 2);
     for (i, &point) in points.iter().enumerate() {
         let repeated = i > 0 && points[i - 1] == point;
@@ -96,7 +96,7 @@ mod tests {
     fn of(values: &[f64], bins: usize) -> Vec<f64> {
         let mut quantiles = Quantiles::new();
         quantiles.update_many(values);
-        edges(&quantiles, bins)
+        edges(&quantiles.kept(), quantiles.count(), bins)
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
             let mut quantiles = Quantiles::new();
             quantiles.update_many(&values);
             for bins in [2, 3, 10] {
-                let edges = edges(&quantiles, bins);
+                let edges = edges(&quantiles.kept(), quantiles.count(), bins);
                 assert!(edges.len() <= 2 * bins + 2, "{edges:?}");
                 let mut histogram = Histogram::new(edges).unwrap();
                 histogram.update_many(&values);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use tidegate_drift as drift;
-use tidegate_schema::{Field, Result, Schema};
+use tidegate_schema::{Error, Field, Result, Schema};
 
 use crate::arrow::import;
 use crate::enter::run;
@@ -111,6 +111,16 @@ impl Monitor {
     fn observe(&self, py: Python<'_>, table: &Bound<'_, PyAny>, now: f64) -> PyResult<()> {
         let batches = import(table)?;
         run(py, || {
+            let names = batches.names();
+            for field in self.schema.fields() {
+                // A table without a column is a mistake here, though its values may be missing.
+                if !names.contains(&field.name.as_str()) {
+                    return Err(Error::invalid(format!(
+                        "the table has no column {:?}, which is watched: pass every column of the baseline",
+                        field.name
+                    )));
+                }
+            }
             let mut monitor = self.lock();
             batches.for_each(&self.schema, |table| monitor.observe(table, now))
         })
