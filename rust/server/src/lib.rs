@@ -1,1 +1,38 @@
 //! HTTP listeners of the data plane: routes, limits, pass-through to the control plane, drain.
+//!
+//! Each worker is one thread with one event loop and owns its connections; nothing of a request
+//! crosses threads unless the model is too dear to run in place. A request is read
+//! (`connection`, `body`), found in the table (`routes`), answered (`infer`, `predict`, …) and
+//! counted. What the table does not know is passed to the control plane (`proxy`).
+
+mod body;
+mod connection;
+mod counters;
+mod drift;
+mod echo;
+mod errors;
+mod exchange;
+mod health;
+mod infer;
+mod listener;
+mod meta;
+mod metrics;
+mod mount;
+mod options;
+mod predict;
+mod proxy;
+mod pulse;
+mod reply;
+mod routes;
+mod server;
+mod service;
+mod turn;
+
+pub use errors::{reply as error_reply, status_code as error_status};
+pub use mount::{Mount, MountTicket};
+pub use options::{Limits, Options};
+pub use reply::Reply;
+pub use routes::{Entry, Route, TABLE};
+pub use server::{Running, Server};
+pub use service::{Service, Shared};
+pub use turn::{Flush, Turn};

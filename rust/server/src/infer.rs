@@ -1,0 +1,106 @@
+//! `POST /v2/models/{model}/infer`: tensors in, tensors out, as JSON or binary.
+
+use std::time::{Duration, Instant};
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use tidegate_protocol::infer::{self, InferRequest, InferResponse, RequestedOutput};
+use tidegate_protocol::{Limits, Parameter, Parameters};
+use tidegate_runtime::{Answer, CallOptions, Input, Model};
+use tidegate_schema::{Error, Result};
+
+use crate::exchange::{Exchange, exchange};
+use crate::reply::{BINARY, JSON, Reply, typed};
+use crate::service::{Call, Service};
+
+/// The length of the JSON part of a body that goes on with tensors.
+const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+/// Longest time that a request may ask for: beyond it the clock might overflow.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// Answers a V2 inference request.
+pub async fn answer(service: &Service, call: Call<'_>) -> Result<Reply> {
+    exchange::<Infer>(service, call).await
+}
+
+struct Infer;
+
+struct Wanted {
+    id: Option<String>,
+    outputs: Vec<RequestedOutput>,
+    binary_default: bool,
+}
+
+impl Exchange for Infer {
+    type Head = Option<usize>;
+    type Wanted = Wanted;
+
+    fn head(call: &Call<'_>) -> Result<Option<usize>> {
+        let Some(value) = call.headers.get(&HEADER_LENGTH) else {
+            return Ok(None);
+        };
+        let length = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        length.map(Some).ok_or_else(|| {
+            Error::invalid(format!(
+                "Inference-Header-Content-Length is {value:?} where the number of bytes of the JSON part is due"
+            ))
+        })
+    }
+
+    fn read(
+        model: &Model,
+        header_length: Option<usize>,
+        body: &[u8],
+        limits: &Limits,
+    ) -> Result<(Input, CallOptions, Wanted)> {
+        let request = infer::decode(body, header_length, model.inputs(), limits)?;
+        infer::check_outputs(&request.outputs, model.outputs())?;
+        let options = options(&request)?;
+        let wanted = Wanted {
+            id: request.id,
+            outputs: request.outputs,
+            binary_default: request.binary_default,
+        };
+        Ok((Input::Tensors(request.inputs), options, wanted))
+    }
+
+    fn write(name: &str, wanted: &Wanted, answer: &Answer) -> Result<Reply> {
+        let mut parameters = Parameters::new();
+        let id = Parameter::String(answer.prediction_id.clone());
+        parameters.push("prediction_id", id);
+        let revision = i64::try_from(answer.revision).unwrap_or(i64::MAX);
+        parameters.push("revision", Parameter::Int(revision));
+        let response = InferResponse {
+            model_name: name,
+            model_version: answer.model.version(),
+            id: wanted.id.as_deref(),
+            parameters: &parameters,
+            outputs: &answer.outputs,
+        };
+        let encoded = infer::encode(&response, &wanted.outputs, wanted.binary_default)?;
+        Ok(match encoded.header_length {
+            None => typed(StatusCode::OK, JSON, encoded.body),
+            Some(length) => {
+                let mut reply = typed(StatusCode::OK, BINARY, encoded.body);
+                reply
+                    .headers_mut()
+                    .insert(HEADER_LENGTH, HeaderValue::from(length));
+                reply
+            }
+        })
+    }
+}
+
+/// `timeout` is the protocol's deadline, in microseconds; 0 means none.
+fn options(request: &InferRequest) -> Result<CallOptions> {
+    let mut options = CallOptions::default();
+    if let Some(micros) = request.parameters.unsigned("timeout")?
+        && micros > 0
+    {
+        options.deadline =
+            Some(Instant::now() + Duration::from_micros(micros).min(LONGEST_TIMEOUT));
+    }
+    Ok(options)
+}

@@ -1,0 +1,156 @@
+//! What the server says of itself and of its models.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tidegate_protocol::metadata::{
+    EXTENSIONS, IndexEntry, ModelConfig, ModelList, ModelMetadata, PLATFORM, ServerMetadata,
+    to_json,
+};
+use tidegate_protocol::statistics;
+use tidegate_runtime::{Model, Statistics};
+use tidegate_schema::{Error, Result};
+
+use crate::reply::{Reply, json as json_bytes, value};
+use crate::service::{Call, Service};
+
+/// `GET /v2`.
+pub fn server() -> Reply {
+    json_bytes(to_json(&ServerMetadata {
+        name: "tidegate",
+        version: env!("CARGO_PKG_VERSION"),
+        extensions: &EXTENSIONS,
+    }))
+}
+
+/// `GET /v2/models` and `GET /v1/models`: the names.
+pub fn models(service: &Service) -> Reply {
+    let index = service.shared.runtime.index();
+    let mut names: Vec<&str> = index.iter().map(|entry| entry.name.as_str()).collect();
+    names.dedup();
+    json_bytes(to_json(&ModelList { models: &names }))
+}
+
+/// `GET /v2/models/{model}`.
+pub fn model(service: &Service, call: &Call<'_>) -> Result<Reply> {
+    let model = call.model(service)?;
+    Ok(json_bytes(to_json(&ModelMetadata {
+        name: call.name(),
+        versions: &[model.version()],
+        platform: PLATFORM,
+        inputs: model.inputs(),
+        outputs: model.outputs(),
+    })))
+}
+
+/// `GET /v2/models/{model}/config`: what load tools read.
+pub fn config(service: &Service, call: &Call<'_>) -> Result<Reply> {
+    let model = call.model(service)?;
+    Ok(json_bytes(to_json(&ModelConfig::new(
+        call.name(),
+        model.limits().max_batch_rows,
+        model.inputs(),
+        model.outputs(),
+    ))))
+}
+
+/// `GET /v1/models/{model}`: the columns of a model, and that it is ready.
+pub fn row_model(service: &Service, call: &Call<'_>) -> Result<Reply> {
+    let model = call.model(service)?;
+    let columns = model.schema().map(|schema| {
+        let fields = schema.fields().iter();
+        fields
+            .map(|field| {
+                json!({
+                    "name": field.name,
+                    "dtype": field.dtype.name(),
+                    "nullable": field.nullable,
+                })
+            })
+            .collect::<Vec<Value>>()
+    });
+    Ok(value(
+        StatusCode::OK,
+        &json!({
+            "name": call.name(),
+            "ready": true,
+            "version": model.version(),
+            "digest": model.digest(),
+            "columns": columns,
+            "outputs": model.outputs(),
+            "classes": model.classes(),
+        }),
+    ))
+}
+
+/// `POST /v2/repository/index`. The body is optional; `{"ready": true}` asks for what is ready,
+/// which is all that is deployed.
+pub fn index(service: &Service, call: &Call<'_>) -> Result<Reply> {
+    if !call.body.is_empty() {
+        serde_json::from_slice::<serde_json::Map<String, Value>>(&call.body).map_err(|error| {
+            Error::invalid(format!(
+                "the body is not a JSON object ({error}): send {{\"ready\": true}} or nothing"
+            ))
+        })?;
+    }
+    let index = service.shared.runtime.index();
+    let entries: Vec<IndexEntry<'_>> = index
+        .iter()
+        .map(|entry| IndexEntry {
+            name: &entry.name,
+            version: entry.model.version(),
+            state: "READY",
+            reason: "",
+        })
+        .collect();
+    Ok(json_bytes(to_json(&entries)))
+}
+
+/// `GET /v2/models/stats`.
+pub fn all_statistics(service: &Service) -> Result<Reply> {
+    let index = service.shared.runtime.index();
+    let stats: Vec<Value> = index
+        .iter()
+        .map(|entry| value_of(&entry.name, &entry.model))
+        .collect();
+    Ok(value(StatusCode::OK, &json!({ "model_stats": stats })))
+}
+
+/// `GET /v2/models/{model}/stats`.
+pub fn statistics(service: &Service, call: &Call<'_>) -> Result<Reply> {
+    let model = call.model(service)?;
+    let stats = [value_of(call.name(), &model)];
+    Ok(value(StatusCode::OK, &json!({ "model_stats": stats })))
+}
+
+fn value_of(name: &str, model: &Model) -> Value {
+    let stats = model.statistics();
+    serde_json::to_value(of_model(name, model.version(), &stats)).unwrap_or_default()
+}
+
+fn of_model<'a>(
+    name: &'a str,
+    version: &'a str,
+    stats: &Statistics,
+) -> statistics::ModelStatistics<'a> {
+    let duration = |timing: tidegate_runtime::Timing| statistics::Duration {
+        count: timing.count,
+        ns: timing.ns,
+    };
+    statistics::ModelStatistics {
+        name,
+        version,
+        last_inference: stats.last_ms,
+        inference_count: stats.rows,
+        // Runs in a caller's own thread are batches too, of one request each.
+        execution_count: stats.model.count,
+        inference_stats: statistics::InferenceStatistics {
+            success: duration(stats.success),
+            fail: duration(stats.fail),
+            queue: duration(stats.queue),
+            compute_input: duration(stats.features),
+            compute_infer: duration(stats.model),
+            ..Default::default()
+        },
+        batch_stats: Vec::new(),
+    }
+}

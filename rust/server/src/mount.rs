@@ -1,0 +1,171 @@
+//! The service without a socket, for somebody's own ASGI server: bytes in, bytes out.
+//!
+//! Requests come from any thread and are answered by one event loop of ours, so that what has
+//! gathered is queued before the model is given work, as behind a socket.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
+use tidegate_runtime::Runtime;
+use tidegate_schema::{Error, ErrorKind, Result};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::options::Options;
+use crate::reply::Reply;
+use crate::routes::{self, Found, Route};
+use crate::service::{Service, Shared};
+
+/// What is told when a request is answered.
+type Done = Box<dyn FnOnce(Reply) + Send>;
+
+struct Asked {
+    method: Method,
+    target: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+    done: Done,
+    cancelled: oneshot::Receiver<()>,
+}
+
+/// A request under way. Dropping it cancels the request, and `done` is then not called.
+#[derive(Debug)]
+#[must_use = "dropping a ticket cancels its request"]
+pub struct MountTicket {
+    _cancel: oneshot::Sender<()>,
+}
+
+/// The service of a runtime, without a socket. Dropping it ends its thread.
+#[derive(Debug)]
+pub struct Mount {
+    asked: Option<mpsc::Sender<Asked>>,
+    thread: Option<JoinHandle<()>>,
+    echo: bool,
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.target)
+    }
+}
+
+impl Mount {
+    /// Starts the thread. Of the options, the limits and `echo` count.
+    pub fn start(runtime: Arc<Runtime>, options: Options) -> Result<Self> {
+        let echo = options.echo;
+        let (asked, inbox) = mpsc::channel(options.limits.connections.max(1));
+        let shared = Arc::new(Shared::new(runtime, options, 1));
+        let thread = std::thread::Builder::new()
+            .name("tidegate-mount".to_owned())
+            .spawn(move || work(shared, inbox))
+            .map_err(|error| Error::internal(format!("no thread to serve with: {error}")))?;
+        Ok(Self {
+            asked: Some(asked),
+            thread: Some(thread),
+            echo,
+        })
+    }
+
+    /// Is this path the service's? Otherwise somebody else must answer.
+    #[must_use]
+    pub fn knows(&self, method: &Method, path: &str) -> bool {
+        match routes::find(method, path) {
+            Ok(Found::Control) => false,
+            Ok(Found::Here(Route::Echo, _)) => self.echo,
+            Ok(Found::WrongMethod(_)) => self.echo || path.trim_end_matches('/') != "/v2/echo",
+            Ok(Found::Here(..)) | Err(_) => true,
+        }
+    }
+
+    /// Asks; `done` is told the answer in the service's thread and must not block.
+    ///
+    /// # Errors
+    /// `Overloaded` when as many requests wait as there may be connections, `Closed` when the
+    /// thread has ended.
+    pub fn ask(
+        &self,
+        method: Method,
+        target: Uri,
+        headers: HeaderMap,
+        body: Bytes,
+        done: impl FnOnce(Reply) + Send + 'static,
+    ) -> Result<MountTicket> {
+        let (cancel, cancelled) = oneshot::channel();
+        let asked = Asked {
+            method,
+            target,
+            headers,
+            body,
+            done: Box::new(done),
+            cancelled,
+        };
+        let sent = match &self.asked {
+            Some(sender) => sender.try_send(asked),
+            None => Err(mpsc::error::TrySendError::Closed(asked)),
+        };
+        match sent {
+            Ok(()) => Ok(MountTicket { _cancel: cancel }),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Error::new(
+                ErrorKind::Overloaded,
+                "too many requests wait (limit connections): try again later",
+            )),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::new(
+                ErrorKind::Closed,
+                "the mounted service is closed: mount the runtime again",
+            )),
+        }
+    }
+
+    /// Ends the thread; requests under way are dropped. May be called again.
+    pub fn close(&mut self) {
+        self.asked = None;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has ended too.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn work(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Asked>) {
+    let built = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default());
+    let Ok(event_loop) = built else {
+        return;
+    };
+    let Some(counters) = shared.counters.first().map(Arc::clone) else {
+        return;
+    };
+    event_loop.block_on(async move {
+        let service = Service::new(shared, counters);
+        let turn = std::rc::Rc::clone(&service.turn);
+        tokio::task::spawn_local(async move { turn.run().await });
+        while let Some(asked) = inbox.recv().await {
+            tokio::task::spawn_local(answer(service.clone(), asked));
+        }
+    });
+    event_loop.shutdown_background();
+}
+
+async fn answer(service: Service, asked: Asked) {
+    let Asked {
+        method,
+        target,
+        headers,
+        body,
+        done,
+        cancelled,
+    } = asked;
+    tokio::select! {
+        biased;
+        reply = service.reply(&method, &target, &headers, body) => done(reply),
+        _ = cancelled => {}
+    }
+}

@@ -1,0 +1,407 @@
+//! Passing requests on to the control plane over its Unix socket.
+//!
+//! One connection a request: the socket is local, and a connection that is never used twice can
+//! never be half closed when it is picked up. What waits for the control plane is bounded in
+//! number and in time, so that a blocked interpreter costs its own routes and nothing else.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode, Uri, Version};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tokio::time::Sleep;
+
+use crate::body::{Body, too_large};
+use crate::errors;
+use crate::options::Limits;
+use crate::pulse::{Phase, Pulse};
+use crate::reply::Reply;
+
+/// How long the control plane's socket may take to accept: it is on this machine.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest time one request may occupy the control plane, streaming included.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Headers that belong to one connection and are never passed on.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    // The expectation is met by the data plane, which reads the body.
+    header::EXPECT,
+];
+
+/// Names, with `-` for `_`, by which somebody in front of us would say who a client is. From
+/// outside they are claims; the control plane believes them, so they are dropped.
+const CLAIMS: [&str; 9] = [
+    "forwarded",
+    "keep-alive",
+    "proxy-connection",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "remote-user",
+    "via",
+];
+/// The same, by how a name begins.
+const CLAIM_PREFIXES: [&str; 4] = ["x-forwarded", "x-tidegate", "x-remote-", "x-auth-request-"];
+
+fn is_claim(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    CLAIMS.contains(&name.as_str()) || CLAIM_PREFIXES.iter().any(|p| name.starts_with(p))
+}
+
+/// Takes out what belongs to one connection, the headers that `Connection` names included.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}
+
+/// Takes out claims from outside and says who the peer is.
+fn introduce(headers: &mut HeaderMap, peer: SocketAddr) {
+    let claims: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_claim(name.as_str()))
+        .cloned()
+        .collect();
+    for name in claims {
+        headers.remove(name);
+    }
+    if let Ok(address) = HeaderValue::try_from(peer.ip().to_string()) {
+        headers.insert("x-forwarded-for", address);
+    }
+    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    if let Some(host) = headers.get(header::HOST).cloned() {
+        headers.insert("x-forwarded-host", host);
+    }
+}
+
+/// The way to the control plane; shared by the workers of a server.
+#[derive(Debug)]
+pub struct Proxy {
+    socket: PathBuf,
+    places: Arc<Semaphore>,
+    timeout: Duration,
+    body_bytes: usize,
+}
+
+impl Proxy {
+    /// A way to the control plane that listens on this socket.
+    #[must_use]
+    pub fn new(socket: PathBuf, limits: &Limits) -> Self {
+        Self {
+            socket,
+            places: Arc::new(Semaphore::new(limits.control_requests)),
+            timeout: limits.control_timeout,
+            body_bytes: limits.body_bytes,
+        }
+    }
+
+    /// Passes a request on. Whatever goes wrong is said as an answer.
+    pub async fn pass(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        pulse: Rc<Pulse>,
+    ) -> Response<Body> {
+        match self.attempt(request, peer, pulse).await {
+            Ok(response) => response,
+            Err(reply) => reply.map(|bytes| Body::Whole(Some(bytes))),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        pulse: Rc<Pulse>,
+    ) -> Result<Response<Body>, Reply> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            errors::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests wait for the control plane (limit control_requests): try again later",
+            )
+        })?;
+        if request.body().size_hint().lower() > self.body_bytes as u64 {
+            return Err(errors::reply(&too_large(self.body_bytes)));
+        }
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(&self.socket))
+            .await
+            .map_err(|_| busy(CONNECT_TIMEOUT))?
+            .map_err(|error| dead(&self.socket, &error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| broken(&error))?;
+        let driver = Aborting(tokio::task::spawn_local(connection).abort_handle());
+
+        let moved = Rc::new(Cell::new(Instant::now()));
+        let request = self.outgoing(request, peer, &moved);
+        let answer = sender.send_request(request);
+        tokio::pin!(answer);
+        // A body that still moves is progress: only a plane that does nothing is given up.
+        let response = loop {
+            let left = (moved.get() + self.timeout).saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(busy(self.timeout));
+            }
+            if let Ok(outcome) = tokio::time::timeout(left, &mut answer).await {
+                break outcome.map_err(|error| broken(&error))?;
+            }
+        };
+
+        let (mut parts, body) = response.into_parts();
+        strip_hop_by_hop(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        let passed = Passed {
+            body,
+            idle: Box::pin(tokio::time::sleep(self.timeout)),
+            timeout: self.timeout,
+            end: Instant::now() + LONGEST,
+            pulse,
+            _driver: driver,
+            _place: place,
+        };
+        Ok(Response::from_parts(parts, Body::Passed(Box::new(passed))))
+    }
+
+    fn outgoing(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        moved: &Rc<Cell<Instant>>,
+    ) -> Request<Sent> {
+        let (mut parts, body) = request.into_parts();
+        strip_hop_by_hop(&mut parts.headers);
+        introduce(&mut parts.headers, peer);
+        if !parts.headers.contains_key(header::HOST) {
+            parts
+                .headers
+                .insert(header::HOST, HeaderValue::from_static("localhost"));
+        }
+        // Origin form, whatever form the client used.
+        let path = parts.uri.path_and_query().cloned();
+        parts.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        let body = Sent {
+            body,
+            left: self.body_bytes,
+            limit: self.body_bytes,
+            moved: Rc::clone(moved),
+        };
+        Request::from_parts(parts, body)
+    }
+}
+
+fn dead(socket: &Path, error: &std::io::Error) -> Reply {
+    errors::text(
+        StatusCode::BAD_GATEWAY,
+        &format!(
+            "the control plane does not listen on its socket {} ({error}): inference, metrics and health go on; restart the server for the rest",
+            socket.file_name().unwrap_or_default().to_string_lossy()
+        ),
+    )
+}
+
+fn broken(error: &hyper::Error) -> Reply {
+    errors::text(
+        StatusCode::BAD_GATEWAY,
+        &format!(
+            "the control plane broke off ({error}): inference, metrics and health go on; see its log"
+        ),
+    )
+}
+
+fn busy(waited: Duration) -> Reply {
+    errors::text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &format!(
+            "the control plane did not answer within {} s: inference, metrics and health go on; try again later",
+            waited.as_secs_f64()
+        ),
+    )
+}
+
+/// Ends a task when dropped.
+struct Aborting(AbortHandle);
+
+impl Drop for Aborting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A client's body on its way to the control plane.
+struct Sent {
+    body: Incoming,
+    left: usize,
+    limit: usize,
+    moved: Rc<Cell<Instant>>,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        let outcome = Pin::new(&mut self.body).poll_frame(context);
+        Poll::Ready(match std::task::ready!(outcome) {
+            None => None,
+            Some(Err(error)) => Some(Err(std::io::Error::other(error))),
+            Some(Ok(frame)) => {
+                self.moved.set(Instant::now());
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                match self.left.checked_sub(bytes) {
+                    Some(left) => {
+                        self.left = left;
+                        Some(Ok(frame))
+                    }
+                    None => Some(Err(std::io::Error::other(too_large(self.limit)))),
+                }
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The control plane's body on its way to a client. Holds the place among those who wait.
+pub struct Passed {
+    body: Incoming,
+    idle: Pin<Box<Sleep>>,
+    timeout: Duration,
+    end: Instant,
+    pulse: Rc<Pulse>,
+    _driver: Aborting,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        self.pulse.enter(Phase::Idle);
+    }
+}
+
+impl HttpBody for Passed {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let next = (Instant::now() + self.timeout).min(self.end);
+                self.idle.as_mut().reset(next.into());
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(std::io::Error::other(error)))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => match self.idle.as_mut().poll(context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(()) => Poll::Ready(Some(Err(std::io::ErrorKind::TimedOut.into()))),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_from_outside_are_replaced() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("host", "example.org"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x_forwarded_for", "10.0.0.1"),
+            ("x-forwarded-user", "root"),
+            ("x-tidegate-principal", "root"),
+            ("x-tidegate", "1"),
+            ("forwarded", "for=10.0.0.1"),
+            ("remote_user", "root"),
+            ("x-real-ip", "10.0.0.1"),
+            ("authorization", "Bearer kept"),
+            ("x-request-id", "kept"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        introduce(&mut headers, "192.0.2.7:4000".parse().unwrap());
+        let mut left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+            .collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "authorization=Bearer kept",
+                "host=example.org",
+                "x-forwarded-for=192.0.2.7",
+                "x-forwarded-host=example.org",
+                "x-forwarded-proto=http",
+                "x-request-id=kept",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_connection_names_is_dropped_too() {
+        let mut headers = HeaderMap::new();
+        headers.append("connection", HeaderValue::from_static("close, X-Hop"));
+        headers.append("x-hop", HeaderValue::from_static("1"));
+        headers.append("keep-alive", HeaderValue::from_static("timeout=5"));
+        headers.append("te", HeaderValue::from_static("trailers"));
+        headers.append("accept", HeaderValue::from_static("*/*"));
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers.len(), 1);
+    }
+}

@@ -1,0 +1,295 @@
+//! What a connection is doing and since when, so that clients that are too slow can be cut.
+//!
+//! A timer for each request costs an allocation and two clock readings. Here a connection only
+//! notes the worker's coarse clock, and one sweep a tick looks at all of them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::options::Limits;
+
+/// Longest time between two sweeps; limits are kept to this precision.
+const LONGEST_TICK: Duration = Duration::from_millis(250);
+/// Shortest time between two sweeps, for very small limits.
+const SHORTEST_TICK: Duration = Duration::from_millis(5);
+
+/// What the server waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// For the next request.
+    Idle,
+    /// For the rest of a head.
+    Head,
+    /// For the rest of a body.
+    Body,
+    /// For itself: a client is not to blame.
+    Working,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct Pulse {
+    clock: Rc<Cell<Instant>>,
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    /// Bytes that came in this phase.
+    received: Cell<u64>,
+    /// Since when the client takes no more bytes.
+    blocked: Cell<Option<Instant>>,
+    closing: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    task: RefCell<Option<AbortHandle>>,
+}
+
+impl Pulse {
+    /// Goes to another phase.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.clock.get());
+        self.received.set(0);
+    }
+
+    fn read(&self, bytes: usize) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+        self.received.set(self.received.get() + bytes as u64);
+    }
+
+    /// Has the client overstayed a limit?
+    fn overdue(&self, limits: &Limits) -> bool {
+        let now = self.clock.get();
+        if let Some(since) = self.blocked.get()
+            && now.duration_since(since) > limits.write_timeout
+        {
+            return true;
+        }
+        let passed = now.duration_since(self.since.get());
+        match self.phase.get() {
+            Phase::Idle => passed > limits.idle_timeout,
+            Phase::Head => passed > limits.head_timeout,
+            Phase::Body => {
+                let earned = Duration::from_secs(self.received.get() / Limits::SLOWEST_BODY);
+                passed > limits.body_timeout + earned
+            }
+            Phase::Working => false,
+        }
+    }
+
+    /// Asks the connection to end after the request it is at.
+    fn close(&self) {
+        self.closing.set(true);
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Is the connection to end? Keeps the waker of whoever asks.
+    pub fn closing(&self, context: &Context<'_>) -> bool {
+        let mut waker = self.waker.borrow_mut();
+        match waker.as_ref() {
+            Some(kept) if kept.will_wake(context.waker()) => {}
+            _ => *waker = Some(context.waker().clone()),
+        }
+        self.closing.get()
+    }
+
+    /// Keeps what ends the connection's task.
+    pub fn runs_as(&self, task: AbortHandle) {
+        *self.task.borrow_mut() = Some(task);
+    }
+}
+
+/// The connections of one worker.
+#[derive(Debug)]
+pub struct Pulses {
+    clock: Rc<Cell<Instant>>,
+    open: RefCell<HashMap<u64, Weak<Pulse>>>,
+    next: Cell<u64>,
+    closing: Cell<bool>,
+    empty: Notify,
+}
+
+/// A connection's place among the worker's; gives it back when dropped.
+#[derive(Debug)]
+pub struct Seat {
+    pulses: Rc<Pulses>,
+    number: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.pulses.open.borrow_mut();
+        open.remove(&self.number);
+        if open.is_empty() {
+            self.pulses.empty.notify_one();
+        }
+    }
+}
+
+impl Pulses {
+    /// No connections yet.
+    #[must_use]
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self {
+            clock: Rc::new(Cell::new(Instant::now())),
+            open: RefCell::default(),
+            next: Cell::new(0),
+            closing: Cell::new(false),
+            empty: Notify::new(),
+        })
+    }
+
+    /// Takes in a connection, which must send a head first.
+    pub fn open(self: &Rc<Self>) -> (Rc<Pulse>, Seat) {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        let pulse = Rc::new(Pulse {
+            clock: Rc::clone(&self.clock),
+            phase: Cell::new(Phase::Head),
+            since: Cell::new(self.clock.get()),
+            received: Cell::new(0),
+            blocked: Cell::new(None),
+            closing: Cell::new(self.closing.get()),
+            waker: RefCell::new(None),
+            task: RefCell::new(None),
+        });
+        self.open.borrow_mut().insert(number, Rc::downgrade(&pulse));
+        let seat = Seat {
+            pulses: Rc::clone(self),
+            number,
+        };
+        (pulse, seat)
+    }
+
+    fn all(&self) -> Vec<Rc<Pulse>> {
+        self.open
+            .borrow()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// Moves the clock and cuts whoever is overdue, for ever. `cut` is told of each.
+    pub async fn sweep(self: Rc<Self>, limits: Limits, cut: impl Fn()) {
+        let shortest = limits
+            .head_timeout
+            .min(limits.idle_timeout)
+            .min(limits.body_timeout)
+            .min(limits.write_timeout);
+        let tick = (shortest / 4).clamp(SHORTEST_TICK, LONGEST_TICK);
+        loop {
+            tokio::time::sleep(tick).await;
+            self.clock.set(Instant::now());
+            for pulse in self.all() {
+                if pulse.overdue(&limits)
+                    && let Some(task) = pulse.task.borrow_mut().take()
+                {
+                    cut();
+                    task.abort();
+                }
+            }
+        }
+    }
+
+    /// Asks every connection, now and later, to end after the request it is at.
+    pub fn close(&self) {
+        self.closing.set(true);
+        for pulse in self.all() {
+            pulse.close();
+        }
+    }
+
+    /// Waits until no connection is left.
+    pub async fn emptied(&self) {
+        while !self.open.borrow().is_empty() {
+            self.empty.notified().await;
+        }
+    }
+}
+
+/// A stream that notes what passes.
+pub struct Watched<T> {
+    stream: T,
+    pulse: Rc<Pulse>,
+}
+
+impl<T> Watched<T> {
+    /// Notes what passes through the stream.
+    pub fn new(stream: T, pulse: Rc<Pulse>) -> Self {
+        Self { stream, pulse }
+    }
+
+    fn written<R>(&self, outcome: Poll<std::io::Result<R>>) -> Poll<std::io::Result<R>> {
+        match outcome {
+            Poll::Ready(_) => self.pulse.blocked.set(None),
+            Poll::Pending if self.pulse.blocked.get().is_none() => {
+                self.pulse.blocked.set(Some(self.pulse.clock.get()));
+            }
+            Poll::Pending => {}
+        }
+        outcome
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let came = buffer.filled().len() - before;
+        if came > 0 {
+            self.pulse.read(came);
+        }
+        outcome
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.written(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

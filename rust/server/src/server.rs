@@ -1,0 +1,280 @@
+//! Starting, draining and stopping: the threads of the data plane.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidegate_runtime::Runtime;
+use tidegate_schema::{Error, Result};
+use tokio::sync::watch;
+
+use crate::connection;
+use crate::counters::Counters;
+use crate::listener;
+use crate::options::Options;
+use crate::pulse::Pulses;
+use crate::service::{Service, Shared};
+
+/// How long to wait when the process has no file descriptor left for a connection.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
+/// Most threads for work that would hold up an event loop: very large bodies, drift reports.
+const MOST_BLOCKING_THREADS: usize = 4;
+/// Most workers: more threads than this are a mistake in a setting.
+const MOST_WORKERS: usize = 256;
+/// What a connection above the limit is told.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+    retry-after: 1\r\nconnection: close\r\ncontent-length: 75\r\n\r\n\
+    {\"error\":\"too many connections (limit connections): try again in a second\"}";
+
+/// What the workers are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Serve,
+    Drain,
+    Stop,
+}
+
+/// A server before it runs.
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Binds the address and starts the workers. When this returns, connections are answered.
+    pub fn start(runtime: Arc<Runtime>, options: Options) -> Result<Running> {
+        if options.workers == 0 || options.workers > MOST_WORKERS {
+            return Err(Error::invalid(format!(
+                "{} workers cannot be started: give a number from 1 to {MOST_WORKERS}",
+                options.workers
+            )));
+        }
+        let listener = listener::bind(&options.address)?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| failed("asking for the bound address", &error))?;
+        let shared = Arc::new(Shared::new(runtime, options.clone(), options.workers));
+        let (orders, order) = watch::channel(Order::Serve);
+        let mut running = Running {
+            address,
+            shared,
+            orders,
+            workers: Vec::with_capacity(options.workers),
+        };
+        for counters in &running.shared.counters {
+            let listener = listener
+                .try_clone()
+                .map_err(|error| failed("sharing the listening socket", &error))?;
+            let worker = Worker {
+                listener,
+                shared: Arc::clone(&running.shared),
+                counters: Arc::clone(counters),
+                order: order.clone(),
+            };
+            let number = running.workers.len();
+            let thread = std::thread::Builder::new()
+                .name(format!("tidegate-http-{number}"))
+                .spawn(move || worker.run())
+                .map_err(|error| failed("starting a thread", &error))?;
+            running.workers.push(thread);
+        }
+        Ok(running)
+    }
+}
+
+fn failed(doing: &str, error: &std::io::Error) -> Error {
+    Error::internal(format!(
+        "the server could not start: {doing} failed ({error})"
+    ))
+}
+
+/// A server that runs. Dropping it stops it at once; [`Running::drain`] is the polite way.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    orders: watch::Sender<Order>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Where it listens, with the port that was picked if 0 was asked for.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// From now on readiness is refused, so that load balancers send traffic elsewhere; requests
+    /// are still served. [`Running::drain`] does this first.
+    pub fn begin_drain(&self) {
+        self.shared.begin_drain();
+    }
+
+    /// Takes no new connection, lets requests in flight finish for at most `grace`, then stops.
+    /// True if all of them finished. Blocks.
+    pub fn drain(mut self, grace: Duration) -> bool {
+        self.shared.begin_drain();
+        self.orders.send_replace(Order::Drain);
+        let end = std::time::Instant::now() + grace;
+        while self.workers.iter().any(|worker| !worker.is_finished()) {
+            if std::time::Instant::now() >= end {
+                self.end();
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.end();
+        true
+    }
+
+    /// Stops at once; requests in flight are broken off. Blocks until the threads have ended.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.shared.begin_drain();
+        self.orders.send_replace(Order::Stop);
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has ended too.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// One thread of the data plane.
+struct Worker {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    counters: Arc<Counters>,
+    order: watch::Receiver<Order>,
+}
+
+impl Worker {
+    fn run(self) {
+        let built = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(MOST_BLOCKING_THREADS)
+            .build_local(tokio::runtime::LocalOptions::default());
+        if let Ok(event_loop) = built {
+            event_loop.block_on(self.serve());
+            // What still runs on a blocking thread is not waited for.
+            event_loop.shutdown_background();
+        }
+    }
+
+    async fn serve(self) {
+        let Self {
+            listener,
+            shared,
+            counters,
+            mut order,
+        } = self;
+        let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+            return;
+        };
+        let service = Service::new(Arc::clone(&shared), Arc::clone(&counters));
+        let pulses = Pulses::new();
+        let turn = Rc::clone(&service.turn);
+        tokio::task::spawn_local(async move { turn.run().await });
+        let cut = Arc::clone(&counters);
+        tokio::task::spawn_local(Rc::clone(&pulses).sweep(
+            shared.options.limits.clone(),
+            move || {
+                cut.cut.fetch_add(1, Ordering::Relaxed);
+            },
+        ));
+        let door = Door {
+            listener,
+            service,
+            pulses: Rc::clone(&pulses),
+            counters,
+        };
+        tokio::select! {
+            () = door.open() => {}
+            _ = order.wait_for(|order| *order != Order::Serve) => {}
+        }
+        door.take_in_the_rest();
+        drop(door);
+        pulses.close();
+        tokio::select! {
+            () = pulses.emptied() => {}
+            _ = order.wait_for(|order| *order == Order::Stop) => {}
+        }
+    }
+}
+
+/// Where connections come in.
+struct Door {
+    listener: tokio::net::TcpListener,
+    service: Service,
+    pulses: Rc<Pulses>,
+    counters: Arc<Counters>,
+}
+
+impl Door {
+    /// Takes in connections for ever.
+    async fn open(&self) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => self.take_in(stream, peer),
+                // The client has gone again, or we are out of file descriptors.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Err(_) => tokio::time::sleep(OUT_OF_DESCRIPTORS).await,
+            }
+            // Another worker may be idle: it should get the next one.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn take_in(&self, stream: tokio::net::TcpStream, peer: SocketAddr) {
+        let shared = &self.service.shared;
+        if shared.connections.load(Ordering::Relaxed) >= shared.options.limits.connections {
+            self.counters.refused.fetch_add(1, Ordering::Relaxed);
+            if let Ok(mut stream) = stream.into_std() {
+                // The socket's buffer is empty, so this fits without waiting.
+                let _ = stream.write_all(TOO_MANY);
+            }
+            return;
+        }
+        self.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        connection::spawn(&self.service, &self.pulses, stream, peer);
+    }
+
+    /// Takes in what has connected before the door closes: it would be reset otherwise.
+    fn take_in_the_rest(&self) {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        while let std::task::Poll::Ready(Ok((stream, peer))) =
+            self.listener.poll_accept(&mut context)
+        {
+            self.take_in(stream, peer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_well_formed() {
+        let text = std::str::from_utf8(TOO_MANY).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
+    }
+}

@@ -1,0 +1,317 @@
+//! From a request to its answer: the same for a socket of ours and for somebody's ASGI server.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use hyper::body::{Body as HttpBody, Incoming};
+use tidegate_runtime::{Model, Runtime};
+use tidegate_schema::{Error, Result};
+use tokio::sync::Semaphore;
+
+use crate::body::{self, Body};
+use crate::counters::Counters;
+use crate::options::Options;
+use crate::proxy::Proxy;
+use crate::pulse::{Phase, Pulse};
+use crate::reply::Reply;
+use crate::routes::{Found, Route, Target};
+use crate::turn::Turn;
+use crate::{drift, echo, errors, health, infer, meta, metrics, predict, routes};
+
+/// Most large bodies that are worked on or wait for a thread at one time.
+const MOST_HEAVY: usize = 32;
+
+/// What the workers of a server share.
+#[derive(Debug)]
+pub struct Shared {
+    /// What is served.
+    pub runtime: Arc<Runtime>,
+    /// How.
+    pub options: Options,
+    /// Open connections of all workers.
+    pub connections: AtomicUsize,
+    /// One for each worker.
+    pub counters: Vec<Arc<Counters>>,
+    /// Bounds on what a body may hold.
+    pub protocol: tidegate_protocol::Limits,
+    /// Places for requests that get a thread of their own.
+    pub heavy: Arc<Semaphore>,
+    draining: AtomicBool,
+    proxy: Option<Proxy>,
+}
+
+impl Shared {
+    /// The shared part of a server with this many workers.
+    #[must_use]
+    pub fn new(runtime: Arc<Runtime>, options: Options, workers: usize) -> Self {
+        let proxy = options
+            .control_socket
+            .clone()
+            .map(|socket| Proxy::new(socket, &options.limits));
+        Self {
+            runtime,
+            connections: AtomicUsize::new(0),
+            counters: (0..workers).map(|_| Arc::default()).collect(),
+            protocol: tidegate_protocol::Limits::default(),
+            heavy: Arc::new(Semaphore::new(MOST_HEAVY)),
+            draining: AtomicBool::new(false),
+            proxy,
+            options,
+        }
+    }
+
+    /// From now on the server is not ready.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// May traffic be sent here?
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        !self.draining.load(Ordering::Relaxed) && self.runtime.ready()
+    }
+}
+
+/// The head of a request.
+struct Head<'a> {
+    method: &'a Method,
+    target: &'a Uri,
+    headers: &'a HeaderMap,
+}
+
+/// What a handler is given.
+pub struct Call<'a> {
+    /// The model that the path names; `None` for routes of the whole server.
+    pub target: Option<Target<'a>>,
+    /// The query, not decoded.
+    pub query: Option<&'a str>,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The body, decompressed.
+    pub body: Bytes,
+}
+
+impl Call<'_> {
+    /// The name by which the path asks for a model, decoded.
+    pub fn name(&self) -> &str {
+        self.target.as_ref().map_or("", |target| &target.model)
+    }
+
+    /// The model that the path names.
+    pub fn model(&self, service: &Service) -> Result<Arc<Model>> {
+        let Some(target) = &self.target else {
+            return Err(Error::internal("a route without a model was asked for one"));
+        };
+        service
+            .shared
+            .runtime
+            .model(&target.model, target.version.as_deref())
+    }
+}
+
+/// The service of one thread. Cheap to clone within it.
+#[derive(Clone)]
+pub struct Service {
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// What has arrived in this turn.
+    pub turn: Rc<Turn<Model>>,
+    counters: Arc<Counters>,
+}
+
+impl Service {
+    /// The service of this thread, which counts into `counters`. Somebody must run its
+    /// [`Turn`] on the same thread.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, counters: Arc<Counters>) -> Self {
+        Self {
+            shared,
+            turn: Rc::new(Turn::default()),
+            counters,
+        }
+    }
+
+    /// Answers a request whose body is all there. What is the control plane's is 404 here.
+    pub async fn reply(
+        &self,
+        method: &Method,
+        target: &Uri,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Reply {
+        let limit = self.shared.options.limits.body_bytes;
+        let body = if body.len() > limit {
+            Err(body::too_large(limit))
+        } else {
+            Ok(body)
+        };
+        let head = Head {
+            method,
+            target,
+            headers,
+        };
+        let found = self.find(method, target.path());
+        self.dispatch(found, &head, body).await
+    }
+
+    /// The echo route does not exist unless it was asked for.
+    fn find<'a>(&self, method: &Method, path: &'a str) -> Result<Found<'a>> {
+        let found = routes::find(method, path)?;
+        let echo = match &found {
+            Found::Here(route, _) => *route == Route::Echo,
+            Found::WrongMethod(_) => path.trim_end_matches('/') == "/v2/echo",
+            Found::Control => false,
+        };
+        let hidden = echo && !self.shared.options.echo;
+        Ok(if hidden { Found::Control } else { found })
+    }
+
+    /// Answers what was found here, and counts it.
+    async fn dispatch(
+        &self,
+        found: Result<Found<'_>>,
+        head: &Head<'_>,
+        body: Result<Bytes>,
+    ) -> Reply {
+        let begun = Instant::now();
+        let (route, target) = match found {
+            Ok(Found::Here(route, target)) => (route, target),
+            Ok(Found::WrongMethod(allowed)) => {
+                return errors::method(head.method, head.target.path(), allowed);
+            }
+            Ok(Found::Control) => return not_found(head.target.path()),
+            Err(error) => return errors::reply(&error),
+        };
+        let limit = self.shared.options.limits.body_bytes;
+        let body = body.and_then(|body| body::decompress(head.headers, body, limit));
+        let reply = match body {
+            Err(error) => errors::reply(&error),
+            Ok(body) => {
+                let call = Call {
+                    target,
+                    query: head.target.query(),
+                    headers: head.headers,
+                    body,
+                };
+                self.answer(route, call).await
+            }
+        };
+        self.counters
+            .answered(Some(route), reply.status(), begun.elapsed());
+        reply
+    }
+
+    async fn answer(&self, route: Route, call: Call<'_>) -> Reply {
+        let outcome = match route {
+            Route::Infer => infer::answer(self, call).await,
+            Route::Predict => predict::answer(self, call).await,
+            Route::Echo => Ok(echo::answer()),
+            Route::Live => Ok(health::live()),
+            Route::Ready => Ok(health::ready(self)),
+            Route::ModelReady => health::model(self, &call),
+            Route::Server => Ok(meta::server()),
+            Route::Models => Ok(meta::models(self)),
+            Route::Model => meta::model(self, &call),
+            Route::ModelConfig => meta::config(self, &call),
+            Route::Statistics => meta::all_statistics(self),
+            Route::ModelStatistics => meta::statistics(self, &call),
+            Route::Index => meta::index(self, &call),
+            Route::RowModels => Ok(meta::models(self)),
+            Route::RowModel => meta::row_model(self, &call),
+            Route::Drift => drift::report(self, &call).await,
+            Route::CloseDrift => drift::close(self, &call).await,
+            Route::Metrics => metrics::answer(self).await,
+        };
+        outcome.unwrap_or_else(|error| errors::reply(&error))
+    }
+
+    /// Answers a request of a connection. Never fails: what goes wrong is said as an answer.
+    pub async fn serve(
+        self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        pulse: Rc<Pulse>,
+    ) -> std::result::Result<Response<Body>, std::convert::Infallible> {
+        let response = self.respond(request, peer, &pulse).await;
+        if matches!(response.body(), Body::Whole(_)) {
+            pulse.enter(Phase::Idle);
+        }
+        Ok(response)
+    }
+
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        pulse: &Rc<Pulse>,
+    ) -> Response<Body> {
+        let whole = |reply: Reply| reply.map(|bytes| Body::Whole(Some(bytes)));
+        pulse.enter(Phase::Working);
+        if let Some(reply) = self.header_excess(request.headers()) {
+            return whole(reply);
+        }
+        let (parts, incoming) = request.into_parts();
+        let found = self.find(&parts.method, parts.uri.path());
+        if matches!(found, Ok(Found::Control)) {
+            drop(found);
+            let request = Request::from_parts(parts, incoming);
+            return self.control(request, peer, pulse).await;
+        }
+        let body = if incoming.is_end_stream() {
+            Ok(Bytes::new())
+        } else {
+            pulse.enter(Phase::Body);
+            let body = body::collect(incoming, self.shared.options.limits.body_bytes).await;
+            pulse.enter(Phase::Working);
+            body
+        };
+        let head = Head {
+            method: &parts.method,
+            target: &parts.uri,
+            headers: &parts.headers,
+        };
+        whole(self.dispatch(found, &head, body).await)
+    }
+
+    async fn control(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        pulse: &Rc<Pulse>,
+    ) -> Response<Body> {
+        let begun = Instant::now();
+        let response = match &self.shared.proxy {
+            Some(proxy) => proxy.pass(request, peer, Rc::clone(pulse)).await,
+            None => not_found(request.uri().path()).map(|bytes| Body::Whole(Some(bytes))),
+        };
+        self.counters
+            .answered(None, response.status(), begun.elapsed());
+        response
+    }
+
+    fn header_excess(&self, headers: &HeaderMap) -> Option<Reply> {
+        let limit = self.shared.options.limits.header_bytes;
+        let bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
+        (bytes > limit).then(|| {
+            errors::text(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                &format!("the headers hold {bytes} bytes, above the limit header_bytes of {limit}: send fewer"),
+            )
+        })
+    }
+}
+
+fn not_found(path: &str) -> Reply {
+    errors::text(
+        StatusCode::NOT_FOUND,
+        &format!("nothing is served at {path:?}: see /docs for the routes"),
+    )
+}

@@ -1,0 +1,179 @@
+//! A client that writes bytes as it is told, and a control plane that does what a test says.
+
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_runtime::Runtime;
+use tidegate_server::{Limits, Options, Running, Server};
+
+/// An answer as it came.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+/// One connection.
+pub struct Client(pub TcpStream);
+
+impl Client {
+    pub fn new(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        Self(stream)
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).unwrap();
+    }
+
+    pub fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+        let length = body.len();
+        self.send(format!(
+            "{method} {path} HTTP/1.1\r\nhost: test\r\n{headers}content-length: {length}\r\n\r\n"
+        ));
+        self.send(body);
+        self.read().expect("an answer")
+    }
+
+    /// The next answer; `None` when the connection has ended.
+    pub fn read(&mut self) -> Option<Answer> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            match self.0.read(&mut byte) {
+                Ok(1) => head.push(byte[0]),
+                _ => return None,
+            }
+        }
+        let head = String::from_utf8(head).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut answer = Answer {
+            status,
+            head,
+            body: Vec::new(),
+        };
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = self.chunks();
+        } else {
+            let length = answer
+                .header("content-length")
+                .map_or(0, |l| l.parse().unwrap());
+            answer.body = vec![0; length];
+            self.0.read_exact(&mut answer.body).unwrap();
+        }
+        Some(answer)
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let mut line = Vec::new();
+            while !line.ends_with(b"\r\n") {
+                let mut byte = [0];
+                self.0.read_exact(&mut byte).unwrap();
+                line.push(byte[0]);
+            }
+            let text = std::str::from_utf8(&line).unwrap().trim();
+            let length = usize::from_str_radix(text, 16).unwrap();
+            let mut chunk = vec![0; length + 2];
+            self.0.read_exact(&mut chunk).unwrap();
+            if length == 0 {
+                return body;
+            }
+            body.extend_from_slice(&chunk[..length]);
+        }
+    }
+
+    /// True when the server has ended the connection; waits for it.
+    pub fn ended(&mut self) -> bool {
+        let mut byte = [0];
+        matches!(self.0.read(&mut byte), Ok(0))
+            || matches!(self.0.read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset)
+    }
+}
+
+/// A server with the echo route on a port of its own.
+pub fn server(change: impl FnOnce(&mut Options)) -> Running {
+    let mut options = Options {
+        address: "127.0.0.1:0".to_owned(),
+        workers: 1,
+        echo: true,
+        ..Options::default()
+    };
+    change(&mut options);
+    let runtime: Arc<Runtime> = Runtime::new(&tidegate_runtime::Options::default()).unwrap();
+    Server::start(runtime, options).unwrap()
+}
+
+/// Limits that a test can wait for.
+pub fn impatient() -> Limits {
+    Limits {
+        head_timeout: Duration::from_millis(150),
+        idle_timeout: Duration::from_millis(400),
+        body_timeout: Duration::from_millis(150),
+        write_timeout: Duration::from_millis(300),
+        control_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    }
+}
+
+/// A control plane whose every connection is given to `answer`, each on a thread.
+pub fn control(name: &str, answer: impl Fn(UnixStream) + Send + Sync + 'static) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("tidegate-test-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("control.sock");
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).unwrap();
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+    path
+}
+
+/// What a control plane got: the head and the body.
+pub fn received(stream: &mut UnixStream) -> (String, Vec<u8>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).unwrap() == 0 {
+            break;
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    (head, body)
+}
