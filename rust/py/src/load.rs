@@ -9,7 +9,7 @@ use crate::errors::raise;
 
 /// The answers that are due, in one form for all bodies.
 #[derive(FromPyObject)]
-enum Expected {
+pub enum Expected {
     /// Whole bodies.
     Exact(Vec<Vec<u8>>),
     /// The numbers of one array in a JSON body.

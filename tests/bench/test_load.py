@@ -1,0 +1,103 @@
+"""The load generator from Python, against a small server in this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tidegate.bench.load import Client, Load, read_cases, run_load, write_cases
+from tidegate.bench.process import Worker, free_port
+from tidegate.errors import BackendError, InputError
+
+
+class Echo(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(404 if self.path == "/missing" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def short(address: str, path: str = "/", **more: float) -> Load:
+    return Load(address=address, path=path, seconds=0.2, warmup_seconds=0.0, connections=2, **more)  # type: ignore[arg-type]
+
+
+BODIES = [b'{"data":[%d]}' % i for i in range(100)]
+
+
+def test_right_answers_are_counted(address: str) -> None:
+    report = run_load(short(address), BODIES, expected=[[float(i)] for i in range(100)])
+    assert report["requests"] > 0
+    assert sum(report["errors"].values()) == 0, report
+    assert report["latency_us"]["p50"] <= report["latency_us"]["p99"]
+
+
+def test_wrong_answers_are_not(address: str) -> None:
+    report = run_load(short(address), BODIES, expected=[[i + 1.0] for i in range(100)])
+    assert report["requests"] == 0
+    assert report["errors"]["mismatch"] > 0
+    report = run_load(short(address), BODIES, expected=[b"no"] * 100)
+    assert report["errors"]["mismatch"] > 0
+    report = run_load(short(address, "/missing"), BODIES)
+    assert (report["requests"], report["errors"]["status"] > 0) == (0, True)
+
+
+def test_an_open_loop_takes_its_rate(address: str) -> None:
+    report = run_load(short(address, rate=100.0), BODIES)
+    assert report["requests"] < 60
+
+
+def test_wrong_plans_are_named(address: str) -> None:
+    with pytest.raises(InputError, match="connections"):
+        run_load(Load(address=address, connections=0), BODIES)
+    with pytest.raises(InputError, match="one for each"):
+        run_load(short(address), BODIES, expected=[[1.0]])
+    with pytest.raises(InputError, match="no body"):
+        run_load(short(address), [])
+    with pytest.raises(BackendError, match="cannot connect"):
+        run_load(short(f"127.0.0.1:{free_port()}"), BODIES)
+
+
+def test_cases_survive_their_file(tmp_path: Path, address: str) -> None:
+    path = tmp_path / "cases.json"
+    write_cases(path, BODIES, [[float(i)] for i in range(100)])
+    assert read_cases(path) == (BODIES, [[float(i)] for i in range(100)])
+    report = Client().run({"address": address, "seconds": 0.1, "warmup_seconds": 0.0}, str(path))
+    assert sum(report["errors"].values()) == 0
+
+
+def test_a_worker_makes_load_in_its_own_process(tmp_path: Path, address: str) -> None:
+    path = tmp_path / "cases.json"
+    write_cases(path, BODIES, [[float(i)] for i in range(100)])
+    plan = {"address": address, "seconds": 0.1, "warmup_seconds": 0.0}
+    with Worker("load", None) as worker:
+        report = worker.call("run", load=plan, cases=str(path))
+        assert report["requests"] > 0
+        assert worker.usage().peak_rss_mb > 1
+        with pytest.raises(BackendError, match="nowhere"):
+            worker.call("run", load=plan, cases=str(tmp_path / "nowhere"))
+        # An error does not end it.
+        assert worker.call("run", load=plan, cases=str(path))["requests"] > 0
