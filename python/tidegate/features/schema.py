@@ -46,7 +46,7 @@ class Schema:
     >>> schema.names
     ['distance']
     >>> schema.fingerprint[:15]
-    'sha256:45e47213'
+    'sha256:2d8cdeb3'
     """
 
     __slots__ = ("_native",)

@@ -177,6 +177,8 @@ impl<F: Fit> AnyFit for Running<F> {
     }
 }
 
+type Read = fn(Map<String, Value>) -> Result<Box<dyn Operation>>;
+
 /// One line of the table of expressions.
 pub(crate) struct Entry {
     /// The value of `op`.
@@ -184,7 +186,7 @@ pub(crate) struct Entry {
     /// The keys of the inputs.
     pub inputs: &'static [&'static str],
     /// Reads the parameters.
-    pub read: fn(Map<String, Value>) -> Result<Box<dyn Operation>>,
+    pub read: Read,
     /// JSON of expressions over the columns that the property tests make: what every test of all
     /// expressions walks, so that a new one is tested from its first day.
     #[cfg_attr(not(test), allow(dead_code))]

@@ -13,7 +13,8 @@ use crate::program::Program;
 use crate::spec::{FeatureSpec, resolve};
 use crate::value::Values;
 
-/// What the end of a pass leads to.
+/// What the end of a pass leads to; made once a pass, so its size does not matter.
+#[allow(clippy::large_enum_variant)]
 pub enum Step {
     /// An expression learns from what another has just learned: show the same data again.
     Again(Fitter),

@@ -151,8 +151,7 @@ impl Program {
                 };
             }
         }
-        for position in 0..graph.nodes.len() {
-            let node = &graph.nodes[position];
+        for (position, node) in graph.nodes.iter().enumerate() {
             let Source::Apply { inputs, .. } = &node.source else {
                 continue;
             };

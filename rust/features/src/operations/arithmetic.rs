@@ -36,6 +36,21 @@ macro_rules! signs {
 
 signs! { Add "add" + Sub "sub" - Mul "mul" * Div "div" / }
 
+/// A name that can stand beside a sign.
+fn bracketed(name: &str) -> String {
+    if name.contains(' ') {
+        format!("({name})")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// Names with a sign between them.
+pub(super) fn signed(names: &[&str], sign: &str) -> String {
+    let names: Vec<String> = names.iter().map(|name| bracketed(name)).collect();
+    names.join(&format!(" {sign} "))
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, bound = "")]
 struct Arithmetic<S> {
@@ -69,7 +84,7 @@ impl<S: Sign> Expression for Arithmetic<S> {
     }
 
     fn name(&self, inputs: &[&str]) -> String {
-        inputs.join(&format!(" {} ", S::SIGN))
+        signed(inputs, S::SIGN)
     }
 }
 
@@ -90,7 +105,10 @@ impl Expression for Negate {
     }
 
     fn name(&self, inputs: &[&str]) -> String {
-        format!("-{}", inputs.first().copied().unwrap_or_default())
+        format!(
+            "-{}",
+            bracketed(inputs.first().copied().unwrap_or_default())
+        )
     }
 }
 

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 
+use super::arithmetic::signed;
 use crate::expression::{Entry, Expression, Nothing};
 use crate::kernel::Kernel;
 use crate::value::Type;
@@ -90,7 +91,7 @@ impl<C: Compare> Expression for Comparison<C> {
     }
 
     fn name(&self, inputs: &[&str]) -> String {
-        inputs.join(&format!(" {} ", C::SIGN))
+        signed(inputs, C::SIGN)
     }
 }
 

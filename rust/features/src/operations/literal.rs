@@ -93,6 +93,7 @@ impl Expression for Literal {
 }
 
 pub(super) const ENTRY: Entry = Entry::of::<Literal>(&[
-    r#"{"op":"literal","value":2.5}"#,
-    r#"{"op":"hash","buckets":7,"input":{"op":"literal","value":"text"}}"#,
+    r#"{"op":"mul","left":{"op":"literal","value":2.5},"right":{"op":"col","name":"x"}}"#,
+    r#"{"op":"ordinal","input":{"op":"cross","left":{"op":"literal","value":"text"},"right":{"op":"col","name":"s"}}}"#,
+    r#"{"op":"sub","left":{"op":"col","name":"t"},"right":{"op":"literal","value":-5,"dtype":"timestamp"}}"#,
 ]);

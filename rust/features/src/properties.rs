@@ -1,0 +1,309 @@
+//! What must hold for every expression, walked over the whole table of expressions.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use tidegate_schema::{DType, Field, Schema, Table, TableBuf};
+
+use crate::operations::OPERATIONS;
+use crate::{Expr, FeatureSpec, Fitter, Plan, Step};
+
+/// One row of the columns that the examples use.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    x: Option<f64>,
+    n: Option<i64>,
+    b: Option<bool>,
+    s: Option<&'static str>,
+    k: Option<&'static str>,
+    t: Option<i64>,
+    u: Option<i64>,
+}
+
+fn schema() -> Schema {
+    Schema::new(vec![
+        Field::nullable("x", DType::Float64),
+        Field::nullable("n", DType::Int64),
+        Field::nullable("b", DType::Bool),
+        Field::nullable("s", DType::String),
+        Field::nullable("k", DType::String),
+        Field::nullable("t", DType::Timestamp),
+        Field::nullable("u", DType::Timestamp),
+    ])
+    .unwrap()
+}
+
+/// The rows as a table of the schema's columns that `used` names.
+fn table(rows: &[Row], used: &Schema) -> TableBuf {
+    let mut table = TableBuf::new(used, rows.len());
+    for row in rows {
+        for (column, field) in table.columns.iter_mut().zip(used.fields()) {
+            let pushed = match field.name.as_str() {
+                "x" => row.x.map(|value| column.push_f64(value)),
+                "n" => row.n.map(|value| column.push_i64(value)),
+                "b" => row.b.map(|value| column.push_bool(value)),
+                "s" => row.s.map(|value| column.push_str(value)),
+                "k" => row.k.map(|value| column.push_str(value)),
+                "t" => row.t.map(|value| column.push_timestamp(value)),
+                _ => row.u.map(|value| column.push_timestamp(value)),
+            };
+            match pushed {
+                Some(pushed) => pushed.unwrap(),
+                None => column.push_null(),
+            }
+        }
+    }
+    table
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let x = prop_oneof![
+        3 => (-100i32..100).prop_map(|i| f64::from(i) / 8.0),
+        2 => -1e6..1e6f64,
+        1 => Just(f64::NAN),
+    ];
+    let text = prop::sample::select(vec!["a", "b", "c", "", "é", "more than eight bytes"]);
+    let time = -4_000_000_000_000_000i64..8_000_000_000_000_000;
+    (
+        prop::option::of(x),
+        prop::option::of(-3i64..30),
+        prop::option::of(any::<bool>()),
+        prop::option::of(text.clone()),
+        prop::option::of(text),
+        prop::option::of(time.clone()),
+        prop::option::of(time),
+    )
+        .prop_map(|(x, n, b, s, k, t, u)| Row {
+            x,
+            n,
+            b,
+            s,
+            k,
+            t,
+            u,
+        })
+}
+
+fn spec(example: &str) -> Arc<FeatureSpec> {
+    let expression = Expr::from_json(example).unwrap();
+    Arc::new(FeatureSpec::new(schema(), vec![expression]).unwrap())
+}
+
+/// Fits on tables, each split off into a fitter of its own if `apart`.
+fn fit(
+    spec: &Arc<FeatureSpec>,
+    tables: &[Table<'_>],
+    apart: bool,
+) -> tidegate_schema::Result<Plan> {
+    let mut fitter = Fitter::new(Arc::clone(spec))?;
+    loop {
+        let mut whole = fitter.fork();
+        for table in tables {
+            if apart {
+                let mut piece = fitter.fork();
+                piece.update(table)?;
+                whole.merge(piece)?;
+            } else {
+                whole.update(table)?;
+            }
+        }
+        match whole.finish()? {
+            Step::Again(next) => fitter = next,
+            Step::Done(plan) => return Ok(plan),
+        }
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    let one_nan = |value: &f32| if value.is_nan() { f32::NAN } else { *value };
+    values
+        .iter()
+        .map(|value| one_nan(value).to_bits())
+        .collect()
+}
+
+/// Every example of the table of expressions.
+fn examples() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().flat_map(|entry| entry.examples).copied()
+}
+
+/// Are two states equal, numbers within 1e-12 of the size of the data?
+fn near(left: &Value, right: &Value, size: f64) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => {
+            let (left, right) = (left.as_f64().unwrap(), right.as_f64().unwrap());
+            (left - right).abs() <= 1e-12 * size.max(left.abs())
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| near(left, right, size))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() == right.len()
+                && left.iter().all(|(key, value)| {
+                    right.get(key).is_some_and(|other| near(value, other, size))
+                })
+        }
+        (left, right) => left == right,
+    }
+}
+
+#[test]
+fn every_expression_has_an_example_and_a_place() {
+    for entry in OPERATIONS {
+        let mark = format!("\"op\":\"{}\"", entry.name);
+        assert!(
+            entry.examples.iter().any(|example| example.contains(&mark)),
+            "{} has no example",
+            entry.name
+        );
+    }
+    let mut names: Vec<_> = OPERATIONS.iter().map(|entry| entry.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), OPERATIONS.len());
+    let document = include_str!("../../../docs/features.md");
+    for entry in OPERATIONS {
+        assert!(
+            document.contains(&format!("`{}`", entry.name)),
+            "docs/features.md does not list `{}`",
+            entry.name
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_row_equals_its_table(
+        train in prop::collection::vec(row(), 1..50),
+        live in prop::collection::vec(row(), 0..30),
+    ) {
+        for example in examples() {
+            let spec = spec(example);
+            let train = table(&train, spec.input_schema());
+            let Ok(plan) = fit(&spec, &[train.view().unwrap()], false) else {
+                // All values of the column were missing.
+                prop_assert!(example.contains("fill_null"), "{example}");
+                continue;
+            };
+            // More than a morsel, so that rows stand at many places of several morsels.
+            let many: Vec<Row> = live.iter().cycle().take(live.len() * 77).cloned().collect();
+            let many = table(&many, plan.input_schema());
+            let whole = plan.transform(&many.view().unwrap()).unwrap();
+            for (position, row) in live.iter().enumerate() {
+                let single = table(std::slice::from_ref(row), plan.input_schema());
+                let single = plan.transform(&single.view().unwrap()).unwrap();
+                for repeat in [0, 1, 38, 76] {
+                    let at = (repeat * live.len() + position) * plan.width();
+                    prop_assert_eq!(
+                        bits(&whole[at..at + plan.width()]), bits(&single), "{}", example
+                    );
+                }
+            }
+            prop_assert!(whole.iter().all(|value| !value.is_infinite()));
+        }
+    }
+
+    #[test]
+    fn merged_pieces_equal_the_whole(
+        rows in prop::collection::vec(row(), 1..120),
+        first in 0usize..100,
+        second in 0usize..100,
+    ) {
+        let size = rows.iter().filter_map(|row| row.x).filter(|x| !x.is_nan())
+            .fold(1.0, |size: f64, x| size.max(x.abs()));
+        for example in examples() {
+            let spec = spec(example);
+            let all = table(&rows, spec.input_schema());
+            let whole = all.view().unwrap();
+            let (a, b) = (first.min(second).min(rows.len()), first.max(second).min(rows.len()));
+            let pieces = [
+                whole.slice(0, a),
+                whole.slice(a, b - a),
+                whole.slice(b, rows.len() - b),
+            ];
+            let one = fit(&spec, &[whole], false);
+            for apart in [false, true] {
+                match (&one, fit(&spec, &pieces, apart)) {
+                    (Ok(one), Ok(merged)) => {
+                        let left: Value = serde_json::from_str(one.to_json()).unwrap();
+                        let right: Value = serde_json::from_str(merged.to_json()).unwrap();
+                        prop_assert!(near(&left, &right, size), "{left} against {right}");
+                    }
+                    (Err(one), Err(merged)) => prop_assert_eq!(one, &merged),
+                    _ => prop_assert!(false, "{example}: one fit failed, the other did not"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plans_round_trip(
+        train in prop::collection::vec(row(), 1..50),
+        live in prop::collection::vec(row(), 0..30),
+    ) {
+        for example in examples() {
+            let spec = spec(example);
+            let again = FeatureSpec::from_json(&spec.to_json().unwrap()).unwrap();
+            prop_assert_eq!(again.to_json().unwrap(), spec.to_json().unwrap());
+            let train = table(&train, spec.input_schema());
+            let Ok(plan) = fit(&spec, &[train.view().unwrap()], false) else {
+                continue;
+            };
+            let read = Plan::from_json(plan.to_json()).unwrap();
+            prop_assert_eq!(read.to_json(), plan.to_json());
+            prop_assert_eq!(read.fingerprint(), plan.fingerprint());
+            prop_assert_eq!(read.names(), plan.names());
+            prop_assert_eq!(read.input_schema(), plan.input_schema());
+            let live = table(&live, plan.input_schema());
+            let live = live.view().unwrap();
+            prop_assert_eq!(
+                bits(&read.transform(&live).unwrap()),
+                bits(&plan.transform(&live).unwrap())
+            );
+        }
+    }
+}
+
+#[test]
+fn edge_tables_are_survived_by_every_expression() {
+    let rows: Vec<Row> = (0..10)
+        .map(|i| Row {
+            x: Some(f64::from(i)),
+            n: Some(i64::from(i)),
+            b: Some(i % 2 == 0),
+            s: Some("a"),
+            k: Some("b"),
+            t: Some(0),
+            u: Some(1),
+        })
+        .collect();
+    let nothing = vec![Row::default(); 3];
+    for example in examples() {
+        let spec = spec(example);
+        let all_null = table(&nothing, spec.input_schema());
+        match fit(&spec, &[all_null.view().unwrap()], false) {
+            Ok(plan) => {
+                let out = plan.transform(&all_null.view().unwrap()).unwrap();
+                assert_eq!(out.len(), 3 * plan.width());
+                let values = table(&rows, plan.input_schema());
+                plan.transform(&values.view().unwrap()).unwrap();
+            }
+            Err(error) => assert!(error.message.contains("only missing"), "{example}: {error}"),
+        }
+        let one = table(&rows[..1], spec.input_schema());
+        let plan = fit(&spec, &[one.view().unwrap()], false).unwrap();
+        let empty = table(&[], plan.input_schema());
+        assert!(plan.transform(&empty.view().unwrap()).unwrap().is_empty());
+        match fit(&spec, &[empty.view().unwrap()], false) {
+            Ok(plan) => assert_eq!(plan.rows(), 0, "{example}"),
+            Err(error) => assert!(error.message.contains("no rows"), "{example}: {error}"),
+        }
+    }
+}
