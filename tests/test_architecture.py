@@ -85,12 +85,11 @@ def imports(path: Path) -> Iterator[str]:
             continue
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name.split(".")[0] == "tidegate")
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            if node.module.split(".")[0] == "tidegate":
-                for name in node.names:
-                    # `from tidegate.x import y` may name a module y, and then does not need x's names.
-                    inner = f"{node.module}.{name.name}"
-                    yield inner if inner in known or node.module == "tidegate" else node.module
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tidegate":
+            for name in node.names:
+                # `from tidegate.x import y` may name a module y: then that is what is imported.
+                inner = f"{node.module}.{name.name}"
+                yield inner if inner in known or node.module == "tidegate" else str(node.module)
 
 
 def room(module: str) -> str:
