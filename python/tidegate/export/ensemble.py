@@ -88,13 +88,14 @@ def round_down(thresholds: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
     Example:
         >>> t = 0.1  # its nearest float32 is 0.100000001490…, above it
-        >>> bool(np.float32(t) <= t), bool(np.float32(t) <= round_down(t))
-        (False, False)
+        >>> nearest = np.float32(t)
+        >>> float(nearest) <= t, bool(nearest <= nearest), bool(nearest <= round_down(t))
+        (False, True, False)
         >>> float(round_down(1e300)) == float(np.finfo(np.float32).max)
         True
     """
     exact = np.asarray(thresholds, dtype=np.float64)
     with np.errstate(over="ignore"):
         nearest = exact.astype(np.float32)
-    below = np.nextafter(nearest, np.float32(-np.inf))
+        below = np.nextafter(nearest, np.float32(-np.inf))
     return np.where(nearest.astype(np.float64) > exact, below, nearest).astype(np.float32)

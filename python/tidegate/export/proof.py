@@ -140,7 +140,7 @@ def prove(
 
 def thresholds_of(onnx: bytes, width: int) -> list[npt.NDArray[np.float32]]:
     """The distinct thresholds that the graph's trees compare each feature with."""
-    from onnx import ModelProto, helper
+    from onnx import ModelProto, helper, numpy_helper
 
     from tidegate.export.graph import MATRICES
 
@@ -149,14 +149,17 @@ def thresholds_of(onnx: bytes, width: int) -> list[npt.NDArray[np.float32]]:
         if not node.op_type.startswith("TreeEnsemble") or node.input[0] not in MATRICES:
             continue
         attributes = {entry.name: entry for entry in node.attribute}
-        if "nodes_values" not in attributes:
+        if "nodes_values_as_tensor" in attributes:
+            values = numpy_helper.to_array(attributes["nodes_values_as_tensor"].t)
+        elif "nodes_values" in attributes:
+            values = np.array(helper.get_attribute_value(attributes["nodes_values"]))
+        else:
             continue
-        values = np.array(helper.get_attribute_value(attributes["nodes_values"]), dtype=np.float32)
         features = np.array(helper.get_attribute_value(attributes["nodes_featureids"]))
         modes = np.array(helper.get_attribute_value(attributes["nodes_modes"]))
         inner = modes != b"LEAF"
         for feature in range(width):
-            found[feature].append(values[inner & (features == feature)])
+            found[feature].append(values[inner & (features == feature)].astype(np.float32))
     return [
         np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.float32)
         for parts in found
