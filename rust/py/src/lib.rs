@@ -15,8 +15,10 @@ mod prediction;
 mod rows;
 mod runtime;
 mod schema;
+mod server;
 mod sketch;
 mod tensors;
+mod timing;
 
 /// The native half of tidegate; use the packages of `tidegate` instead of this module.
 #[pyo3::pymodule]
@@ -42,7 +44,11 @@ mod _core {
     #[pymodule_export]
     use super::schema::Schema;
     #[pymodule_export]
+    use super::server::{Mount, MountTicket, Server, http_routes, http_statuses, limit_names};
+    #[pymodule_export]
     use super::sketch::{Frequencies, Histogram, Moments, Quantiles};
+    #[pymodule_export]
+    use super::timing::time_rows;
 
     /// The version of the native half, which must equal the package's.
     #[pymodule_export]

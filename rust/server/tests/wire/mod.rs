@@ -1,7 +1,7 @@
 //! A client that writes bytes as it is told, and a control plane that does what a test says.
 
-// Each test file uses its own part of this.
-#![allow(dead_code)]
+// Each test file uses its own part of this; what is unexpected fails the test.
+#![allow(dead_code, clippy::expect_used, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,0 +1,12 @@
+"""The server: a runtime behind one HTTP port, or inside somebody's own ASGI service.
+
+`serve` is what `tidegate serve` calls. `Server` is the same in a `with` block of a program or a
+test. `mount` gives an ASGI application.
+"""
+
+from tidegate.server.control import control_app
+from tidegate.server.mounted import TidegateApp, mount
+from tidegate.server.process import Server, serve
+from tidegate.server.settings import Settings
+
+__all__ = ["Server", "Settings", "TidegateApp", "control_app", "mount", "serve"]

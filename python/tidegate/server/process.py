@@ -1,0 +1,257 @@
+"""One serving process: the data plane's threads, the control plane's thread, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Final, Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from tidegate import _core
+from tidegate.errors import InternalError
+from tidegate.runtime import Runtime
+from tidegate.server.control import control_app
+from tidegate.server.settings import Settings
+
+__all__ = ["Server", "serve"]
+
+START_SECONDS: Final = 30.0
+"""How long the control plane may take to listen."""
+
+STOP_SECONDS: Final = 5.0
+"""How long the control plane may take to end once the data plane has."""
+
+LONGEST_SOCKET_PATH: Final = 100
+"""Paths of Unix sockets end at 108 bytes."""
+
+
+class ControlPlane:
+    """The Starlette app on uvloop, in a thread, on a Unix socket in a private folder."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        # Nobody but this user may reach the socket: the folder is 0700.
+        self._folder = Path(tempfile.mkdtemp(prefix="tidegate-"))
+        if len(str(self._folder)) > LONGEST_SOCKET_PATH - len("/control.sock"):
+            self._folder.rmdir()
+            self._folder = Path(tempfile.mkdtemp(prefix="tidegate-", dir="/tmp"))  # noqa: S108
+        self.path = self._folder / "control.sock"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.bind(str(self.path))
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            # The data plane says who the client is, and it alone can reach the socket.
+            proxy_headers=True,
+            forwarded_allow_ips="*",
+            timeout_graceful_shutdown=int(STOP_SECONDS),
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="tidegate-control", daemon=True)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+    def start(self) -> None:
+        """Starts the thread. Requests wait in the socket until the loop is up."""
+        self._socket.listen()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the loop and removes the folder."""
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join(STOP_SECONDS)
+            if self._thread.is_alive():
+                # A handler blocks the loop; the thread is a daemon and ends with the process.
+                self._server.force_exit = True
+        self._socket.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Server:
+    """A runtime behind an HTTP port, in this process.
+
+    The data plane runs in threads of the core and needs no interpreter; pages, registry and model
+    repository are answered by a Starlette app in a thread of Python. `with Server(runtime) as
+    server:` drains at the end.
+
+    Args:
+        runtime: What is served. The server does not close it.
+        settings: How; the defaults listen on `127.0.0.1:8080`.
+
+    Raises:
+        InputError: If the address cannot be listened on; the message says why.
+
+    Example:
+        >>> import urllib.request
+        >>> from tidegate.runtime import Runtime
+        >>> with Runtime() as runtime, Server(runtime, Settings(port=0)) as server:
+        ...     urllib.request.urlopen(f"{server.url}/v2/health/ready").read()
+        b'{"live":true,"ready":true}'
+    """
+
+    def __init__(self, runtime: Runtime, settings: Settings | None = None) -> None:
+        self.settings: Final = settings or Settings()
+        self._ended = False
+        self._control = ControlPlane(control_app(runtime))
+        try:
+            self._core = _core.Server(
+                runtime.core,
+                address=self.settings.address,
+                workers=self.settings.workers,
+                control_socket=str(self._control.path),
+                echo=self.settings.echo,
+                limits=dict(self.settings.limits),
+            )
+        except BaseException:
+            self._control.stop()
+            raise
+        self._control.start()
+
+    @property
+    def host(self) -> str:
+        """The address that it listens on."""
+        return self._core.host
+
+    @property
+    def port(self) -> int:
+        """The port, also where 0 was asked for."""
+        return self._core.port
+
+    @property
+    def url(self) -> str:
+        """Where clients go: `http://host:port`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def connections(self) -> int:
+        """Open connections."""
+        return self._core.connections
+
+    def drain(self, grace: float | None = None) -> bool:
+        """Refuse readiness, take no new connection, finish what is in flight, end.
+
+        Args:
+            grace: Seconds that requests in flight get; the settings' by default.
+
+        Returns:
+            Whether all of them finished.
+        """
+        self._core.begin_drain()
+        if self.settings.drain_delay and not self._ended:
+            threading.Event().wait(self.settings.drain_delay)
+        finished = self._core.drain(self.settings.grace if grace is None else grace)
+        self._end()
+        return finished
+
+    def stop(self) -> None:
+        """End at once; requests in flight are broken off. Twice does no harm."""
+        self._core.stop()
+        self._end()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._control.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.drain()
+        else:
+            self.stop()
+
+
+def serve(
+    runtime: Runtime,
+    settings: Settings | None = None,
+    *,
+    ready: Callable[[Server], None] | None = None,
+) -> bool:
+    """Serve until SIGTERM or SIGINT, then drain. Runs in the main thread.
+
+    At the first signal readiness is refused, requests in flight finish within the settings' grace,
+    and the call returns. At a second one they are broken off.
+
+    Args:
+        runtime: What is served; it is closed at the end.
+        settings: How.
+        ready: Called once with the server when it listens.
+
+    Returns:
+        Whether all requests in flight finished.
+
+    Raises:
+        InputError: If the address cannot be listened on.
+        InternalError: If it is not called in the main thread, where signals arrive.
+
+    Example:
+        >>> import os, signal
+        >>> from tidegate.runtime import Runtime
+        >>> serve(
+        ...     Runtime(),
+        ...     Settings(port=0),
+        ...     ready=lambda server: os.kill(os.getpid(), signal.SIGTERM),
+        ... )
+        True
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise InternalError("serve() handles signals: call it in the main thread, or use Server")
+    asked = threading.Event()
+    server: Server | None = None
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if asked.is_set() and server is not None:
+            # The drain in the main thread returns when the workers have gone.
+            threading.Thread(target=server.stop, daemon=True).start()
+        asked.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server = Server(runtime, settings)
+        if ready is not None:
+            ready(server)
+        asked.wait()
+        return _drained(server)
+    except BaseException:
+        if server is not None:
+            server.stop()
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        with contextlib.suppress(Exception):
+            runtime.close()
+
+
+def _drained(server: Server) -> bool:
+    """Drains in a thread, so that a second signal is heard while it waits."""
+    outcome: list[bool] = []
+    thread = threading.Thread(target=lambda: outcome.append(server.drain()))
+    thread.start()
+    while thread.is_alive():
+        # A join without a timeout would hold signals back until the drain ends.
+        thread.join(0.2)
+    return bool(outcome and outcome[0])
