@@ -1,4 +1,5 @@
 //! Bad input: each error names the column and the expression, and says how to mend it.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
 
