@@ -12,7 +12,7 @@ use crate::json::{Context, Result, quote};
 ///
 /// Numbers stay numbers: a whole float is an integer where an integer is due, an integer is a
 /// float where a float is due, both only within range. Nothing else is converted.
-trait Element {
+pub(crate) trait Element {
     type Value;
     const DATATYPE: Datatype;
 
@@ -36,7 +36,7 @@ trait Element {
     }
 }
 
-struct Bool;
+pub(crate) struct Bool;
 
 impl Element for Bool {
     type Value = u8;
@@ -47,7 +47,7 @@ impl Element for Bool {
     }
 }
 
-struct Bytes;
+pub(crate) struct Bytes;
 
 impl Element for Bytes {
     type Value = Vec<u8>;
@@ -60,7 +60,7 @@ impl Element for Bytes {
 
 macro_rules! integers {
     ($($name:ident: $value:ty),*) => {$(
-        struct $name;
+        pub(crate) struct $name;
 
         impl Element for $name {
             type Value = $value;
@@ -87,7 +87,7 @@ integers!(
 
 macro_rules! floats {
     ($($name:ident: $value:ty, $nan:expr, $convert:expr;)*) => {$(
-        struct $name;
+        pub(crate) struct $name;
 
         impl Element for $name {
             type Value = $value;

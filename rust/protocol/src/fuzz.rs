@@ -104,9 +104,10 @@ fn limits() -> Limits {
 }
 
 fn request(body: &[u8], header_length: Option<usize>, text: &[u8]) -> Stage {
-    let request = match refusable(infer::decode(body, header_length, &[], &limits())) {
-        Ok(request) => request,
-        Err(_) => return stage(text),
+    let decoded = refusable(infer::decode(body, header_length, &[], &limits()));
+    agree(body, header_length, &decoded);
+    let Ok(request) = decoded else {
+        return stage(text);
     };
     check(&request);
     let schema = schema();
@@ -115,6 +116,23 @@ fn request(body: &[u8], header_length: Option<usize>, text: &[u8]) -> Stage {
         promise(checked.is_ok(), "columns of tensors fit their schema");
     }
     Stage::Accepted
+}
+
+/// The short way and the general reader say the same, refusals included.
+fn agree(body: &[u8], header_length: Option<usize>, decoded: &Result<InferRequest>) {
+    let length = header_length.unwrap_or(body.len());
+    let Ok((text, tail)) = infer::split(body, length) else {
+        return;
+    };
+    if length > 0 {
+        // Compared as bytes: NaN is not equal to itself.
+        let written = |result: &Result<InferRequest>| {
+            let result = result.as_ref().map_err(Clone::clone);
+            result.and_then(|request| infer::encode_request(request, true))
+        };
+        let general = infer::decode_general(text, tail, &limits());
+        promise(written(&general) == written(decoded), "both readers agree");
+    }
 }
 
 fn stage(text: &[u8]) -> Stage {

@@ -5,10 +5,12 @@
 //! the JSON part; without it the whole body is JSON; `0` means one raw tensor and no JSON.
 
 mod binary;
+mod plain;
 mod request;
 mod response;
 mod tensor;
 
+pub(crate) use request::decode_general;
 pub use request::{
     InferRequest, RequestedOutput, check_outputs, decode, decode_raw, encode_request,
 };
@@ -18,7 +20,7 @@ use crate::json::{Result, quote};
 use tidegate_schema::Error;
 
 /// Cuts a body into its JSON and what follows.
-fn split(body: &[u8], length: usize) -> Result<(&[u8], &[u8])> {
+pub(crate) fn split(body: &[u8], length: usize) -> Result<(&[u8], &[u8])> {
     body.split_at_checked(length).ok_or_else(|| {
         Error::invalid(format!(
             "Inference-Header-Content-Length is {length} but the body has {} bytes: send the \

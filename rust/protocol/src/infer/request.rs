@@ -6,16 +6,16 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use tidegate_schema::{Datatype, Error, ErrorKind, Tensor};
 
 use super::tensor::{Tensors, TensorsSeed, write_json};
-use super::{Encoded, binary};
+use super::{Encoded, binary, plain};
 use crate::json::{Context, Result, Skip, Text, keys, parse, quote, twice};
 use crate::limits::too_many;
 use crate::parameter::{Parameter, Parameters, ParametersSeed, Read};
 use crate::{Limits, TensorInfo, write};
 
 /// The request's parameter that wants all outputs in binary.
-const ALL_BINARY: &str = "binary_data_output";
+pub(super) const ALL_BINARY: &str = "binary_data_output";
 /// An output's parameter that wants this one in binary, or not.
-const BINARY: &str = "binary_data";
+pub(super) const BINARY: &str = "binary_data";
 /// Up to here names are compared pair by pair; above, through a hash set.
 const PAIRWISE: usize = 64;
 
@@ -64,8 +64,25 @@ pub fn decode(
         Some(length) => super::split(body, length)?,
     };
     let context = Context::new(limits, text.len());
-    let (mut request, mut tensors) = parse(text, &context, RequestSeed(&context))?;
-    tensors.fill(&context, tail)?;
+    if let Some(read) = plain::read(text, &context) {
+        return assemble(read, tail, &context);
+    }
+    decode_general(text, tail, limits)
+}
+
+/// What [`decode`] does with requests that are not plain; the two agree on those that are.
+pub(crate) fn decode_general(text: &[u8], tail: &[u8], limits: &Limits) -> Result<InferRequest> {
+    let context = Context::new(limits, text.len());
+    let read = parse(text, &context, RequestSeed(&context))?;
+    assemble(read, tail, &context)
+}
+
+fn assemble(
+    (mut request, mut tensors): (InferRequest, Tensors),
+    tail: &[u8],
+    context: &Context<'_>,
+) -> Result<InferRequest> {
+    tensors.fill(context, tail)?;
     unique(&tensors.tensors)?;
     request.inputs = tensors.tensors;
     request.input_parameters = tensors.parameters;

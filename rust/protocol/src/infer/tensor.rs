@@ -15,7 +15,7 @@ use crate::parameter::{Parameter, Parameters, ParametersSeed, Read};
 use crate::write;
 
 /// The parameter that says how many bytes of the binary part hold the elements.
-const SIZE: &str = "binary_data_size";
+pub(super) const SIZE: &str = "binary_data_size";
 /// Containers around a tensor object: the body and the list of tensors.
 const DEPTH: usize = 2;
 /// Tensors for which there is room from the start: one reservation for a usual request.
@@ -48,6 +48,28 @@ pub(super) struct Tensors {
 }
 
 impl Tensors {
+    /// None yet, and room for a usual request.
+    pub(super) fn new() -> Self {
+        Self {
+            tensors: Vec::with_capacity(FEW),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn push(&mut self, parsed: Parsed) {
+        let position = self.tensors.len();
+        if let Some(size) = parsed.binary {
+            self.binary.push((position, size));
+        }
+        if !parsed.parameters.is_empty() {
+            self.parameters.resize_with(position, Parameters::new);
+            self.parameters.push(parsed.parameters);
+        } else if !self.parameters.is_empty() {
+            self.parameters.push(Parameters::new());
+        }
+        self.tensors.push(parsed.tensor);
+    }
+
     /// Cuts the binary part, all of it, for the tensors that await it.
     pub(super) fn fill(&mut self, context: &Context<'_>, tail: &[u8]) -> Result<()> {
         let mut rest = tail;
@@ -100,22 +122,9 @@ impl<'de> Visitor<'de> for TensorsSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tensors, A::Error> {
-        let mut all = Tensors {
-            tensors: Vec::with_capacity(FEW),
-            ..Tensors::default()
-        };
+        let mut all = Tensors::new();
         while let Some(parsed) = items.next_element_seed(TensorSeed(self.0, all.tensors.len()))? {
-            let position = all.tensors.len();
-            if let Some(size) = parsed.binary {
-                all.binary.push((position, size));
-            }
-            if !parsed.parameters.is_empty() {
-                all.parameters.resize_with(position, Parameters::new);
-                all.parameters.push(parsed.parameters);
-            } else if !all.parameters.is_empty() {
-                all.parameters.push(Parameters::new());
-            }
-            all.tensors.push(parsed.tensor);
+            all.push(parsed);
         }
         Ok(all)
     }
