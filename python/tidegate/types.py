@@ -6,7 +6,7 @@ DataFrame library, or a package of the same level, to name what they accept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class FittedFeatures(Protocol):
     def to_json(self) -> str:
         """The expressions and their fitted state as canonical JSON."""
 
-    def get_feature_names_out(self) -> Sequence[str]:
+    def get_feature_names_out(self) -> Iterable[str]:
         """One name for each column of the matrix."""
 
     def transform(self, table: ArrowTable) -> FloatMatrix:
