@@ -46,7 +46,9 @@ def tiny_table(rows: int = 400, *, seed: int = 7) -> pl.DataFrame:
     )
 
 
-def tiny_bundle(directory: str | os.PathLike[str] | None = None, *, version: str = "1.0.0") -> Bundle:
+def tiny_bundle(
+    directory: str | os.PathLike[str] | None = None, *, version: str = "1.0.0"
+) -> Bundle:
     """Builds a bundle named `tiny`: three raw columns, a logistic regression.
 
     Args:

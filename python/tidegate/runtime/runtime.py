@@ -102,7 +102,9 @@ class Runtime:
     """
 
     def __init__(
-        self, registry: Registry | str | os.PathLike[str] | None = None, options: Options | None = None
+        self,
+        registry: Registry | str | os.PathLike[str] | None = None,
+        options: Options | None = None,
     ) -> None:
         options = options or Options()
         library.load()

@@ -72,7 +72,7 @@ fn push_row(
 ) -> PyResult<()> {
     let before = table.rows();
     let mut filled = 0;
-    for (key, value) in row.iter() {
+    for (place, (key, value)) in row.iter().enumerate() {
         let Ok(name) = key.cast::<PyString>() else {
             return Err(raise(Error::invalid(format!(
                 "key {} is no text: columns are named by text",
@@ -80,7 +80,13 @@ fn push_row(
             ))));
         };
         let name = name.to_str()?;
-        let Some(position) = schema.position(name) else {
+        // Dicts made by one piece of code mostly have the schema's order: no hashing then.
+        let expected = schema.fields().get(place);
+        let position = match expected {
+            Some(field) if field.name == name => Some(place),
+            _ => schema.position(name),
+        };
+        let Some(position) = position else {
             match extra {
                 Extra::Ignore => continue,
                 // `resolve` fails with the nearest name.
@@ -134,7 +140,13 @@ fn push(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyRe
     } else if let Ok(text) = value.cast::<PyString>() {
         push_text(column, text.to_str()?)
     } else if let Ok(number) = value.cast::<PyFloat>() {
-        column.push_f64(number.value())
+        let number = number.value();
+        if number.is_nan() {
+            // Missing in a column of any type, as pandas has it.
+            column.push_null();
+            return Ok(());
+        }
+        column.push_f64(number)
     } else if value.is_instance_of::<PyBool>() {
         column.push_bool(value.is_truthy()?)
     } else if let Ok(number) = value.cast::<PyInt>() {
@@ -159,9 +171,8 @@ fn push_text(column: &mut ColumnBuf, text: &str) -> Result<()> {
 /// Times, NumPy's scalars, and whatever says that it is missing.
 fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = value.py();
-    // NaT and NumPy's NaN differ from themselves; pandas.NA refuses to say.
-    let differs = value.ne(value);
-    if !matches!(differs, Ok(false)) {
+    // NaT and NumPy's NaN differ from themselves; pandas.NA will not say.
+    if matches!(value.ne(value), Ok(true)) || value.get_type().name()? == "NAType" {
         column.push_null();
         return Ok(());
     }
@@ -171,7 +182,9 @@ fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -
             .push_timestamp(micros)
             .map_err(|error| named(field, value, error));
     }
-    if value.hasattr(intern!(py, "dtype"))? && value.hasattr(intern!(py, "item"))? {
+    // A NumPy scalar, or an array without dimensions: neither has a length.
+    let shape = value.getattr_opt(intern!(py, "shape"))?;
+    if shape.is_some_and(|shape| shape.len().is_ok_and(|dimensions| dimensions == 0)) {
         let kind: String = value
             .getattr(intern!(py, "dtype"))?
             .getattr("kind")?
@@ -186,8 +199,8 @@ fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -
                 .map_err(|error| named(field, value, error));
         }
         let item = value.call_method0(intern!(py, "item"))?;
-        // Only a scalar gives back something else than itself.
-        if !item.is(value) && !item.hasattr(intern!(py, "dtype"))? {
+        // What has no Python scalar gives back itself, and would do so for ever.
+        if !item.hasattr(intern!(py, "dtype"))? {
             return push(column, field, &item);
         }
     }
