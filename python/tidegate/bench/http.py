@@ -88,7 +88,7 @@ def tidegate(subject: Subject, *, core: int, folder: Path, watch: bool = True) -
     address = f"127.0.0.1:{free_port()}"
     command = [
         *(sys.executable, "-m", "tidegate.cli", "serve", subject.reference),
-        *("--registry", str(subject.registry), "--workers", "1"),
+        *("--registry", str(subject.registry), "--workers", "1", "--echo"),
         *("--host", "127.0.0.1", "--port", address.rpartition(":")[2]),
         *(() if watch else ("--no-watch",)),
     ]

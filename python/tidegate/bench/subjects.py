@@ -103,7 +103,7 @@ def build_trees(folder: Path) -> Subject:
     signal = X[:, 0] * X[:, 1] + np.sin(3 * X[:, 2]) + X[:, 3:8].sum(axis=1) / 2
     late = signal + random.normal(size=ROWS) > 0
     model = lightgbm.LGBMClassifier(
-        n_estimators=200, num_leaves=31, random_state=SEED, deterministic=True, verbose=-1
+        n_estimators=200, num_leaves=31, random_state=SEED, n_jobs=1, deterministic=True, verbose=-1
     ).fit(X, late)
     bundle = Bundle.build(TREES, "1.0.0", model=model, sample=X)
     registry = folder / "registry"
