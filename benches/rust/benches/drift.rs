@@ -66,7 +66,7 @@ impl Kind {
                     DType::Float64 => column.push_f64(draw as f64 / 1e6),
                     DType::Int64 => column.push_i64((draw % 1000) as i64),
                     DType::Timestamp => column.push_timestamp(draw as i64),
-                    DType::Bool => column.push_bool(draw % 3 == 0),
+                    DType::Bool => column.push_bool(draw.is_multiple_of(3)),
                     DType::String => column.push_str(&format!("N{:04}", draw % 120)),
                 };
             }
