@@ -61,9 +61,7 @@ class Schema:
         return schema
 
     @classmethod
-    def infer(
-        cls, table: ArrowTable, *, nullable: bool | Sequence[str] | None = None
-    ) -> Schema:
+    def infer(cls, table: ArrowTable, *, nullable: bool | Sequence[str] | None = None) -> Schema:
         """The schema of a table.
 
         Args:

@@ -141,7 +141,7 @@ fn push(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyRe
         push_text(column, text.to_str()?)
     } else if let Ok(number) = value.cast::<PyFloat>() {
         let number = number.value();
-        if number.is_nan() {
+        if number.is_nan() && field.dtype != DType::Float64 {
             // Missing in a column of any type, as pandas has it.
             column.push_null();
             return Ok(());
