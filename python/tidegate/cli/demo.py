@@ -18,6 +18,9 @@ __all__ = ["demo"]
 
 FIRST_LIVE_MONTH: Final = 7
 LAST_LIVE_MONTH: Final = 12
+SHOWN_COLUMNS: Final = 2
+"""A terminal has eighty columns; `--json` and the report have more."""
+
 LEAST_ROWS: Final = 200
 """Fewer flights a month would leave the trees nothing to learn from."""
 
@@ -152,7 +155,7 @@ def _show(outcome: Outcome) -> None:
                 f"{month.predicted:.3f}",
                 f"{month.auc:.3f}",
                 f"{month.prediction_psi:.3f}",
-                ", ".join(f"{name} {psi:.2f}" for name, psi in month.drifted),
+                ", ".join(f"{name} {psi:.2f}" for name, psi in month.drifted[:SHOWN_COLUMNS]),
             )
             for month in outcome.months
         ],
