@@ -94,9 +94,10 @@ def test_windows_close_with_a_label_and_show_on_metrics(server: Server) -> None:
         closed = client.post("/v1/models/tiny/drift:close", params={"label": "first"})
         assert closed.status_code == 200, closed.text
         report = DriftReport.from_json(client.get("/v1/models/tiny/drift").text)
-        assert [(w.label, w.rows, w.closed) for w in report.windows][0] == ("first", 2, True)
+        first = report.windows[0]
+        assert (first.label, first.rows, first.closed) == ("first", 2, True)
         metrics = client.get("/metrics").text
-    psi = report.windows[0].column("x").psi
+    psi = first.column("x").psi
     lines = [line for line in metrics.splitlines() if "psi{" in line and 'column="x"' in line]
     assert len(lines) == 1
     assert float(lines[0].rsplit(" ", 1)[1]) == pytest.approx(psi, rel=1e-9)
