@@ -240,6 +240,8 @@ impl<'a> Cursor<'a> {
                 "parameters" if all_binary.is_none() => {
                     all_binary = Some(self.only(ALL_BINARY, Self::flag)?);
                 }
+                // KServe's client repeats the name of the path.
+                "model_name" => drop(self.string()?),
                 _ => return None,
             }
         }
