@@ -84,7 +84,7 @@ def tidegate(subject: Subject, *, core: int, folder: Path, watch: bool = True) -
         folder: For its log.
         watch: Whether it observes what passes.
     """
-    name = f"{subject.name}, watched" if watch else f"{subject.name}, not watched"
+    name = f"tidegate, {subject.name}" if watch else f"tidegate, {subject.name} unwatched"
     address = f"127.0.0.1:{free_port()}"
     command = [
         *(sys.executable, "-m", "tidegate.cli", "serve", subject.reference),
@@ -100,7 +100,7 @@ def tidegate(subject: Subject, *, core: int, folder: Path, watch: bool = True) -
     )
     model = f"/v2/models/{subject.name}"
     return Target(
-        f"tidegate ({name})",
+        name,
         daemon,
         address,
         f"{model}/infer",

@@ -9,7 +9,7 @@ from typing import Any
 from tidegate.bench.budgets import Verdict
 from tidegate.bench.suite import Results
 
-__all__ = ["document", "http_rows", "verdict_rows"]
+__all__ = ["document", "figure_rows", "http_rows", "verdict_rows"]
 
 
 def document(results: Results, verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -54,6 +54,16 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
         )
         rows.append((verdict.budget.name, goal(verdict), *figures, verdict.status))
     return rows
+
+
+def figure_rows(results: Results, verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
+    """The cells of the table of figures that no goal asks for: name, figure, interval."""
+    goals = {verdict.budget.name for verdict in verdicts}
+    return [
+        (name, f"{found.median:.3g}", f"{found.low:.3g} to {found.high:.3g}")
+        for name, found in results.figures.items()
+        if name not in goals
+    ]
 
 
 def http_rows(results: Results) -> list[tuple[str, ...]]:

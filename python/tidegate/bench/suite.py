@@ -273,10 +273,11 @@ def _http(
         pairs: list[tuple[Cell, Cell]] = []
         if watched and unwatched:
             progress("HTTP, watching on and off in turns")
-            pairs = [
-                (cell(watched, 32, plan.seconds), cell(unwatched, 32, plan.seconds))
-                for _ in range(plan.pairs)
-            ]
+            for turn in range(plan.pairs):
+                # Each goes first in turn, or a machine that warms up would favour one of them.
+                order = (watched, unwatched) if turn % 2 else (unwatched, watched)
+                found = {target.name: cell(target, 32, plan.seconds) for target in order}
+                pairs.append((found[watched.name], found[unwatched.name]))
         if floor is not None:
             _against_wrk(results, floor, cells, places, plan)
         for target in targets:
@@ -364,8 +365,9 @@ def _conclude(
     }
     for name, others in ratios.items():
         if mine and others:
-            pairs = zip(mine, others, strict=True)
+            pairs = list(zip(mine, others, strict=True))
             results.figures[name] = figure([a.rate / b.rate for a, b in pairs])
+            results.figures[f"{name}_by_cpu"] = figure([b.cpu_us / a.cpu_us for a, b in pairs])
     for name, found in (("mean_batch_at_32", mine), ("mean_batch_at_32_flights", of(watched))):
         batches = [cell.batch for cell in found if cell.batch is not None]
         if batches:

@@ -29,7 +29,7 @@ def bench(
     """Measure features, embedded predictions and HTTP against peers, in one run and in turns."""
     from tidegate.bench import judge, read_budgets, run
     from tidegate.bench.budgets import folder
-    from tidegate.bench.report import document, http_rows, verdict_rows
+    from tidegate.bench.report import document, figure_rows, http_rows, verdict_rows
     from tidegate.bench.suite import FULL, QUICK
 
     place = folder()
@@ -56,6 +56,8 @@ def bench(
         )
         CONSOLE.print()
         table(("peak memory", "MB"), [(n, f"{mb:.0f}") for n, mb in results.memory_mb.items()])
+        CONSOLE.print()
+        table(("ratio", "median", "interval"), figure_rows(results, verdicts))
         CONSOLE.print()
         table(("budget", "goal", "median", "interval", "verdict"), verdict_rows(verdicts))
         for what, why in results.not_measured.items():
