@@ -95,9 +95,7 @@ class ObjectStore(Store):
         if options.get("endpoint", "").startswith("http://"):
             client.setdefault("allow_http", "true")
         try:
-            backend: Backend = from_url(
-                url, client_options=client, retry_config=RETRIES, **options
-            )  # type: ignore[call-overload]
+            backend: Backend = from_url(url, client_options=client, retry_config=RETRIES, **options)  # type: ignore[call-overload]
         except (exceptions.BaseError, ValueError, TypeError) as error:
             raise ConfigurationError(
                 f"cannot open {url!r} as an object store: {_first_line(error)}"
