@@ -74,7 +74,7 @@ def run(python: Path | str, script: str, address: str) -> dict[str, Any]:
 def same(found: dict[str, Any], expected: dict[str, list[Any]]) -> None:
     assert set(found) <= set(expected)
     for name, values in found.items():
-        np.testing.assert_allclose(values, expected[name], rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(values, expected[name], atol=1e-6, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -170,4 +170,5 @@ def test_kserve(live: tuple[Server, Runtime], expected: dict[str, list[Any]]) ->
     assert "no inputs" in found["malformed"]["message"]
     assert found["v1_ready"] is True
     (prediction,) = found["rows"]["predictions"]
-    np.testing.assert_allclose(prediction["probabilities"], expected["probabilities"][0], rtol=1e-6)
+    # A batch of one and a batch of three differ in their last bits.
+    np.testing.assert_allclose(prediction["probabilities"], expected["probabilities"][0], atol=1e-6)
