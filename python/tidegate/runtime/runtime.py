@@ -108,8 +108,11 @@ class Runtime:
     ) -> None:
         options = options or Options()
         library.load()
+        # A runtime only reads: a registry that nobody may write to serves all the same.
         self._registry = (
-            registry if registry is None or isinstance(registry, Registry) else Registry(registry)
+            registry
+            if registry is None or isinstance(registry, Registry)
+            else Registry(registry, read_only=True)
         )
         self._core = _core.Runtime(
             max_batch_rows=options.max_batch_rows,
