@@ -267,7 +267,8 @@ impl Model {
 
     /// Puts a request into the queue; `done` is called exactly once, in whichever thread answers:
     /// in this one for a request that is refused. Call [`Model::flush`] when all that has arrived
-    /// is submitted. What is watched is handed over after `done`.
+    /// is submitted. What is watched is handed over just before `done`, and counted by another
+    /// thread.
     ///
     /// `done` must be quick and must not wait for another answer of this model: while it runs the
     /// model does not.
@@ -472,6 +473,7 @@ impl Model {
         table: &Table<'_>,
         deadline: Option<Instant>,
     ) -> Result<Vec<Tensor>> {
+        check_time(deadline)?;
         let mut matrix = MATRIX.take();
         self.compute(plan, table, &mut matrix)?;
         let rows = table.rows();
@@ -532,6 +534,7 @@ impl Model {
         rowwise: bool,
         deadline: Option<Instant>,
     ) -> Result<Vec<Tensor>> {
+        check_time(deadline)?;
         let outcome = {
             let slabs: Vec<Slab<'_>> = blocks.iter().map(Block::slab).collect();
             self.batcher
@@ -643,16 +646,15 @@ impl Model {
         outcome: Result<Vec<Tensor>>,
         done: impl FnOnce(Result<Answer>),
     ) {
-        let seen = match (&outcome, &self.watch, table) {
-            (Ok(outputs), Some(watch), Some(table)) => Some((watch, table, outputs.clone())),
-            _ => None,
-        };
-        done(self.conclude(begin, outcome.map(|outputs| (rows, outputs))));
-        if let Some((watch, table, outputs)) = seen {
+        // Handed over before the answer, counted after it: whoever has an answer and asks for the
+        // drift finds its own rows there.
+        if let (Ok(outputs), Some(watch), Some(table)) = (&outcome, &self.watch, table) {
+            let seen = outputs.clone();
             self.shared
                 .observer
-                .push(watch, table, outputs, self.shared.now());
+                .push(watch, table, seen, self.shared.now());
         }
+        done(self.conclude(begin, outcome.map(|outputs| (rows, outputs))));
     }
 
     /// Counts a request and dresses its outputs.
@@ -696,6 +698,13 @@ impl fmt::Debug for Model {
             .field("version", &self.version)
             .field("revision", &self.revision())
             .finish_non_exhaustive()
+    }
+}
+
+fn check_time(deadline: Option<Instant>) -> Result<()> {
+    match deadline {
+        Some(deadline) if Instant::now() >= deadline => Err(late_error()),
+        _ => Ok(()),
     }
 }
 

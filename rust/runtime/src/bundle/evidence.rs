@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
+use arrow_select::concat::concat_batches;
 use tidegate_drift::BaselineBuilder;
 use tidegate_features::Plan;
 use tidegate_schema::arrow::record_batch;
@@ -79,14 +80,18 @@ pub fn write_evidence(
     check_width(backend.inputs(), plan.width())?;
     let mut executor = Executor::new(Box::new(backend), Arc::new(Counters::new()), true);
     let (baseline, rows) = baseline(&plan, &mut executor, kind, sample)?;
-    let batches = match golden {
-        GoldenRows::Given(table) => vec![golden_batch(&plan, &mut executor, table)?],
-        GoldenRows::Spread(count) => spread(sample, rows, count.clamp(1, MAX_ROWS))
-            .iter()
-            .map(|table| golden_batch(&plan, &mut executor, table))
-            .collect::<Result<_>>()?,
+    let golden = match golden {
+        GoldenRows::Given(table) => golden_batch(&plan, &mut executor, table)?,
+        GoldenRows::Spread(count) => {
+            let rows = spread(sample, rows, count.clamp(1, MAX_ROWS));
+            let batches: Vec<RecordBatch> = rows
+                .iter()
+                .map(|row| golden_batch(&plan, &mut executor, row))
+                .collect::<Result<_>>()?;
+            together(&batches)?
+        }
     };
-    let golden_rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let golden_rows = golden.num_rows();
     if golden_rows == 0 || golden_rows > MAX_ROWS {
         return Err(Error::invalid(format!(
             "{golden_rows} golden rows: give between 1 and {MAX_ROWS}"
@@ -94,7 +99,7 @@ pub fn write_evidence(
     }
     std::fs::write(dir.join("baseline.json"), baseline)
         .map_err(|e| unwritten("baseline.json", &e))?;
-    write_arrow(&dir.join("golden.arrow"), &batches)?;
+    write_arrow(&dir.join("golden.arrow"), &golden)?;
     Ok(Evidence {
         baseline_rows: rows,
         golden_rows,
@@ -196,16 +201,19 @@ fn unwritten(name: &str, error: &dyn std::fmt::Display) -> Error {
     )
 }
 
-fn write_arrow(path: &Path, batches: &[RecordBatch]) -> Result<()> {
-    let fail = |error: &dyn std::fmt::Display| unwritten("golden.arrow", error);
+/// Rows in one batch: each batch of an Arrow file costs a kilobyte.
+fn together(batches: &[RecordBatch]) -> Result<RecordBatch> {
     let Some(first) = batches.first() else {
-        return Err(fail(&"there are no golden rows"));
+        return Err(unwritten("golden.arrow", &"there are no golden rows"));
     };
+    concat_batches(&first.schema(), batches).map_err(|error| unwritten("golden.arrow", &error))
+}
+
+fn write_arrow(path: &Path, batch: &RecordBatch) -> Result<()> {
+    let fail = |error: &dyn std::fmt::Display| unwritten("golden.arrow", error);
     let file = File::create(path).map_err(|e| fail(&e))?;
     let mut writer =
-        FileWriter::try_new(BufWriter::new(file), &first.schema()).map_err(|e| fail(&e))?;
-    for batch in batches {
-        writer.write(batch).map_err(|e| fail(&e))?;
-    }
+        FileWriter::try_new(BufWriter::new(file), &batch.schema()).map_err(|e| fail(&e))?;
+    writer.write(batch).map_err(|e| fail(&e))?;
     writer.finish().map_err(|e| fail(&e))
 }
