@@ -136,3 +136,14 @@ class Client:
             self._cases[cases] = read_cases(Path(cases))
         bodies, expected = self._cases[cases]
         return run_load(Load(**load), bodies, expected=expected if check else None)
+
+    def get(self, load: dict[str, Any]) -> dict[str, Any]:
+        """Makes load of requests without a body, as `wrk` does.
+
+        Args:
+            load: The fields of `Load`.
+
+        Returns:
+            The report.
+        """
+        return run_load(Load(**load, method="GET"), [b""])
