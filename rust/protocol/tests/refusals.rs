@@ -78,8 +78,8 @@ fn tensors() {
         ),
         (r#""datatype":"FLOAT""#, "unknown datatype \"FLOAT\""),
         (r#""datatype":"fp32""#, "unknown datatype"),
-        (r#""shape":[-1]"#, "integer `-1`"),
-        (r#""shape":[1.5]"#, "floating point"),
+        (r#""shape":[-1]"#, "shape has the entry -1"),
+        (r#""shape":[1.5]"#, "shape has the entry 1.5e0"),
         (r#""shape":5"#, "a shape as an array"),
         (
             r#""shape":[2],"datatype":"FP32","data":[1]"#,

@@ -371,13 +371,53 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
         let limit = self.0.limits.dimensions;
         self.0.deep(DEPTH + 2)?;
         let mut shape = Vec::with_capacity(2);
-        while let Some(extent) = items.next_element::<usize>()? {
+        while let Some(extent) = items.next_element_seed(Extent(self.0))? {
             if shape.len() == limit {
                 return Err(self.0.fail(too_many("dimensions", limit + 1, limit)));
             }
             shape.push(extent);
         }
         Ok(shape)
+    }
+}
+
+/// One entry of a shape.
+struct Extent<'c>(&'c Context<'c>);
+
+impl<'de> DeserializeSeed<'de> for Extent<'_> {
+    type Value = usize;
+    fn deserialize<D: de::Deserializer<'de>>(self, reader: D) -> Result<usize, D::Error> {
+        reader.deserialize_u64(self)
+    }
+}
+
+impl Extent<'_> {
+    #[cold]
+    fn refuse<E: de::Error>(&self, found: impl fmt::Display) -> E {
+        self.0.fail(Error::invalid(format!(
+            "its shape has the entry {found}: send the number of elements there are, a whole \
+             number from 0 on"
+        )))
+    }
+}
+
+impl Visitor<'_> for Extent<'_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entry of a shape as a whole number from 0 on")
+    }
+
+    fn visit_u64<E: de::Error>(self, extent: u64) -> Result<usize, E> {
+        usize::try_from(extent).map_err(|_| self.refuse(extent))
+    }
+
+    fn visit_i64<E: de::Error>(self, extent: i64) -> Result<usize, E> {
+        usize::try_from(extent).map_err(|_| self.refuse(extent))
+    }
+
+    fn visit_f64<E: de::Error>(self, extent: f64) -> Result<usize, E> {
+        Err(self.refuse(format_args!("{extent:e}")))
     }
 }
 
