@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest that a thread which has something else to do (an event loop) runs batches itself
-/// in one turn. Above it the hand-off to the executor thread, some 10 µs, is the smaller evil:
+/// in one turn. Above it the hand-off to the executor thread, two wake-ups, is the smaller evil:
 /// one millisecond is what other connections of the loop may notice.
 pub const INLINE_LIMIT: Duration = Duration::from_millis(1);
 
