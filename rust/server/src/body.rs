@@ -63,7 +63,7 @@ pub fn too_large(limit: usize) -> Error {
 }
 
 /// Reads a body of at most `limit` bytes. A body that came in one piece is not copied.
-pub async fn collect<B>(body: B, limit: usize) -> Result<Bytes>
+pub async fn collect<B>(body: &mut B, limit: usize) -> Result<Bytes>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -71,24 +71,12 @@ where
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large(limit));
     }
-    let mut body = body;
     let mut first: Option<Bytes> = None;
     let mut more = BytesMut::new();
-    loop {
-        let frame = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
-        let piece = match frame {
-            None => break,
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(piece) => piece,
-                // Trailers say nothing to us.
-                Err(_) => continue,
-            },
-            Some(Err(error)) => {
-                return Err(Error::invalid(format!(
-                    "the body could not be read to its end: {error}"
-                )));
-            }
-        };
+    while let Some(piece) = next(body).await {
+        let piece = piece.map_err(|error| {
+            Error::invalid(format!("the body could not be read to its end: {error}"))
+        })?;
         let held = first.as_ref().map_or(more.len(), Bytes::len);
         if held + piece.len() > limit {
             return Err(too_large(limit));
@@ -101,13 +89,49 @@ where
             continue;
         }
         if let Some(first) = first.take() {
-            let whole = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-            more.reserve(first.len() + piece.len() + whole.min(limit));
+            let rest = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+            more.reserve(first.len() + piece.len() + rest.min(limit));
             more.extend_from_slice(&first);
         }
         more.extend_from_slice(&piece);
     }
     Ok(first.unwrap_or_else(|| more.freeze()))
+}
+
+/// Reads on without keeping anything, for at most `most` bytes; true when the body has ended. A
+/// client that still writes would otherwise be reset before it reads why it was refused.
+pub async fn discard<B>(body: &mut B, most: usize) -> bool
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    if body.size_hint().lower() > most as u64 {
+        return false;
+    }
+    let mut left = most;
+    while let Some(piece) = next(body).await {
+        match piece.map(|piece| left.checked_sub(piece.len())) {
+            Ok(Some(rest)) => left = rest,
+            Ok(None) | Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// The next piece of a body; trailers say nothing to us.
+async fn next<B>(body: &mut B) -> Option<std::result::Result<Bytes, B::Error>>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    loop {
+        match std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await? {
+            Err(error) => return Some(Err(error)),
+            Ok(frame) => {
+                if let Ok(piece) = frame.into_data() {
+                    return Some(Ok(piece));
+                }
+            }
+        }
+    }
 }
 
 /// Undoes the `Content-Encoding` of a request; what comes out is bounded too.
