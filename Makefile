@@ -7,7 +7,9 @@ SHELL := bash
 
 PYTHON ?= python3.11
 BIN := .venv/bin
-PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes -r
+PIP_INSTALL := pip install --require-hashes -r
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # ONNX Runtime reads this before it is loaded; the API call would come too late.
 export ORT_DISABLE_TELEMETRY := 1
