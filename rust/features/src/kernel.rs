@@ -3,7 +3,7 @@
 use crate::value::{Columns, TextBuf, Values};
 
 /// Most inputs an expression can have.
-pub(crate) const MAX_INPUTS: usize = 3;
+pub(crate) const MAX_INPUTS: usize = 2;
 
 type Numbers = Box<dyn Fn(&[Values<'_>], &mut [f64]) + Send + Sync>;
 type Texts = Box<dyn Fn(&[Values<'_>], usize, &mut TextBuf) + Send + Sync>;

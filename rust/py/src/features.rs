@@ -176,24 +176,41 @@ impl Fitter {
 pub struct Plan(Arc<core::Plan>);
 
 impl Plan {
-    fn matrix(&self, batches: &Batches) -> Result<Vec<f32>> {
+    /// Writes the features of all batches into a matrix of theirs.
+    fn fill(&self, batches: &Batches, out: &mut [f32]) -> Result<()> {
         let width = self.0.width();
-        let size = batches.rows().checked_mul(width).ok_or_else(|| {
-            Error::new(
-                ErrorKind::TooLarge,
-                "the matrix exceeds the address space: transform fewer rows at once",
-            )
-        })?;
-        // Zeroed memory comes from the system without being written first.
-        let mut out = vec![0.0; size];
-        let mut rest = out.as_mut_slice();
+        let mut rest = out;
         in_chunks(batches, self.0.input_schema(), |table| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(table.rows() * width);
             rest = after;
             self.0.transform_into(table, part)
-        })?;
-        Ok(out)
+        })
     }
+}
+
+/// A new matrix, filled with the interpreter released. NumPy asks for huge pages: the pages of a
+/// hundred megabytes from the plain allocator cost more than the features themselves.
+fn matrix<'py>(
+    py: Python<'py>,
+    shape: [usize; 2],
+    fill: impl FnOnce(&mut [f32]) -> Result<()> + Send,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let bytes = shape[0]
+        .checked_mul(shape[1])
+        .and_then(|values| values.checked_mul(size_of::<f32>()));
+    if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
+        return Err(raise(Error::new(
+            ErrorKind::TooLarge,
+            "the matrix exceeds the address space: transform fewer rows at once",
+        )));
+    }
+    let out = PyArray2::zeros(py, shape, false);
+    let mut view = out.readwrite();
+    let values = view
+        .as_slice_mut()
+        .map_err(|error| raise(Error::internal(error.to_string())))?;
+    run(py, || fill(values))?;
+    Ok(out)
 }
 
 #[pymethods]
@@ -246,23 +263,24 @@ impl Plan {
         table: &Bound<'py, PyAny>,
         extra: Option<&str>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let (values, rows) = if let Ok(list) = table.cast::<PyList>() {
+        let width = self.0.width();
+        if let Ok(list) = table.cast::<PyList>() {
             let rows = from_dicts(self.0.input_schema(), list, Extra::parse(extra)?)?;
-            let values = run(py, || self.0.transform(&rows.view()?))?;
-            (values, rows.rows())
-        } else {
-            let batches = import(table)?;
-            (run(py, || self.matrix(&batches))?, batches.rows())
-        };
-        PyArray1::from_vec(py, values).reshape([rows, self.0.width()])
+            return matrix(py, [rows.rows(), width], |out| {
+                self.0.transform_into(&rows.view()?, out)
+            });
+        }
+        let batches = import(table)?;
+        matrix(py, [batches.rows(), width], |out| self.fill(&batches, out))
     }
 
     /// The features of a table as an Arrow table of 32-bit floats; missing is null.
     fn transform_arrow(&self, py: Python<'_>, table: &Bound<'_, PyAny>) -> PyResult<ArrowTable> {
         let batches = import(table)?;
         run(py, || {
-            let matrix = self.matrix(&batches)?;
             let width = self.0.width();
+            let mut matrix = vec![0.0; batches.rows() * width];
+            self.fill(&batches, &mut matrix)?;
             let columns = self.0.names().iter().enumerate().map(|(column, name)| {
                 let values = matrix.chunks_exact(width.max(1)).map(|row| {
                     let value = row.get(column).copied();
