@@ -91,6 +91,8 @@ class Server:
     Args:
         runtime: What is served. The server does not close it.
         settings: How; the defaults listen on `127.0.0.1:8080`.
+        app: The control plane, an ASGI application that gets every request the data plane does
+            not know; `control_app(runtime)` by default.
 
     Raises:
         InputError: If the address cannot be listened on; the message says why.
@@ -103,10 +105,18 @@ class Server:
         b'{"live":true,"ready":true}'
     """
 
-    def __init__(self, runtime: Runtime, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        settings: Settings | None = None,
+        *,
+        app: ASGIApp | None = None,
+    ) -> None:
         self.settings: Final = settings or Settings()
+        self._stopping = threading.Event()
+        self._guard = threading.Lock()
         self._ended = False
-        self._control = ControlPlane(control_app(runtime))
+        self._control = ControlPlane(control_app(runtime) if app is None else app)
         try:
             self._core = _core.Server(
                 runtime.core,
@@ -152,20 +162,24 @@ class Server:
             Whether all of them finished.
         """
         self._core.begin_drain()
-        if self.settings.drain_delay and not self._ended:
-            threading.Event().wait(self.settings.drain_delay)
+        self._stopping.wait(0 if self._ended else self.settings.drain_delay)
         finished = self._core.drain(self.settings.grace if grace is None else grace)
         self._end()
         return finished
 
     def stop(self) -> None:
-        """End at once; requests in flight are broken off. Twice does no harm."""
+        """End at once, also while another thread drains; requests in flight are broken off.
+
+        Twice does no harm.
+        """
+        self._stopping.set()
         self._core.stop()
         self._end()
 
     def _end(self) -> None:
-        if not self._ended:
-            self._ended = True
+        with self._guard:
+            ended, self._ended = self._ended, True
+        if not ended:
             self._control.stop()
 
     def __enter__(self) -> Self:

@@ -13,7 +13,7 @@ use pyo3::types::PyBytes;
 use tidegate_schema::{Error, ErrorKind};
 use tidegate_server::{
     Limits, Mount as CoreMount, MountTicket as CoreTicket, Options, Reply, Running,
-    Server as CoreServer, TABLE, error_reply, error_status,
+    Server as CoreServer, Stopper, TABLE, error_reply, error_status,
 };
 
 use crate::completion::Completions;
@@ -69,6 +69,7 @@ pub fn limit_names() -> Vec<&'static str> {
 #[pyclass(module = "tidegate._core", frozen)]
 pub struct Server {
     running: Mutex<Option<Running>>,
+    stopper: Stopper,
     host: String,
     port: u16,
 }
@@ -106,6 +107,7 @@ impl Server {
         let running = run(py, || CoreServer::start(core, options))?;
         let bound = running.address();
         Ok(Self {
+            stopper: running.stopper(),
             running: Mutex::new(Some(running)),
             host: bound.ip().to_string(),
             port: bound.port(),
@@ -150,8 +152,9 @@ impl Server {
         )
     }
 
-    /// Stops at once; requests in flight are broken off.
+    /// Stops at once, also while it drains; requests in flight are broken off.
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        self.stopper.stop();
         let running = self.take();
         run(py, || {
             if let Some(running) = running {

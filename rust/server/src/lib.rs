@@ -33,6 +33,6 @@ pub use mount::{Mount, MountTicket};
 pub use options::{Limits, Options};
 pub use reply::Reply;
 pub use routes::{Entry, Route, TABLE};
-pub use server::{Running, Server};
+pub use server::{Running, Server, Stopper};
 pub use service::{Service, Shared};
 pub use turn::{Flush, Turn};

@@ -184,8 +184,9 @@ fn locate_v1(rest: &str) -> Option<(Route, Option<&str>)> {
         }
     }
     // What comes after a colon or a further slash is an action of the control plane's.
-    let plain = !rest.is_empty() && !rest.contains(':') && !rest.contains('/');
-    plain.then_some((Route::RowModel, Some(rest)))
+    let (name, version) = rest.rsplit_once("/versions/").unwrap_or((rest, "any"));
+    let plain = |part: &str| !part.is_empty() && !part.contains([':', '/']);
+    (plain(name) && plain(version)).then_some((Route::RowModel, Some(rest)))
 }
 
 fn target_of(path: &str) -> Result<Target<'_>> {
@@ -266,6 +267,9 @@ mod tests {
             target("/v1/models/flight/versions/champion:predict"),
             ("flight".to_owned(), Some("champion".to_owned()))
         );
+        let (route, target) = here("GET", "/v1/models/flight/versions/2.0.0");
+        assert_eq!(route, Route::RowModel);
+        assert_eq!(target.unwrap().1.as_deref(), Some("2.0.0"));
         assert!(find(&Method::POST, "/v2/models/%ff/infer").is_err());
     }
 

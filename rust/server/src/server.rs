@@ -60,7 +60,7 @@ impl Server {
         let mut running = Running {
             address,
             shared,
-            orders,
+            orders: Arc::new(orders),
             workers: Vec::with_capacity(options.workers),
         };
         for counters in &running.shared.counters {
@@ -95,7 +95,7 @@ fn failed(doing: &str, error: &std::io::Error) -> Error {
 pub struct Running {
     address: SocketAddr,
     shared: Arc<Shared>,
-    orders: watch::Sender<Order>,
+    orders: Arc<watch::Sender<Order>>,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -118,11 +118,23 @@ impl Running {
         self.shared.begin_drain();
     }
 
+    /// What ends the server while somebody else drains it.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.orders))
+    }
+
     /// Takes no new connection, lets requests in flight finish for at most `grace`, then stops.
     /// True if all of them finished. Blocks.
     pub fn drain(mut self, grace: Duration) -> bool {
         self.shared.begin_drain();
-        self.orders.send_replace(Order::Drain);
+        self.orders.send_if_modified(|order| {
+            let serving = *order == Order::Serve;
+            if serving {
+                *order = Order::Drain;
+            }
+            serving
+        });
         let end = std::time::Instant::now() + grace;
         while self.workers.iter().any(|worker| !worker.is_finished()) {
             if std::time::Instant::now() >= end {
@@ -131,8 +143,9 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        let broken_off = *self.orders.borrow() == Order::Stop;
         self.end();
-        true
+        !broken_off
     }
 
     /// Stops at once; requests in flight are broken off. Blocks until the threads have ended.
@@ -153,6 +166,17 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Ends a server from any thread.
+#[derive(Clone, Debug)]
+pub struct Stopper(Arc<watch::Sender<Order>>);
+
+impl Stopper {
+    /// Tells the workers to break off; a [`Running::drain`] in another thread then returns false.
+    pub fn stop(&self) {
+        self.0.send_replace(Order::Stop);
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Incoming};
 use tidegate_runtime::{Model, Runtime};
@@ -23,6 +24,9 @@ use crate::routes::{Found, Route, Target};
 use crate::turn::Turn;
 use crate::{drift, echo, errors, health, infer, meta, metrics, predict, routes};
 
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// Bytes of a refused body that are read without keeping them, whatever the limit on bodies.
+const LEAST_DISCARDED: usize = 1024 * 1024;
 /// Most large bodies that are worked on or wait for a thread at one time.
 const MOST_HEAVY: usize = 32;
 
@@ -253,20 +257,27 @@ impl Service {
         let whole = |reply: Reply| reply.map(|bytes| Body::Whole(Some(bytes)));
         pulse.enter(Phase::Working);
         if let Some(reply) = self.header_excess(request.headers()) {
-            return whole(reply);
+            return whole(closing(reply));
         }
-        let (parts, incoming) = request.into_parts();
+        let (parts, mut incoming) = request.into_parts();
         let found = self.find(&parts.method, parts.uri.path());
         if matches!(found, Ok(Found::Control)) {
             drop(found);
             let request = Request::from_parts(parts, incoming);
             return self.control(request, peer, pulse).await;
         }
+        let mut ended = true;
         let body = if incoming.is_end_stream() {
             Ok(Bytes::new())
         } else {
             pulse.enter(Phase::Body);
-            let body = body::collect(incoming, self.shared.options.limits.body_bytes).await;
+            let limit = self.shared.options.limits.body_bytes;
+            let body = body::collect(&mut incoming, limit).await;
+            if body.is_err() {
+                // A client that waits to be asked for its body is not asked.
+                ended = !parts.headers.contains_key(EXPECT)
+                    && body::discard(&mut incoming, limit.max(LEAST_DISCARDED)).await;
+            }
             pulse.enter(Phase::Working);
             body
         };
@@ -275,7 +286,8 @@ impl Service {
             target: &parts.uri,
             headers: &parts.headers,
         };
-        whole(self.dispatch(found, &head, body).await)
+        let reply = self.dispatch(found, &head, body).await;
+        whole(if ended { reply } else { closing(reply) })
     }
 
     async fn control(
@@ -285,12 +297,17 @@ impl Service {
         pulse: &Rc<Pulse>,
     ) -> Response<Body> {
         let begun = Instant::now();
-        let response = match &self.shared.proxy {
+        let has_body = !request.body().is_end_stream();
+        let mut response = match &self.shared.proxy {
             Some(proxy) => proxy.pass(request, peer, Rc::clone(pulse)).await,
             None => not_found(request.uri().path()).map(|bytes| Body::Whole(Some(bytes))),
         };
         self.counters
             .answered(None, response.status(), begun.elapsed());
+        if has_body && matches!(response.body(), Body::Whole(_)) {
+            // It was refused without reading its body.
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
         response
     }
 
@@ -307,6 +324,12 @@ impl Service {
             )
         })
     }
+}
+
+/// The answer, after which the connection ends: what is left of the request was not read.
+fn closing(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(CONNECTION, CLOSE);
+    reply
 }
 
 fn not_found(path: &str) -> Reply {

@@ -97,9 +97,26 @@ fn large_bodies_and_headers_are_refused_by_the_name_of_the_limit() {
     });
     let address = server.address();
     // Announced, and not announced.
-    let answer = Client::new(address).ask("POST", "/v2/echo", "", &[b' '; 1001]);
+    let mut client = Client::new(address);
+    let answer = client.ask("POST", "/v2/echo", "", &[b' '; 1001]);
     assert_eq!(answer.status, 413);
     assert!(answer.text().contains("body_bytes"), "{}", answer.text());
+    // What was left of it was read, so the connection goes on.
+    assert_eq!(client.ask("POST", "/v2/echo", "", b"").status, 200);
+    // Far too much is not read, and a client that asks first is told before it sends.
+    for header in [
+        "content-length: 9999999",
+        "expect: 100-continue\r\ncontent-length: 1001",
+    ] {
+        let mut client = Client::new(address);
+        client.send(format!(
+            "POST /v2/echo HTTP/1.1\r\nhost: t\r\n{header}\r\n\r\n"
+        ));
+        let answer = client.read().unwrap();
+        assert_eq!(answer.status, 413);
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(client.ended());
+    }
     let mut client = Client::new(address);
     client.send("POST /v2/echo HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n");
     for _ in 0..3 {
@@ -293,6 +310,25 @@ fn draining_gives_up_after_its_grace() {
     let begun = Instant::now();
     assert!(!server.drain(Duration::from_millis(200)));
     assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(client.ended());
+}
+
+#[test]
+fn a_drain_can_be_broken_off() {
+    let socket = control("break", |mut stream| {
+        wire::received(&mut stream);
+        std::thread::sleep(Duration::from_secs(30));
+    });
+    let server = server(|options| options.control_socket = Some(socket));
+    let mut client = Client::new(server.address());
+    client.send("GET /slow HTTP/1.1\r\nhost: t\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(100));
+    let stopper = server.stopper();
+    let draining = std::thread::spawn(move || server.drain(Duration::from_secs(30)));
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!draining.is_finished());
+    stopper.stop();
+    assert!(!draining.join().unwrap());
     assert!(client.ended());
 }
 
