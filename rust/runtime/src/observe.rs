@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidegate_schema::{Error, ErrorKind, Result, TableBuf, Tensor};
+use tidegate_schema::{Error, ErrorKind, Result, TableBuf};
 
 use crate::watch::Watch;
 
@@ -24,7 +24,7 @@ const OVERHEAD: usize = 512;
 struct Observation {
     watch: Arc<Watch>,
     inputs: TableBuf,
-    outputs: Vec<Tensor>,
+    answers: TableBuf,
     now: f64,
     bytes: usize,
 }
@@ -83,9 +83,9 @@ impl Observer {
     }
 
     /// Hands rows over; they are dropped, and counted as dropped, when the queue is full.
-    pub fn push(&self, watch: &Arc<Watch>, inputs: TableBuf, outputs: Vec<Tensor>, now: f64) {
+    pub fn push(&self, watch: &Arc<Watch>, inputs: TableBuf, answers: TableBuf, now: f64) {
         let shared = &*self.shared;
-        let bytes = OVERHEAD + inputs.bytes() + outputs.iter().map(tensor_bytes).sum::<usize>();
+        let bytes = OVERHEAD + inputs.bytes() + answers.bytes();
         let before = shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes > shared.limit {
             shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -102,7 +102,7 @@ impl Observer {
         queue.waiting.push(Observation {
             watch: Arc::clone(watch),
             inputs,
-            outputs,
+            answers,
             now,
             bytes,
         });
@@ -146,10 +146,6 @@ impl Observer {
             let _ = thread.join();
         }
     }
-}
-
-fn tensor_bytes(tensor: &Tensor) -> usize {
-    tensor.data.len() * tensor.data.datatype().width().unwrap_or(32)
 }
 
 impl Shared {
@@ -225,15 +221,11 @@ fn count_all(observations: Vec<Observation>) {
         let Observation {
             watch,
             inputs,
-            outputs,
+            answers,
             now,
             ..
         } = observation;
         let rows = inputs.rows();
-        let Ok(answers) = watch.read(&outputs) else {
-            watch.drop_rows(rows);
-            continue;
-        };
         let of_model = groups
             .iter_mut()
             .find(|group| Arc::ptr_eq(&group.watch, &watch));

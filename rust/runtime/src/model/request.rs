@@ -1,0 +1,451 @@
+//! The ways of a request: in the caller's thread, or through the queue.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tidegate_batching::Reason;
+use tidegate_features::Plan;
+use tidegate_protocol::columns;
+use tidegate_schema::{Error, ErrorKind, Result, Table, TableBuf, Tensor, TensorData};
+
+use super::Model;
+use crate::admit::admit;
+use crate::answer::{Answer, Input};
+use crate::backend::Slab;
+use crate::metrics::Stage;
+use crate::options::CallOptions;
+use crate::park::Parked;
+use crate::path::features;
+use crate::split::{Gather, cut, stack};
+use crate::ticket::Ticket;
+use crate::work::{Block, Job, Reply, late_error};
+
+/// Most floats of a thread's matrix that is kept between requests.
+const KEPT_FLOATS: usize = 1 << 20;
+
+thread_local! {
+    /// The matrix of this thread's last request, to be used again.
+    static MATRIX: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// A request as blocks, and what of it is to be watched.
+struct Prepared {
+    blocks: Vec<Block>,
+    rows: usize,
+    rowwise: bool,
+    table: Option<TableBuf>,
+}
+
+impl Model {
+    /// Answers a request, in this thread if the model is idle; else waits for its turn.
+    ///
+    /// # Errors
+    /// `InvalidInput` that names what does not fit; `Overloaded` when the queue is full;
+    /// `Deadline`; `Backend` when the model fails; `Closed`.
+    pub fn predict(self: &Arc<Self>, input: Input, options: &CallOptions) -> Result<Answer> {
+        let begin = Instant::now();
+        let outcome = match (&self.plan, input) {
+            (Some(plan), input) => self.rows_of(plan, input).and_then(|table| {
+                let outputs = self.table_outputs(plan, &table.view()?, options.deadline)?;
+                Ok((table.rows(), outputs, Some(table)))
+            }),
+            (None, Input::Tensors(tensors)) => self
+                .tensor_outputs(tensors, options.deadline)
+                .map(|(rows, outputs)| (rows, outputs, None)),
+            (None, Input::Table(_)) => Err(self.no_columns()),
+        };
+        let outcome = outcome.map(|(rows, outputs, table)| {
+            self.observe(table.filter(|_| options.watch), &outputs);
+            (rows, outputs)
+        });
+        self.conclude(begin, outcome)
+    }
+
+    /// As [`Model::predict`] for borrowed columns, in pieces of at most a batch. They are watched
+    /// in this thread, since they are not kept.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn predict_table(
+        self: &Arc<Self>,
+        table: &Table<'_>,
+        options: &CallOptions,
+    ) -> Result<Answer> {
+        let begin = Instant::now();
+        let outcome = match &self.plan {
+            None => Err(self.no_columns()),
+            Some(plan) => self.table_outputs(plan, table, options.deadline),
+        };
+        let outcome = outcome.map(|outputs| {
+            if let Some(watch) = self.watch.as_ref().filter(|_| options.watch) {
+                match watch.read(&outputs) {
+                    Ok(answers) => watch.observe(table, &answers, self.shared.now()),
+                    Err(_) => watch.drop_rows(table.rows()),
+                }
+            }
+            (table.rows(), outputs)
+        });
+        self.conclude(begin, outcome)
+    }
+
+    /// Puts a request into the queue; `done` is called exactly once, in whichever thread answers:
+    /// in this one for a request that is refused. Call [`Model::flush`] when all that has arrived
+    /// is submitted. What is watched is handed over just before `done`, and counted by another
+    /// thread.
+    ///
+    /// `done` must be quick and must not wait for another answer of this model: while it runs the
+    /// model does not.
+    pub fn submit(
+        self: &Arc<Self>,
+        input: Input,
+        options: &CallOptions,
+        done: impl FnOnce(Result<Answer>) + Send + 'static,
+    ) -> Ticket {
+        let begin = Instant::now();
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let ticket = Ticket::new(Arc::clone(&cancelled));
+        let prepared = self.shared.check_open().and_then(|()| self.prepare(input));
+        match prepared {
+            Err(error) => done(self.conclude(begin, Err(error))),
+            Ok(prepared) => {
+                let Prepared {
+                    blocks,
+                    rows,
+                    rowwise,
+                    table,
+                } = prepared;
+                let model = Arc::clone(self);
+                let watched = options.watch;
+                let reply: Reply = Box::new(move |outcome| {
+                    model.finish(begin, rows, table.filter(|_| watched), outcome, done);
+                });
+                self.enqueue(blocks, rows, rowwise, &cancelled, options.deadline, reply);
+            }
+        }
+        ticket
+    }
+
+    /// The end of an event loop's turn: what was submitted may run now, in this thread if that
+    /// is known to be quick.
+    pub fn flush(&self) {
+        self.batcher.flush();
+    }
+
+    fn no_columns(&self) -> Error {
+        let names: Vec<&str> = self.inputs.iter().map(|info| info.name.as_str()).collect();
+        Error::invalid(format!(
+            "model {:?} has no feature set and takes no columns: send its tensors {}",
+            self.name,
+            names.join(", ")
+        ))
+    }
+
+    fn rows_of(&self, plan: &Plan, input: Input) -> Result<TableBuf> {
+        match input {
+            Input::Table(table) => Ok(table),
+            Input::Tensors(tensors) => columns::from_tensors(&tensors, plan.input_schema()),
+        }
+    }
+
+    fn check_table(&self, plan: &Plan, table: &Table<'_>) -> Result<()> {
+        self.shared.check_open()?;
+        if table.rows() == 0 {
+            return Err(Error::invalid("the request has no rows: send at least one"));
+        }
+        table.check(plan.input_schema())
+    }
+
+    fn prepare(&self, input: Input) -> Result<Prepared> {
+        match (&self.plan, input) {
+            (Some(plan), input) => {
+                let table = self.rows_of(plan, input)?;
+                let rows = table.rows();
+                let mut matrix = Vec::new();
+                {
+                    let view = table.view()?;
+                    self.check_table(plan, &view)?;
+                    self.compute(plan, &view, &mut matrix)?;
+                }
+                Ok(Prepared {
+                    blocks: vec![Block {
+                        shape: vec![rows, plan.width()],
+                        data: TensorData::Fp32(matrix),
+                    }],
+                    rows,
+                    rowwise: true,
+                    table: self.watch.is_some().then_some(table),
+                })
+            }
+            (None, Input::Table(_)) => Err(self.no_columns()),
+            (None, Input::Tensors(tensors)) => {
+                let admitted = admit(tensors, &self.inputs)?;
+                Ok(Prepared {
+                    blocks: admitted.blocks,
+                    rows: admitted.rows,
+                    rowwise: self.merge && admitted.rowwise,
+                    table: None,
+                })
+            }
+        }
+    }
+
+    fn compute(&self, plan: &Plan, table: &Table<'_>, matrix: &mut Vec<f32>) -> Result<()> {
+        let begin = Instant::now();
+        features(plan, table, matrix)?;
+        self.counters.stage(Stage::Features, begin.elapsed());
+        Ok(())
+    }
+
+    fn table_outputs(
+        &self,
+        plan: &Plan,
+        table: &Table<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Tensor>> {
+        self.check_table(plan, table)?;
+        let most = self.limits.max_batch_rows;
+        if table.rows() <= most {
+            return self.piece(plan, table, deadline);
+        }
+        let mut pieces = Vec::with_capacity(table.rows().div_ceil(most));
+        for start in (0..table.rows()).step_by(most) {
+            let rows = most.min(table.rows() - start);
+            pieces.push(self.piece(plan, &table.slice(start, rows), deadline)?);
+        }
+        stack(pieces)
+    }
+
+    /// At most a batch of rows.
+    fn piece(
+        &self,
+        plan: &Plan,
+        table: &Table<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Tensor>> {
+        check_time(deadline)?;
+        let mut matrix = MATRIX.take();
+        self.compute(plan, table, &mut matrix)?;
+        let rows = table.rows();
+        let shape = [rows, plan.width()];
+        let data = TensorData::Fp32(matrix);
+        let slab = [Slab {
+            shape: &shape,
+            data: &data,
+        }];
+        let direct = self
+            .batcher
+            .try_direct_rows(rows, |executor| executor.run_one(&slab));
+        match direct {
+            Some(outcome) => {
+                if let TensorData::Fp32(matrix) = data
+                    && matrix.capacity() <= KEPT_FLOATS
+                {
+                    MATRIX.set(matrix);
+                }
+                outcome
+            }
+            None => {
+                let blocks = vec![Block {
+                    shape: shape.to_vec(),
+                    data,
+                }];
+                self.wait(blocks, rows, true, deadline)
+            }
+        }
+    }
+
+    fn tensor_outputs(
+        &self,
+        tensors: Vec<Tensor>,
+        deadline: Option<Instant>,
+    ) -> Result<(usize, Vec<Tensor>)> {
+        self.shared.check_open()?;
+        let admitted = admit(tensors, &self.inputs)?;
+        let (rows, most) = (admitted.rows, self.limits.max_batch_rows);
+        let rowwise = self.merge && admitted.rowwise;
+        if !rowwise || rows <= most {
+            let outputs = self.direct(admitted.blocks, rows, rowwise, deadline)?;
+            return Ok((rows, outputs));
+        }
+        let mut pieces = Vec::with_capacity(rows.div_ceil(most));
+        for start in (0..rows).step_by(most) {
+            let count = most.min(rows - start);
+            let blocks = cut(&admitted.blocks, start, count);
+            pieces.push(self.direct(blocks, count, true, deadline)?);
+        }
+        Ok((rows, stack(pieces)?))
+    }
+
+    fn direct(
+        &self,
+        blocks: Vec<Block>,
+        rows: usize,
+        rowwise: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Tensor>> {
+        check_time(deadline)?;
+        let outcome = {
+            let slabs: Vec<Slab<'_>> = blocks.iter().map(Block::slab).collect();
+            self.batcher
+                .try_direct_rows(rows, |executor| executor.run_one(&slabs))
+        };
+        match outcome {
+            Some(outcome) => outcome,
+            None => self.wait(blocks, rows, rowwise, deadline),
+        }
+    }
+
+    /// Queues a request and waits for its answer.
+    fn wait(
+        &self,
+        blocks: Vec<Block>,
+        rows: usize,
+        rowwise: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Tensor>> {
+        let parked = Arc::new(Parked::default());
+        let cancelled = Arc::new(AtomicBool::new(false));
+        self.push(blocks, rows, rowwise, &cancelled, deadline, parked.reply());
+        self.batcher.flush();
+        parked.wait(deadline).unwrap_or_else(|| {
+            cancelled.store(true, Ordering::Relaxed);
+            Err(late_error())
+        })
+    }
+
+    /// Queues a request, in pieces if it has more rows than a batch.
+    fn enqueue(
+        &self,
+        blocks: Vec<Block>,
+        rows: usize,
+        rowwise: bool,
+        cancelled: &Arc<AtomicBool>,
+        deadline: Option<Instant>,
+        reply: Reply,
+    ) {
+        let most = self.limits.max_batch_rows;
+        if !rowwise || rows <= most {
+            self.push(blocks, rows, rowwise, cancelled, deadline, reply);
+            return;
+        }
+        if rows > self.limits.max_queue_rows {
+            reply(Err(self.too_large(rows)));
+            return;
+        }
+        // The failure of one piece cancels the others, not the caller's ticket.
+        let gather = Gather::new(rows.div_ceil(most), Arc::clone(cancelled), reply);
+        for (position, start) in (0..rows).step_by(most).enumerate() {
+            let count = most.min(rows - start);
+            self.push(
+                cut(&blocks, start, count),
+                count,
+                true,
+                cancelled,
+                deadline,
+                gather.piece(position),
+            );
+        }
+    }
+
+    fn push(
+        &self,
+        blocks: Vec<Block>,
+        rows: usize,
+        rowwise: bool,
+        cancelled: &Arc<AtomicBool>,
+        deadline: Option<Instant>,
+        reply: Reply,
+    ) {
+        let cancelled = Arc::clone(cancelled);
+        let job = Job::new(blocks, rows, rowwise, cancelled, deadline, reply);
+        if let Err(refused) = self.batcher.enqueue(job) {
+            let error = match refused.reason {
+                Reason::Full => Error::new(
+                    ErrorKind::Overloaded,
+                    format!(
+                        "the queue of model {:?} is full ({} rows): try again later",
+                        self.name, self.limits.max_queue_rows
+                    ),
+                ),
+                Reason::Closed => Error::new(
+                    ErrorKind::Closed,
+                    format!("model {:?} is being unloaded", self.name),
+                ),
+                Reason::TooLarge => self.too_large(rows),
+            };
+            refused.work.answer(Err(error));
+        }
+    }
+
+    fn too_large(&self, rows: usize) -> Error {
+        Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the request has {rows} rows where the queue of model {:?} holds {}: send fewer rows at once",
+                self.name, self.limits.max_queue_rows
+            ),
+        )
+    }
+
+    fn finish(
+        self: &Arc<Self>,
+        begin: Instant,
+        rows: usize,
+        table: Option<TableBuf>,
+        outcome: Result<Vec<Tensor>>,
+        done: impl FnOnce(Result<Answer>),
+    ) {
+        if let Ok(outputs) = &outcome {
+            self.observe(table, outputs);
+        }
+        done(self.conclude(begin, outcome.map(|outputs| (rows, outputs))));
+    }
+
+    /// Hands the watched columns over before the answer is given, to be counted after it: whoever
+    /// has an answer and asks for the drift finds its own rows there.
+    fn observe(&self, inputs: Option<TableBuf>, outputs: &[Tensor]) {
+        let (Some(watch), Some(inputs)) = (&self.watch, inputs) else {
+            return;
+        };
+        match watch.read(outputs) {
+            Ok(answers) => {
+                let now = self.shared.now();
+                self.shared.observer.push(watch, inputs, answers, now);
+            }
+            Err(_) => watch.drop_rows(inputs.rows()),
+        }
+    }
+
+    /// Counts a request and dresses its outputs.
+    fn conclude(
+        self: &Arc<Self>,
+        begin: Instant,
+        outcome: Result<(usize, Vec<Tensor>)>,
+    ) -> Result<Answer> {
+        let elapsed: Duration = begin.elapsed();
+        match outcome {
+            Ok((rows, outputs)) => {
+                self.counters.succeeded(rows, elapsed, self.shared.now());
+                Ok(Answer {
+                    outputs,
+                    prediction_id: self.shared.ids.next(),
+                    revision: self.revision(),
+                    model: Arc::clone(self),
+                })
+            }
+            Err(error) => {
+                self.counters.failed(error.kind, elapsed);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn check_time(deadline: Option<Instant>) -> Result<()> {
+    match deadline {
+        Some(deadline) if Instant::now() >= deadline => Err(late_error()),
+        _ => Ok(()),
+    }
+}
