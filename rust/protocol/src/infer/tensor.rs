@@ -77,8 +77,8 @@ impl Tensors {
             let Some(tensor) = self.tensors.get_mut(position) else {
                 continue;
             };
-            let name = quote(&tensor.name);
-            let place = |error: Error| error.at(format!("tensor {name}"));
+            let Tensor { name, shape, data } = tensor;
+            let place = |error: Error| error.at(format!("tensor {}", quote(name)));
             let Some((bytes, after)) = rest.split_at_checked(size) else {
                 return Err(place(Error::invalid(format!(
                     "expecting {} additional bytes of binary data: send all that \
@@ -86,11 +86,10 @@ impl Tensors {
                     size - rest.len()
                 ))));
             };
-            product(&tensor.shape)
+            *data = product(shape)
                 .and_then(|elements| context.count(elements))
+                .and_then(|()| binary::read(data.datatype(), shape, bytes))
                 .map_err(place)?;
-            let data = binary::read(tensor.data.datatype(), &tensor.shape, bytes);
-            tensor.data = data.map_err(place)?;
             rest = after;
         }
         if !rest.is_empty() {
