@@ -9,6 +9,7 @@ mod answer;
 pub mod backend;
 pub mod bundle;
 mod deployments;
+mod exposition;
 mod id;
 mod metrics;
 mod model;

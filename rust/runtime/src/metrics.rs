@@ -1,6 +1,5 @@
-//! What a model has done: counters that cost a few nanoseconds, and their Prometheus text.
+//! What a model has done: counters that cost a few nanoseconds.
 
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -38,12 +37,12 @@ impl Stage {
 
 /// Edges of the latency histogram: 1 µs, doubled to 8.4 s, so that the bucket is found by
 /// counting zeros.
-const EDGES: usize = 24;
+pub(crate) const EDGES: usize = 24;
 
 #[derive(Debug, Default)]
-struct Histogram {
-    buckets: [AtomicU64; EDGES + 1],
-    nanoseconds: AtomicU64,
+pub(crate) struct Histogram {
+    pub buckets: [AtomicU64; EDGES + 1],
+    pub nanoseconds: AtomicU64,
 }
 
 impl Histogram {
@@ -75,12 +74,12 @@ pub struct Timing {
 /// Live counters of one model. Relaxed: they order nothing.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    succeeded: AtomicU64,
-    failed: [AtomicU64; ErrorKind::ALL.len()],
+    pub succeeded: AtomicU64,
+    pub failed: [AtomicU64; ErrorKind::ALL.len()],
     failed_ns: AtomicU64,
-    rows: AtomicU64,
+    pub rows: AtomicU64,
     last_ms: AtomicU64,
-    stages: [Histogram; Stage::ALL.len()],
+    pub stages: [Histogram; Stage::ALL.len()],
 }
 
 impl Counters {
@@ -173,206 +172,6 @@ pub struct Statistics {
     pub batches: BatchStatistics,
 }
 
-/// What `/metrics` says of the drift of one watched column.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Drift {
-    pub column: String,
-    pub role: String,
-    pub psi: f64,
-    pub js: f64,
-}
-
-/// One deployment, as far as metrics go.
-pub(crate) struct Measured<'a> {
-    pub model: &'a str,
-    pub version: &'a str,
-    pub counters: &'a Counters,
-    pub batches: BatchStatistics,
-    pub dropped: u64,
-    pub drift: Vec<Drift>,
-}
-
-/// A text as a label value.
-fn quoted(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
-}
-
-/// Prometheus text (exposition format 0.0.4).
-pub(crate) fn render(models: &[Measured<'_>]) -> String {
-    let mut page = Page {
-        text: String::new(),
-        labels: models
-            .iter()
-            .map(|m| {
-                format!(
-                    "model=\"{}\",version=\"{}\"",
-                    quoted(m.model),
-                    quoted(m.version)
-                )
-            })
-            .collect(),
-    };
-    page.requests(models);
-    page.latencies(models);
-    page.batches(models);
-    page.watching(models);
-    page.text
-}
-
-struct Page {
-    text: String,
-    labels: Vec<String>,
-}
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn line(&mut self, name: &str, at: usize, more: &str, value: impl std::fmt::Display) {
-        let labels = self.labels.get(at).map_or("", String::as_str);
-        let _ = writeln!(self.text, "{name}{{{labels}{more}}} {value}");
-    }
-
-    fn requests(&mut self, models: &[Measured<'_>]) {
-        let name = "tidegate_requests_total";
-        self.family(name, "counter", "Requests by outcome.");
-        for (at, model) in models.iter().enumerate() {
-            let ok = model.counters.succeeded.load(Relaxed);
-            self.line(name, at, ",outcome=\"ok\"", ok);
-            for (kind, counter) in ErrorKind::ALL.iter().zip(&model.counters.failed) {
-                let count = counter.load(Relaxed);
-                if count > 0 {
-                    self.line(name, at, &format!(",outcome=\"{}\"", kind.name()), count);
-                }
-            }
-        }
-        let name = "tidegate_rows_total";
-        self.family(name, "counter", "Rows answered.");
-        for (at, model) in models.iter().enumerate() {
-            self.line(name, at, "", model.counters.rows.load(Relaxed));
-        }
-    }
-
-    fn latencies(&mut self, models: &[Measured<'_>]) {
-        let name = "tidegate_stage_seconds";
-        self.family(
-            name,
-            "histogram",
-            "Time by stage: features, queue (only requests that waited), model (one run), total.",
-        );
-        for (at, model) in models.iter().enumerate() {
-            for stage in Stage::ALL {
-                let Some(histogram) = model.counters.stages.get(stage as usize) else {
-                    continue;
-                };
-                let label = format!(",stage=\"{}\"", stage.name());
-                let mut sum = 0;
-                for (bucket, counter) in histogram.buckets.iter().enumerate() {
-                    sum += counter.load(Relaxed);
-                    let edge = if bucket == EDGES {
-                        "+Inf".to_owned()
-                    } else {
-                        (f64::from(1_u32 << bucket) / 1e6).to_string()
-                    };
-                    let name = format!("{name}_bucket");
-                    self.line(&name, at, &format!("{label},le=\"{edge}\""), sum);
-                }
-                let seconds = histogram.nanoseconds.load(Relaxed) as f64 / 1e9;
-                self.line(&format!("{name}_sum"), at, &label, seconds);
-                self.line(&format!("{name}_count"), at, &label, sum);
-            }
-        }
-    }
-
-    fn batches(&mut self, models: &[Measured<'_>]) {
-        let name = "tidegate_batch_rows";
-        self.family(name, "histogram", "Rows of a batch.");
-        for (at, model) in models.iter().enumerate() {
-            let mut sum = 0;
-            let buckets = model.batches.batch_rows;
-            for (bucket, count) in buckets.iter().enumerate() {
-                sum += count;
-                let edge = if bucket + 1 == buckets.len() {
-                    "+Inf".to_owned()
-                } else {
-                    (1_u64 << bucket).to_string()
-                };
-                self.line(
-                    &format!("{name}_bucket"),
-                    at,
-                    &format!(",le=\"{edge}\""),
-                    sum,
-                );
-            }
-            self.line(&format!("{name}_sum"), at, "", model.batches.rows);
-            self.line(&format!("{name}_count"), at, "", sum);
-        }
-        let gauges: [(&str, &str, &str, fn(&Measured<'_>) -> u64); 4] = [
-            (
-                "tidegate_queue_rows",
-                "gauge",
-                "Rows that wait for the model.",
-                |m| m.batches.queued_rows as u64,
-            ),
-            (
-                "tidegate_queue_refused_total",
-                "counter",
-                "Requests refused because the queue was full or closed.",
-                |m| m.batches.refused,
-            ),
-            (
-                "tidegate_queue_abandoned_total",
-                "counter",
-                "Requests dropped unexecuted: cancelled, or too late.",
-                |m| m.batches.abandoned,
-            ),
-            (
-                "tidegate_observations_dropped_total",
-                "counter",
-                "Rows not watched because the observer was behind.",
-                |m| m.dropped,
-            ),
-        ];
-        for (name, kind, help, value) in gauges {
-            self.family(name, kind, help);
-            for (at, model) in models.iter().enumerate() {
-                self.line(name, at, "", value(model));
-            }
-        }
-    }
-
-    fn watching(&mut self, models: &[Measured<'_>]) {
-        let gauges: [(&str, &str, fn(&Drift) -> f64); 2] = [
-            (
-                "tidegate_drift_psi",
-                "Population stability index of the newest window against the baseline.",
-                |drift| drift.psi,
-            ),
-            (
-                "tidegate_drift_js",
-                "Jensen-Shannon distance of the newest window from the baseline.",
-                |drift| drift.js,
-            ),
-        ];
-        for (name, help, value) in gauges {
-            self.family(name, "gauge", help);
-            for (at, model) in models.iter().enumerate() {
-                for drift in &model.drift {
-                    let labels = format!(
-                        ",column=\"{}\",role=\"{}\"",
-                        quoted(&drift.column),
-                        quoted(&drift.role)
-                    );
-                    self.line(name, at, &labels, value(drift));
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,36 +189,6 @@ mod tests {
             let histogram = Histogram::default();
             histogram.add(Duration::from_nanos(nanoseconds));
             assert_eq!(histogram.buckets[bucket].load(Relaxed), 1, "{nanoseconds}");
-        }
-    }
-
-    #[test]
-    fn labels_are_escaped() {
-        let counters = Counters::new();
-        counters.succeeded(3, Duration::from_micros(5), 1.0);
-        counters.failed(ErrorKind::InvalidInput, Duration::ZERO);
-        let text = render(&[Measured {
-            model: "a\"b",
-            version: "1.0.0",
-            counters: &counters,
-            batches: BatchStatistics::default(),
-            dropped: 2,
-            drift: vec![Drift {
-                column: "x".to_owned(),
-                role: "feature".to_owned(),
-                psi: 0.5,
-                js: 0.25,
-            }],
-        }]);
-        for line in [
-            r#"tidegate_requests_total{model="a\"b",version="1.0.0",outcome="ok"} 1"#,
-            r#"tidegate_requests_total{model="a\"b",version="1.0.0",outcome="invalid_input"} 1"#,
-            r#"tidegate_rows_total{model="a\"b",version="1.0.0"} 3"#,
-            r#"tidegate_observations_dropped_total{model="a\"b",version="1.0.0"} 2"#,
-            r#"tidegate_drift_psi{model="a\"b",version="1.0.0",column="x",role="feature"} 0.5"#,
-            r#"tidegate_stage_seconds_bucket{model="a\"b",version="1.0.0",stage="total",le="0.000008"} 1"#,
-        ] {
-            assert!(text.contains(line), "{line} in\n{text}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::Model;
 use crate::backend::Backend;
 use crate::bundle::{self, Parts};
 use crate::deployments::{Deployment, Deployments};
-use crate::metrics::{self, Drift, Measured};
+use crate::exposition::{Drift, Measured, render};
 use crate::model::{Ingredients, Origin};
 use crate::onnx::OnnxBackend;
 use crate::options::{LoadOptions, Options};
@@ -214,7 +214,7 @@ impl Runtime {
                 drift: drift_of(&deployment.model),
             })
             .collect();
-        metrics::render(&measured)
+        render(&measured)
     }
 
     /// Refuses new requests, answers those that were accepted, counts what was answered, and ends

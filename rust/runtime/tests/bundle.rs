@@ -1,5 +1,5 @@
 //! Bundles: what is committed loads for ever, and nothing that was changed loads at all.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Requests share runs, and never each other's rows.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

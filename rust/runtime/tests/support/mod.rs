@@ -1,5 +1,5 @@
 //! What the tests of the runtime share: the library, the models, a backend that needs neither.
-#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, missing_docs)]
 
 pub mod bundle;
 
