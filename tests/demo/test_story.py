@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,27 @@ def test_serve_leaves_the_server_running(tmp_path: Path) -> None:
             assert reply.status == 200
     finally:
         os.kill(outcome["pid"], 15)
+
+
+def test_ended_from_outside_it_stops_its_server(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tidegate.cli", "demo", "--json", "--load-seconds", "60"),
+            *("--directory", str(folder), "--rows-per-month", str(ROWS), "--months", "7"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = folder / "server.address"
+    until = time.monotonic() + 120
+    while not address.exists() and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.05)
+    host, port = address.read_text().strip().removeprefix("http://").split(":")
+    process.terminate()
+    assert process.wait(60) == 128 + 15
+    with socket.socket() as probe:
+        assert probe.connect_ex((host, int(port))) != 0
 
 
 def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:

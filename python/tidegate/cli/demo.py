@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -106,12 +108,19 @@ def demo(
         serve=serve,
         load_seconds=load_seconds,
     )
+    # Ended from outside, the demo still stops its server.
+    signal.signal(signal.SIGTERM, _end)
     if as_json:
         emit(tell(plan, _Nobody()).as_json())
         return
     with _Terminal() as terminal:
         outcome = tell(plan, terminal)
     _show(outcome)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise SystemExit(128 + number)
 
 
 def parse_months(text: str) -> tuple[int, ...]:

@@ -156,10 +156,10 @@ def tell(plan: Plan, audience: Audience) -> Outcome:
     server = ServerProcess(
         f"{task.MODEL}@{steps.ALIAS}", registry, port=plan.port, log=folder / "server.log"
     )
-    with step("Start the server"):
-        server.start()
-        audience.note(f"http://{server.address}, process {server.pid}")
     try:
+        with step("Start the server"):
+            server.start()
+            audience.note(f"http://{server.address}, process {server.pid}")
         outcome.address = f"http://{server.address}"
         _live(plan, flights.table, server, outcome, audience, folder)
         if plan.serve:
