@@ -23,7 +23,9 @@ INSTANCES = {"instances": [{"x": 0.5, "colour": "red"}]}
 
 
 @contextlib.contextmanager
-def serving(registry: Path, folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(
+    registry: Path, folder: Path, *options: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     address = folder / "address"
     command = [
         *(sys.executable, "-m", "tidegate.cli", "serve", "tiny@champion"),
@@ -138,7 +140,7 @@ def test_a_blocked_interpreter_blocks_nobody_else(runtime: Runtime) -> None:
         release.set()
 
 
-def test_the_gil_held_for_long_blocks_nobody_else(registry_folder: Path, tmp_path: Path) -> None:
+def test_the_gil_held_for_long_blocks_nobody_else(registry_folder: Path) -> None:
     """A process whose only Python thread computes without letting go still answers."""
     code = (
         "import sys, re\n"

@@ -237,7 +237,7 @@ def test_settings_are_checked() -> None:
         {"limits": {"speed": 1.0}},
     ):
         with pytest.raises(ConfigurationError):
-            Settings(**wrong)  # type: ignore[arg-type]
+            Settings(**wrong)
     assert Settings(host="::1", port=1).address == "[::1]:1"
 
 

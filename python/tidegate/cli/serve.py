@@ -25,9 +25,7 @@ def serve(
     registry: Annotated[str | None, RegistryOption] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 is a free one.")] = 8080,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the data plane.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads of the data plane.")] = None,
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM.")
     ] = 30.0,

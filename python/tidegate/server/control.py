@@ -182,4 +182,3 @@ async def _object(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError("the body is no JSON object: send an object or nothing")
     return value
-

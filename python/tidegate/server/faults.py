@@ -74,7 +74,8 @@ async def _of_bug(request: Request, error: Exception) -> JSONResponse:
     # Starlette raises the error again after this answer, so it is in the log with its traceback.
     del request, error
     return _answer(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "a bug in the control plane, please report it: see the log"
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "a bug in the control plane, please report it: see the log",
     )
 
 

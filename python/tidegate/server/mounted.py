@@ -43,14 +43,17 @@ class TidegateApp:
         InputError: If a limit is unknown or not above 0.
 
     Example:
+        >>> import asyncio, httpx
         >>> from starlette.applications import Starlette
         >>> from starlette.routing import Mount
-        >>> from starlette.testclient import TestClient
         >>> from tidegate.runtime import Runtime
+        >>> async def live(app):
+        ...     transport = httpx.ASGITransport(Starlette(routes=[Mount("/ml", app=app)]))
+        ...     async with httpx.AsyncClient(transport=transport) as client:
+        ...         return (await client.get("http://service/ml/v2/health/live")).json()
         >>> with Runtime() as runtime:
         ...     app = TidegateApp(runtime)
-        ...     client = TestClient(Starlette(routes=[Mount("/ml", app=app)]))
-        ...     client.get("/ml/v2/health/live").json()
+        ...     asyncio.run(live(app))
         ...     app.close()
         {'live': True}
     """
@@ -134,7 +137,11 @@ def _path(scope: Scope) -> str:
     """The path below the mount, still percent-encoded where the server tells it so."""
     root = scope.get("root_path", "")
     raw = scope.get("raw_path")
-    path = raw.decode("latin-1").partition("?")[0] if raw else quote(scope["path"], safe="/:@!$&'()*+,;=~-._")
+    path = (
+        raw.decode("latin-1").partition("?")[0]
+        if raw
+        else quote(scope["path"], safe="/:@!$&'()*+,;=~-._")
+    )
     for prefix in (root, quote(root)):
         if prefix and path.startswith(prefix):
             return path[len(prefix) :] or "/"

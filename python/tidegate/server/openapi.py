@@ -85,7 +85,7 @@ def _operation(method: str, path: str, name: str, summary: str, *, plane: str) -
         for n, text in _QUERIES.get(name, ())
     ]
     answer = {"description": "Done."}
-    content = {_TEXT.get(name, "application/json"): {}}
+    content: dict[str, dict[str, Any]] = {_TEXT.get(name, "application/json"): {}}
     operation: dict[str, Any] = {
         "operationId": name if "{version}" not in path else f"{name}_of_version",
         "summary": summary,
@@ -95,9 +95,7 @@ def _operation(method: str, path: str, name: str, summary: str, *, plane: str) -
             "200": {**answer, "content": content},
             "default": {
                 "description": "One sentence that says what is wrong and how to mend it.",
-                "content": {
-                    "application/json": {"schema": {"$ref": "#/components/schemas/Error"}}
-                },
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
             },
         },
     }

@@ -42,7 +42,7 @@ class ControlPlane:
         self._folder = Path(tempfile.mkdtemp(prefix="tidegate-"))
         if len(str(self._folder)) > LONGEST_SOCKET_PATH - len("/control.sock"):
             self._folder.rmdir()
-            self._folder = Path(tempfile.mkdtemp(prefix="tidegate-", dir="/tmp"))  # noqa: S108
+            self._folder = Path(tempfile.mkdtemp(prefix="tidegate-", dir="/tmp"))
         self.path = self._folder / "control.sock"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(self.path))
@@ -242,7 +242,9 @@ def serve(
             threading.Thread(target=server.stop, daemon=True).start()
         asked.set()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         server = Server(runtime, settings)
         if ready is not None:
