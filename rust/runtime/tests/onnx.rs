@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use support::{Collector, Folder, executions, model, ort};
-use tidegate_runtime::{CallOptions, Input, LoadOptions, Model, Options, Runtime, onnx};
+use tidegate_runtime::{CallOptions, Input, LoadOptions, Model, Options, Runtime};
 use tidegate_schema::{Datatype, ErrorKind, Result, Tensor, TensorData};
 
 fn load(name: &str) -> (Arc<Runtime>, Result<Arc<Model>>) {
@@ -247,18 +247,4 @@ fn what_is_no_model_is_refused() {
     let error = load(&model("sequence"));
     assert_eq!(error.kind, ErrorKind::Unsupported);
     assert!(error.message.contains("ZipMap"), "{error}");
-}
-
-#[test]
-fn the_library_is_loaded_once() {
-    ort();
-    let path = std::env::var("TIDEGATE_TEST_ORT").unwrap();
-    onnx::load_library(Path::new(&path)).unwrap();
-    assert!(onnx::library_version().unwrap().starts_with("1."));
-    let other = Folder::new();
-    let copy = other.path().join("libonnxruntime.so.9.9.9");
-    std::fs::write(&copy, b"not a library").unwrap();
-    let error = onnx::load_library(&copy).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::State);
-    assert!(error.message.contains("new process"), "{error}");
 }
