@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final
@@ -22,6 +25,12 @@ FIRST_LIVE_MONTH: Final = 7
 LAST_LIVE_MONTH: Final = 12
 SHOWN_COLUMNS: Final = 2
 """A terminal has eighty columns; `--json` and the report have more."""
+
+EXAMPLE_ROW: Final = (
+    '{"carrier": "UA", "origin": "EWR", "dest": "SFO", "distance": 2565, '
+    '"scheduled_departure": "2013-12-20T18:00:00Z", "scheduled_arrival": "2013-12-20T21:30:00Z"}'
+)
+"""A flight of which the plane and the weather are not known."""
 
 LEAST_ROWS: Final = 200
 """Fewer flights a month would leave the trees nothing to learn from."""
@@ -192,23 +201,29 @@ def _show(outcome: Outcome) -> None:
             right=("connections", "requests/s", "p50 µs", "p99 µs", "errors"),
         )
         CONSOLE.print()
-    CONSOLE.print(f"Registry  {outcome.registry}")
-    CONSOLE.print(f"Report    {outcome.report}  (opens offline)")
+    program, registry = _program(), _shown(outcome.registry)
+    CONSOLE.print(f"Registry  {registry}")
+    CONSOLE.print(f"Report    {_shown(outcome.report)}  (opens offline)")
     running = outcome.pid is not None
     if running:
-        CONSOLE.print(
-            f"Server    {outcome.address}  (process {outcome.pid}; kill {outcome.pid} ends it)"
-        )
+        CONSOLE.print(f"Server    {outcome.address}  (to end it: kill {outcome.pid})")
     CONSOLE.print("\nWhat to type next:")
-    here = f"--registry {outcome.registry}"
+    here = f"--registry {registry}"
     if running:
-        CONSOLE.print(f"  tidegate drift flight-delay --url {outcome.address}")
+        CONSOLE.print(f"  {program} drift flight-delay --url {outcome.address}")
         CONSOLE.print(f"  curl {outcome.address}/metrics")
     else:
-        CONSOLE.print(f"  tidegate serve flight-delay@champion {here}")
-    CONSOLE.print(f"  tidegate registry show flight-delay {here}")
-    CONSOLE.print(
-        f"""  tidegate predict flight-delay@champion {here} --row '{{"carrier": "UA", "origin": "EWR", """
-        """"dest": "SFO", "distance": 2565, "scheduled_departure": "2013-12-20T18:00:00Z", """
-        """"scheduled_arrival": "2013-12-20T21:30:00Z"}'"""
-    )
+        CONSOLE.print(f"  {program} serve flight-delay@champion {here}")
+    CONSOLE.print(f"  {program} registry show flight-delay@champion {here}")
+    CONSOLE.print(f"  {program} predict flight-delay@champion {here} --row '{EXAMPLE_ROW}'")
+
+
+def _program() -> str:
+    """How the reader can type this program: by its name, or by its path if it is on none."""
+    return "tidegate" if shutil.which("tidegate") else _shown(sys.argv[0])
+
+
+def _shown(path: str) -> str:
+    """A path as short as it can be typed from here."""
+    here = os.path.relpath(path)
+    return path if here.startswith("..") else here
