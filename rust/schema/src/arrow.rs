@@ -502,7 +502,13 @@ mod tests {
             ("u", Arc::new(UInt64Array::from(vec![1, u64::MAX]))),
         ]);
         let huge = Schema::new(vec![Field::nullable("u", DType::Int64)]).unwrap();
-        assert!(Bound::new(&batch, &huge).err().unwrap().message.contains("\"u\""));
+        assert!(
+            Bound::new(&batch, &huge)
+                .err()
+                .unwrap()
+                .message
+                .contains("\"u\"")
+        );
         let schema = Schema::new(vec![
             Field::nullable("i", DType::Float64),
             Field::nullable("f", DType::Float64),
