@@ -87,7 +87,7 @@ def test_sigint_ends_it_too_and_the_folder_is_gone(registry_folder: Path, tmp_pa
 
 
 def test_readiness_is_refused_before_the_port_closes(registry_folder: Path, tmp_path: Path) -> None:
-    with serving(registry_folder, tmp_path, "--drain-delay", "1") as (process, url):
+    with serving(registry_folder, tmp_path, "--drain-delay", "3") as (process, url):
         assert httpx.get(f"{url}/v2/health/ready").status_code == 200
         process.send_signal(signal.SIGTERM)
         until = time.monotonic() + 10
