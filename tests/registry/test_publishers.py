@@ -74,6 +74,5 @@ def test_a_publish_killed_at_random_instants(make: Make, tmp_path: Path) -> None
     root = tmp_path / "work"
     root.mkdir()
     found = run("random-instants", root, make(model=b"m" * 1_000_000).path, KILLS, 20_260)
-    assert found["killed"] + found["completed"] == KILLS
-    assert found["killed"] > KILLS // 4, found
+    assert found["killed"] == KILLS, found
     assert found["reads"] > 0

@@ -129,7 +129,9 @@ fn a_flush_against_a_direct_call_that_gives_up() {
         let (batcher, answers) = (batcher(CHEAP), Answers::new());
         let caller = {
             let batcher = batcher.clone();
-            thread::spawn(move || drop(batcher.try_direct(|_| ())))
+            thread::spawn(move || {
+                let _ = batcher.try_direct(|_| ());
+            })
         };
         submit(&batcher, &answers);
         answers.wait_for(1);
