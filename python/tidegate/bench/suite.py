@@ -42,7 +42,7 @@ class Plan:
 
     seconds: float = 1.0
     repetitions: int = 3
-    pairs: int = 11
+    pairs: int = 31
     connections: Sequence[int] = (1, 8, 32, 128)
     table_rows: int | None = None
     table_turns: int = 5

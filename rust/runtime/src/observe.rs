@@ -21,17 +21,50 @@ const MAX_TOGETHER: usize = 4_096;
 /// Bytes of an observation beside its values: a bound on many tiny ones.
 const OVERHEAD: usize = 512;
 
-struct Observation {
+/// Rows of one model that are counted as one table.
+struct Group {
     watch: Arc<Watch>,
     inputs: TableBuf,
     answers: TableBuf,
+    first: f64,
     now: f64,
+    /// Of all observations in it.
     bytes: usize,
+    observations: u64,
+}
+
+impl Group {
+    fn takes(&self, rows: usize, now: f64) -> bool {
+        self.inputs.rows() + rows <= MAX_TOGETHER && (now - self.first).abs() <= TOGETHER_SECONDS
+    }
+
+    fn append(&mut self, inputs: &TableBuf, answers: &TableBuf, now: f64) {
+        let appended = self
+            .inputs
+            .append(inputs)
+            .and_then(|()| self.answers.append(answers));
+        if appended.is_err() {
+            // The columns are of one schema, so only text beyond 2 GiB comes here; what is half
+            // appended is no table and is dropped when counted.
+            self.watch.drop_rows(inputs.rows());
+        }
+        self.now = now;
+    }
+
+    fn count(&self) {
+        match self.inputs.view() {
+            Ok(inputs) => self.watch.observe(&inputs, &self.answers, self.now),
+            Err(_) => self.watch.drop_rows(self.inputs.rows()),
+        }
+    }
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<Observation>,
+    /// In order for each model. Small observations are joined where they arrive, while they are in
+    /// that core's cache, and are freed by the thread that made them. Joined in the observer's
+    /// thread instead, watching took 15 % of a request's CPU (18 columns, median of 11 pairs).
+    waiting: Vec<Group>,
     /// The thread sleeps and must be woken.
     idle: bool,
     /// Somebody waits for the queue to be empty, or it is half full.
@@ -99,13 +132,24 @@ impl Observer {
             watch.drop_rows(inputs.rows());
             return;
         }
-        queue.waiting.push(Observation {
-            watch: Arc::clone(watch),
-            inputs,
-            answers,
-            now,
-            bytes,
-        });
+        // Few models are watched: a list is searched faster than a map.
+        let mut groups = queue.waiting.iter_mut().rev();
+        match groups.find(|group| Arc::ptr_eq(&group.watch, watch)) {
+            Some(group) if group.takes(inputs.rows(), now) => {
+                group.append(&inputs, &answers, now);
+                group.bytes += bytes;
+                group.observations += 1;
+            }
+            _ => queue.waiting.push(Group {
+                watch: Arc::clone(watch),
+                inputs,
+                answers,
+                first: now,
+                now,
+                bytes,
+                observations: 1,
+            }),
+        }
         queue.pushed += 1;
         let half_full = before + bytes > shared.limit / 2 && !queue.hurry;
         if half_full {
@@ -174,10 +218,10 @@ impl Shared {
             let taken = std::mem::take(&mut queue.waiting);
             let closed = queue.closed;
             drop(queue);
-            let bytes = taken.iter().map(|observation| observation.bytes).sum();
-            let count = taken.len() as u64;
+            let bytes = taken.iter().map(|group| group.bytes).sum();
+            let count: u64 = taken.iter().map(|group| group.observations).sum();
             // A bug in counting must not end watching for good.
-            let caught = std::panic::AssertUnwindSafe(|| count_all(taken));
+            let caught = std::panic::AssertUnwindSafe(|| taken.iter().for_each(Group::count));
             let _ = std::panic::catch_unwind(caught);
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.queue().counted += count;
@@ -186,82 +230,5 @@ impl Shared {
                 return;
             }
         }
-    }
-}
-
-/// Rows of one model that are counted as one table.
-struct Group {
-    watch: Arc<Watch>,
-    inputs: TableBuf,
-    answers: TableBuf,
-    first: f64,
-    now: f64,
-}
-
-impl Group {
-    fn count(&self) {
-        match self.inputs.view() {
-            Ok(inputs) => self.watch.observe(&inputs, &self.answers, self.now),
-            Err(_) => self.watch.drop_rows(self.inputs.rows()),
-        }
-    }
-
-    fn takes(&self, watch: &Arc<Watch>, rows: usize, now: f64) -> bool {
-        Arc::ptr_eq(&self.watch, watch)
-            && self.inputs.rows() + rows <= MAX_TOGETHER
-            && (now - self.first).abs() <= TOGETHER_SECONDS
-    }
-}
-
-/// Counts observations in their order for each model, as few tables as possible.
-fn count_all(observations: Vec<Observation>) {
-    // Few models are watched: a list is searched faster than a map.
-    let mut groups: Vec<Group> = Vec::new();
-    for observation in observations {
-        let Observation {
-            watch,
-            inputs,
-            answers,
-            now,
-            ..
-        } = observation;
-        let rows = inputs.rows();
-        let of_model = groups
-            .iter_mut()
-            .find(|group| Arc::ptr_eq(&group.watch, &watch));
-        match of_model {
-            Some(group) if group.takes(&watch, rows, now) => {
-                let appended = group
-                    .inputs
-                    .append(&inputs)
-                    .and_then(|()| group.answers.append(&answers));
-                if appended.is_err() {
-                    // The columns are of one schema, so only text beyond 2 GiB comes here; what
-                    // is half appended is no table and is dropped when counted.
-                    watch.drop_rows(rows);
-                }
-                group.now = now;
-            }
-            Some(group) => {
-                group.count();
-                *group = Group {
-                    watch,
-                    inputs,
-                    answers,
-                    first: now,
-                    now,
-                };
-            }
-            None => groups.push(Group {
-                watch,
-                inputs,
-                answers,
-                first: now,
-                now,
-            }),
-        }
-    }
-    for group in groups {
-        group.count();
     }
 }

@@ -56,8 +56,13 @@ impl<'a> Strings<'a> {
         buffers: &'a [&'a [u8]],
         validity: Validity<'a>,
     ) -> Result<Self> {
+        let all = validity.is_all();
         for (row, view) in views.iter().enumerate() {
-            if !validity.get(row) {
+            // Most texts are short ASCII: two tests on the view itself, no look at its bytes.
+            if *view as u32 as usize <= INLINE && *view >> 32 & HIGH_BITS == 0 {
+                continue;
+            }
+            if !all && !validity.get(row) {
                 continue;
             }
             let text = view_bytes(view, buffers).ok_or_else(|| {
@@ -159,11 +164,14 @@ impl<'a> Strings<'a> {
     }
 }
 
+/// Texts up to this length stand in the view itself.
+const INLINE: usize = 12;
+/// The highest bit of each of those bytes: set in none of an ASCII text.
+const HIGH_BITS: u128 = 0x8080_8080_8080_8080_8080_8080;
+
 /// The bytes of one Arrow view: up to 12 inline, else a place in a buffer.
 #[inline]
 fn view_bytes<'a>(view: &'a u128, buffers: &'a [&'a [u8]]) -> Option<&'a [u8]> {
-    /// Texts up to this length stand in the view itself.
-    const INLINE: usize = 12;
     let length = *view as u32 as usize;
     if length <= INLINE {
         // SAFETY: a u128 is 16 initialised bytes, and any alignment serves for bytes.
