@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Column, Error, Result};
-use tidegate_sketch::Frequencies;
-
-use crate::lookup::Lookup;
+use tidegate_sketch::{Frequencies, TextMap};
 
 /// Values that get a cell of their own, the most frequent first. More would drown a distance in
 /// the noise of rare cells.
@@ -27,7 +25,8 @@ pub struct Categorical {
     other: u64,
     missing: u64,
     complete: bool,
-    lookup: Lookup,
+    /// Values first, then what else is known: position in both together.
+    lookup: TextMap,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,11 +70,9 @@ impl Categorical {
         missing: u64,
         complete: bool,
     ) -> Self {
-        let cell_of_other = values.len() as u32;
-        let named: Vec<(&str, u32)> = values.iter().map(|(text, _)| &**text).zip(0..).collect();
-        let rest = known.iter().map(|text| (&**text, cell_of_other));
-        let pairs: Vec<_> = named.into_iter().chain(rest).collect();
-        let lookup = Lookup::new(pairs.into_iter());
+        let named = values.iter().map(|(text, _)| &**text);
+        let texts: Vec<&str> = named.chain(known.iter().map(|text| &**text)).collect();
+        let lookup = TextMap::new(&texts);
         Self {
             values,
             known,
@@ -119,12 +116,12 @@ impl Categorical {
         };
         match column {
             Column::String(strings) => {
-                for row in 0..strings.len() {
-                    add(match strings.get(row) {
+                strings.for_each(|text| {
+                    add(match text {
                         None => missing,
-                        Some(text) => self.lookup.find(text).map_or(unseen, |cell| cell as usize),
+                        Some(text) => self.lookup.get(text).map_or(unseen, |at| at.min(other)),
                     });
-                }
+                });
             }
             Column::Bool(bools) => {
                 for row in 0..bools.values.len() {

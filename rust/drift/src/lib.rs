@@ -12,7 +12,6 @@ mod categorical;
 mod distance;
 mod error;
 mod label;
-mod lookup;
 mod monitor;
 mod numeric;
 mod report;

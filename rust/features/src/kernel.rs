@@ -48,10 +48,12 @@ impl Kernel {
     /// From a text to a number.
     pub(crate) fn read(f: impl Fn(Option<&str>) -> f64 + Send + Sync + 'static) -> Self {
         Self::Numbers(Box::new(move |inputs, out| {
-            let texts = inputs[0].texts();
-            for (row, out) in out.iter_mut().enumerate().take(texts.len()) {
-                *out = f(texts.get(row));
-            }
+            let mut out = out.iter_mut();
+            inputs[0].texts().for_each(|text| {
+                if let Some(out) = out.next() {
+                    *out = f(text);
+                }
+            });
         }))
     }
 

@@ -14,7 +14,6 @@ mod fitter;
 mod graph;
 mod kernel;
 mod load;
-mod lookup;
 mod murmur;
 mod operations;
 mod plan;

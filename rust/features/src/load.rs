@@ -65,14 +65,11 @@ pub(crate) fn load(
             widen(values, out, |value| value as f64);
             check_nulls(values, field, start)
         }
-        Column::String(values) => {
-            if !field.nullable
-                && let Some(row) = (0..values.len()).find(|&row| values.get(row).is_none())
-            {
-                return Err(missing(field, start + row));
-            }
-            Ok(())
-        }
+        Column::String(_) if field.nullable => Ok(()),
+        Column::String(values) => match values.first_missing() {
+            Some(row) => Err(missing(field, start + row)),
+            None => Ok(()),
+        },
     }
 }
 
@@ -94,12 +91,12 @@ fn widen<T: Copy>(from: &Primitive<'_, T>, out: &mut [f64], convert: impl Fn(T) 
 }
 
 fn check_nulls<T: Copy>(values: &Primitive<'_, T>, field: &Field, start: usize) -> Result<()> {
-    if field.nullable || values.validity.is_all() {
+    if field.nullable {
         return Ok(());
     }
-    match (0..values.values.len()).find(|&row| !values.validity.get(row)) {
-        None => Ok(()),
+    match values.validity.first_missing(values.values.len()) {
         Some(row) => Err(missing(field, start + row)),
+        None => Ok(()),
     }
 }
 

@@ -239,7 +239,7 @@ pub(crate) fn each_key(
     mut each: impl FnMut(Option<&str>),
 ) {
     match values {
-        Values::Texts(strings) => (0..strings.len()).for_each(|row| each(strings.get(row))),
+        Values::Texts(strings) => strings.for_each(each),
         Values::Numbers(numbers) => {
             for &number in *numbers {
                 text.clear();

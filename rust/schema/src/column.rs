@@ -45,6 +45,15 @@ impl<'a> Validity<'a> {
         self.bits.is_none()
     }
 
+    /// The first of these rows whose value is not there.
+    #[must_use]
+    pub fn first_missing(&self, rows: usize) -> Option<usize> {
+        if self.is_all() {
+            return None;
+        }
+        (0..rows).find(|&row| !self.get(row))
+    }
+
     /// The validity of the values from `start` on.
     #[must_use]
     pub const fn skip(&self, start: usize) -> Self {

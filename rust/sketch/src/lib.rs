@@ -11,6 +11,7 @@ mod error;
 mod frequencies;
 mod hash;
 mod histogram;
+mod lookup;
 mod moments;
 mod quantiles;
 
@@ -19,5 +20,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use frequencies::{DISTINCT_LIMIT, Frequencies, Overflow};
 pub use hash::{TextHash, text_hash};
 pub use histogram::{Histogram, MAX_EDGES};
+pub use lookup::{NumberMap, TextMap};
 pub use moments::Moments;
 pub use quantiles::{EXACT_LIMIT, LEVEL_LIMIT, Quantiles};

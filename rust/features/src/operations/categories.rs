@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, ErrorKind, Result};
-use tidegate_sketch::{DISTINCT_LIMIT, Frequencies, Overflow};
+use tidegate_sketch::{DISTINCT_LIMIT, Frequencies, NumberMap, Overflow, TextMap};
 
 use super::cross::SEPARATOR;
 use crate::expression::{Fit, sketch};
-use crate::lookup::{NumberMap, TextMap};
 use crate::value::{Type, Values, each_key, read_key};
 
 /// The texts of the categories: sorted by value for numbers, by bytes for text.

@@ -178,9 +178,10 @@ impl Expression for FillNull {
         let text = inputs.first() == Some(&Type::Text);
         match value {
             Some(Constant::Text(fill)) if text => {
-                Ok(Kernel::Texts(Box::new(move |inputs, rows, out| {
-                    let texts = inputs[0].texts();
-                    (0..rows).for_each(|row| out.push(Some(texts.get(row).unwrap_or(&fill))));
+                Ok(Kernel::Texts(Box::new(move |inputs, _, out| {
+                    inputs[0]
+                        .texts()
+                        .for_each(|text| out.push(text.or(Some(&fill))));
                 })))
             }
             Some(fill) if !text && fill.number().is_some() => {

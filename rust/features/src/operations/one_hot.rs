@@ -74,14 +74,14 @@ impl Expression for OneHot {
             Index::Texts(map) => Kernel::Columns {
                 count,
                 run: Box::new(move |inputs, columns| {
-                    let texts = inputs[0].texts();
-                    for (row, columns) in columns.rows().enumerate() {
-                        if let Some(text) = texts.get(row)
+                    let mut rows = columns.rows();
+                    inputs[0].texts().for_each(|text| {
+                        if let (Some(columns), Some(text)) = (rows.next(), text)
                             && let Some(cell) = columns.get_mut(map.get(text).unwrap_or(unknown))
                         {
                             *cell = 1.0;
                         }
-                    }
+                    });
                 }),
             },
             Index::Numbers(map) => Kernel::Columns {
