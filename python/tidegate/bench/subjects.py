@@ -48,8 +48,8 @@ class Subject:
         registry: Where it is published.
         onnx: The graph, for those who serve it otherwise.
         cases: Request bodies with the probabilities that are due.
+        matrix: What the model itself takes, as a NumPy file.
         rows: For the flights: the raw rows as JSON dicts.
-        matrix: For the flights: their features, as a NumPy file.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Subject:
     registry: Path
     onnx: Path
     cases: Path
+    matrix: Path
     rows: Path | None = None
-    matrix: Path | None = None
 
 
 def session(onnx: Path) -> Any:
@@ -122,7 +122,9 @@ def build_trees(folder: Path) -> Subject:
     ]
     cases = folder / "trees.json"
     write_cases(cases, bodies, expected.tolist())
-    return Subject(TREES, f"{TREES}@champion", registry, onnx, cases)
+    matrix = folder / "trees.npy"
+    np.save(matrix, fresh.astype(np.float32))
+    return Subject(TREES, f"{TREES}@champion", registry, onnx, cases, matrix)
 
 
 def build_flights(folder: Path) -> Subject:
@@ -155,7 +157,7 @@ def build_flights(folder: Path) -> Subject:
     cases = folder / "flights.json"
     write_cases(cases, v2_bodies(table.head(BODIES)), _probabilities(onnx, X[:BODIES]))
     return Subject(
-        task.MODEL, f"{task.MODEL}@{steps.ALIAS}", registry, onnx, cases, rows=rows, matrix=matrix
+        task.MODEL, f"{task.MODEL}@{steps.ALIAS}", registry, onnx, cases, matrix, rows=rows
     )
 
 
