@@ -3,6 +3,11 @@
 //! Each file converts for one concept: arguments in, one call of a core crate, results out.
 //! Algorithms and default values live in the crates below.
 
+/// A tenth less CPU a request than with the C library's allocator (18 columns, 32 connections, median
+/// of 20 pairs), since what one thread allocates another frees.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod arrow;
 mod bundle;
 mod completion;
