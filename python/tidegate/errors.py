@@ -22,6 +22,7 @@ __all__ = [
     "ConfigurationError",
     "DeadlineError",
     "ExportError",
+    "ForbiddenError",
     "InputError",
     "IntegrityError",
     "InternalError",
@@ -29,10 +30,12 @@ __all__ = [
     "NotFoundError",
     "NotReadyError",
     "OverloadedError",
+    "RateLimitedError",
     "StateError",
     "StorageError",
     "TidegateError",
     "TooLargeError",
+    "UnauthenticatedError",
     "UnsupportedError",
 ]
 
@@ -59,6 +62,18 @@ class TooLargeError(InputError):
 
 class UnsupportedError(TidegateError):
     """Valid, but not something that this build can do."""
+
+
+class UnauthenticatedError(TidegateError):
+    """Who asks could not be established: no key or token, or one that is not valid."""
+
+
+class ForbiddenError(TidegateError, PermissionError):
+    """Who asks is known and may not do this."""
+
+
+class RateLimitedError(TidegateError):
+    """The caller has used up its own allowance: try again later."""
 
 
 class OverloadedError(TidegateError):
@@ -119,6 +134,9 @@ KINDS: Final[dict[str, type[TidegateError]]] = {
     "already_exists": AlreadyExistsError,
     "too_large": TooLargeError,
     "unsupported": UnsupportedError,
+    "unauthenticated": UnauthenticatedError,
+    "forbidden": ForbiddenError,
+    "rate_limited": RateLimitedError,
     "overloaded": OverloadedError,
     "deadline": DeadlineError,
     "not_ready": NotReadyError,

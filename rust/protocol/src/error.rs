@@ -10,9 +10,12 @@ use crate::write;
 pub const fn status(kind: ErrorKind) -> u16 {
     match kind {
         ErrorKind::InvalidInput => 400,
+        ErrorKind::Unauthenticated => 401,
+        ErrorKind::Forbidden => 403,
         ErrorKind::NotFound => 404,
         ErrorKind::AlreadyExists => 409,
         ErrorKind::TooLarge => 413,
+        ErrorKind::RateLimited => 429,
         ErrorKind::Cancelled => 499,
         ErrorKind::Unsupported => 501,
         ErrorKind::Overloaded | ErrorKind::NotReady | ErrorKind::Closed => 503,

@@ -166,7 +166,7 @@ fn check(request: &InferRequest) {
 
 /// Passes a result on, after holding its refusal to the promise.
 fn refusable<T>(result: Result<T>) -> Result<T> {
-    if let Err(Error { kind, message }) = &result {
+    if let Err(Error { kind, message, .. }) = &result {
         let callers = matches!(
             kind,
             ErrorKind::InvalidInput | ErrorKind::TooLarge | ErrorKind::Unsupported

@@ -66,6 +66,8 @@ impl Default for LoadOptions {
 pub struct CallOptions {
     /// When the answer is of no use any more: work that waits beyond it is dropped.
     pub deadline: Option<Instant>,
+    /// The protocol's priority: 1 is served first, larger numbers later; 0 is in the middle.
+    pub priority: u32,
     /// Is this request watched? False for probes.
     pub watch: bool,
 }
@@ -74,6 +76,7 @@ impl Default for CallOptions {
     fn default() -> Self {
         Self {
             deadline: None,
+            priority: 0,
             watch: true,
         }
     }

@@ -2,6 +2,7 @@
 //! and a message that names the thing and the mend.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What went wrong, in the terms that a caller can act on.
 ///
@@ -19,6 +20,12 @@ pub enum ErrorKind {
     TooLarge,
     /// Valid, but not something this build can do.
     Unsupported,
+    /// Who asks could not be established: no key or token, or one that is not valid.
+    Unauthenticated,
+    /// Who asks is known and may not do this.
+    Forbidden,
+    /// The caller has used up its own allowance: try again later.
+    RateLimited,
     /// The queue is full: try again later.
     Overloaded,
     /// The answer could not be ready in time.
@@ -41,12 +48,15 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for the tables and tests that must name each one.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidInput,
         Self::NotFound,
         Self::AlreadyExists,
         Self::TooLarge,
         Self::Unsupported,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::RateLimited,
         Self::Overloaded,
         Self::Deadline,
         Self::NotReady,
@@ -67,6 +77,9 @@ impl ErrorKind {
             Self::AlreadyExists => "already_exists",
             Self::TooLarge => "too_large",
             Self::Unsupported => "unsupported",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
             Self::Deadline => "deadline",
             Self::NotReady => "not_ready",
@@ -87,6 +100,8 @@ pub struct Error {
     pub kind: ErrorKind,
     /// One sentence for people.
     pub message: String,
+    /// When it makes sense to try again, where that is known.
+    pub retry_after: Option<Duration>,
 }
 
 /// A result of the core.
@@ -98,6 +113,7 @@ impl Error {
         Self {
             kind,
             message: message.into(),
+            retry_after: None,
         }
     }
 
@@ -119,6 +135,13 @@ impl Error {
     /// A bug of ours: say what was broken.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
+    }
+
+    /// The same error with the time after which to try again.
+    #[must_use]
+    pub const fn retry_after(mut self, time: Duration) -> Self {
+        self.retry_after = Some(time);
+        self
     }
 
     /// The same error with a place put before its message, as in `column "age": …`.

@@ -1,6 +1,8 @@
 //! Errors as answers. Which status a kind of error has is the protocol's to say.
 
-use http::header::{HeaderValue, RETRY_AFTER};
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
 use http::{HeaderName, StatusCode};
 use serde_json::json;
 use tidegate_protocol as protocol;
@@ -8,8 +10,8 @@ use tidegate_schema::{Error, ErrorKind};
 
 use crate::reply::{JSON, Reply, typed};
 
-/// Seconds after which a client that was sent away may try again.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// After how long a client that was sent away may try again, where nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The HTTP status of a kind of error.
 #[must_use]
@@ -26,15 +28,29 @@ pub fn status_code(kind: ErrorKind) -> u16 {
 /// The answer to a request that failed: `{"error": "one sentence"}`.
 #[must_use]
 pub fn reply(error: &Error) -> Reply {
-    text(status(error.kind), &error.message)
+    let mut reply = text(status(error.kind), &error.message);
+    if let Some(time) = error.retry_after {
+        later(&mut reply, time);
+    }
+    reply
+}
+
+/// Says when to try again, in whole seconds.
+fn later(reply: &mut Reply, time: Duration) {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let value = HeaderValue::from(seconds.max(1));
+    reply.headers_mut().insert(header::RETRY_AFTER, value);
 }
 
 /// An error with a status that no kind of the core has.
 #[must_use]
 pub fn text(status: StatusCode, message: &str) -> Reply {
     let mut reply = typed(status, JSON, json!({ "error": message }).to_string());
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        reply.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    if matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    ) {
+        later(&mut reply, RETRY_AFTER);
     }
     reply
 }
@@ -44,7 +60,7 @@ pub fn text(status: StatusCode, message: &str) -> Reply {
 pub fn method(used: &http::Method, path: &str, allowed: &'static str) -> Reply {
     let message = format!("{used} is not a method of {path}: use {allowed}");
     let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, &message);
-    let name: HeaderName = http::header::ALLOW;
+    let name: HeaderName = header::ALLOW;
     reply
         .headers_mut()
         .insert(name, HeaderValue::from_static(allowed));
@@ -72,8 +88,11 @@ mod tests {
             );
             assert_eq!(
                 reply.headers().contains_key("retry-after"),
-                reply.status() == StatusCode::SERVICE_UNAVAILABLE
+                matches!(reply.status().as_u16(), 429 | 503)
             );
         }
+        let soon =
+            Error::new(ErrorKind::Overloaded, "full").retry_after(Duration::from_millis(1200));
+        assert_eq!(reply(&soon).headers()["retry-after"], "2");
     }
 }
