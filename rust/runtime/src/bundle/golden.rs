@@ -66,9 +66,11 @@ fn replay_batch(
         table.check(plan.input_schema())?;
         run_table(plan, table, executor)
     });
-    let outputs = outputs.map_err(|error| Error {
-        kind: ErrorKind::Integrity,
-        message: format!("the golden rows cannot be computed: {}", error.message),
+    let outputs = outputs.map_err(|error| {
+        Error::new(
+            ErrorKind::Integrity,
+            format!("the golden rows cannot be computed: {}", error.message),
+        )
     })?;
     let (schema, found) = output_columns(&outputs)?;
     let expected = expected_columns(batch, &schema)?;
