@@ -277,7 +277,7 @@ def _session(onnx: bytes) -> Any:
         import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(
-            "proving an export needs onnxruntime: install it with: pip install 'tidegate[training]'"
+            "proving an export needs onnxruntime: install it with: pip install 'tidegate[cpu]'"
         ) from error
     try:
         session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
