@@ -93,7 +93,8 @@ impl Exchange for Infer {
     }
 }
 
-/// `timeout` is the protocol's deadline, in microseconds; 0 means none.
+/// `timeout` is the protocol's deadline, in microseconds; 0 means none. `priority` is 1 for what is
+/// served first; 0 is the middle.
 fn options(request: &InferRequest) -> Result<CallOptions> {
     let mut options = CallOptions::default();
     if let Some(micros) = request.parameters.unsigned("timeout")?
@@ -101,6 +102,9 @@ fn options(request: &InferRequest) -> Result<CallOptions> {
     {
         options.deadline =
             Some(Instant::now() + Duration::from_micros(micros).min(LONGEST_TIMEOUT));
+    }
+    if let Some(priority) = request.parameters.unsigned("priority")? {
+        options.priority = u32::try_from(priority).unwrap_or(u32::MAX);
     }
     Ok(options)
 }
