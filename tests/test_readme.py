@@ -71,7 +71,7 @@ def server(folder: Path) -> Iterator[str]:
         yield ready.read_text().strip()
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_embedded(folder: Path) -> None:
@@ -79,7 +79,7 @@ def test_embedded(folder: Path) -> None:
 
 
 def test_server(server: str, folder: Path) -> None:
-    with urllib.request.urlopen(f"{server}/v2/health/ready", timeout=5) as reply:
+    with urllib.request.urlopen(f"{server}/v2/health/ready", timeout=60) as reply:
         assert reply.status == 200
     for command in commands("server")[1:]:
         if (

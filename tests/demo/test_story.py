@@ -119,7 +119,7 @@ def test_a_month_left_out_changes_table_and_picture(
 def test_serve_leaves_the_server_running(tmp_path: Path) -> None:
     outcome = demo(tmp_path / "demo", "--serve", "--months", "7", "--load-seconds", "0")
     try:
-        with urllib.request.urlopen(f"{outcome['address']}/v2/health/ready", timeout=5) as reply:
+        with urllib.request.urlopen(f"{outcome['address']}/v2/health/ready", timeout=60) as reply:
             assert reply.status == 200
     finally:
         os.kill(outcome["pid"], 15)

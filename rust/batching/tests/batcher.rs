@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidegate_batching::{Batcher, Execute, Limits, Reason, Work};
+use tidegate_batching::{Batcher, Clock, Execute, Limits, Reason, Work};
 
 const LIMITS: Limits = Limits {
     max_batch_rows: 8,
@@ -51,10 +51,11 @@ impl Drop for Job {
     }
 }
 
-/// Executes, panics on a job of 7 rows, and takes its time on a job of 6 rows.
+/// Executes, panics on a job of 7 rows, and waits at the door with a job of 6 rows.
 struct Backend {
     busy: AtomicBool,
     seen: Arc<AtomicUsize>,
+    door: Arc<Mutex<()>>,
 }
 
 impl Execute<Job> for Backend {
@@ -62,7 +63,7 @@ impl Execute<Job> for Backend {
         assert!(!self.busy.swap(true, SeqCst), "two threads in one slot");
         self.seen.fetch_add(batch.len(), SeqCst);
         if batch.iter().any(|job| job.rows == 6) {
-            thread::sleep(Duration::from_millis(50));
+            drop(self.door.lock());
         }
         let fails = batch.iter().any(|job| job.rows == 7);
         self.busy.store(false, SeqCst);
@@ -79,20 +80,44 @@ struct Bench {
     answers: Arc<Mutex<Vec<Outcome>>>,
     gone: Arc<AtomicBool>,
     seen: Arc<AtomicUsize>,
+    /// Whoever holds it keeps a job of 6 rows waiting.
+    door: Arc<Mutex<()>>,
+}
+
+/// A clock that stands still: a batch that has run is known to be cheap.
+fn still() -> Clock {
+    Box::new(|| Duration::ZERO)
+}
+
+/// Waits until it is so. A sleep would be a guess at how busy the machine is.
+#[track_caller]
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "in vain: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 impl Bench {
     fn new() -> Self {
-        let seen = Arc::new(AtomicUsize::new(0));
+        let origin = Instant::now();
+        Self::timed_by(Box::new(move || origin.elapsed()))
+    }
+
+    fn timed_by(clock: Clock) -> Self {
+        let (seen, door) = (Arc::default(), Arc::default());
         let backend = Backend {
             busy: AtomicBool::new(false),
             seen: Arc::clone(&seen),
+            door: Arc::clone(&door),
         };
         Self {
-            batcher: Batcher::new("test-executor", backend, LIMITS).unwrap(),
+            batcher: Batcher::with_clock("test-executor", backend, LIMITS, clock).unwrap(),
             answers: Arc::default(),
             gone: Arc::default(),
             seen,
+            door,
         }
     }
 
@@ -107,21 +132,15 @@ impl Bench {
     }
 
     fn wait_for(&self, answers: usize) -> Vec<Outcome> {
-        let begin = Instant::now();
-        loop {
-            let now = self.answers.lock().unwrap().clone();
-            if now.len() >= answers {
-                return now;
-            }
-            assert!(begin.elapsed() < Duration::from_secs(10), "lost: {now:?}");
-            thread::sleep(Duration::from_millis(1));
-        }
+        let now = || self.answers.lock().unwrap().clone();
+        until("all are answered", || now().len() >= answers);
+        now()
     }
 }
 
 #[test]
 fn flush_runs_here_once_the_cost_is_known() {
-    let bench = Bench::new();
+    let bench = Bench::timed_by(still());
     assert_eq!(bench.batcher.try_direct(|_| 5), Some(5));
     for id in 0..4 {
         bench.batcher.enqueue(bench.job(id, 1)).unwrap();
@@ -211,8 +230,13 @@ fn a_panicking_executor_keeps_its_thread_and_its_slot() {
     bench.batcher.flush();
     assert_eq!(bench.wait_for(2)[1], Outcome::Executed(1));
     let fall = || bench.batcher.try_direct(|_| panic!("in the caller"));
-    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(fall)).is_err());
-    assert_eq!(bench.batcher.try_direct(|_| 1), Some(1));
+    // The executor thread may look once more after its answers: then the slot is taken.
+    until("it panics here", || {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(fall)).is_err()
+    });
+    until("the slot is free", || {
+        bench.batcher.try_direct(|_| 1) == Some(1)
+    });
     assert_eq!(bench.batcher.statistics().panics, 2);
     bench.batcher.close();
     bench.batcher.close();
@@ -221,17 +245,20 @@ fn a_panicking_executor_keeps_its_thread_and_its_slot() {
 #[test]
 fn what_gathers_while_the_backend_is_busy_is_the_next_batch() {
     let bench = Bench::new();
+    let closed = bench.door.lock().unwrap();
     bench.batcher.enqueue(bench.job(0, 6)).unwrap();
     bench.batcher.flush();
-    thread::sleep(Duration::from_millis(10));
+    until("the backend is busy", || bench.seen.load(SeqCst) == 1);
     for id in 1..5 {
         bench.batcher.enqueue(bench.job(id, 1)).unwrap();
         bench.batcher.flush();
     }
+    drop(closed);
     bench.wait_for(5);
+    // A batch is counted after its answers are given: the end of the thread is waited for.
+    bench.batcher.close();
     let statistics = bench.batcher.statistics();
     assert_eq!((statistics.executions, statistics.rows), (2, 10));
-    bench.batcher.close();
 }
 
 #[test]
@@ -243,6 +270,7 @@ fn close_waits_for_a_batch_in_another_thread() {
         scope.spawn(|| {
             bench.batcher.try_direct(|_| {
                 inside.wait();
+                // Time for a close that does not wait to be seen.
                 thread::sleep(Duration::from_millis(30));
                 finished.store(true, SeqCst);
             })
@@ -291,7 +319,7 @@ impl Execute<Link> for Closer {
 #[test]
 fn closing_from_inside_does_not_wait_for_itself() {
     for warm in [false, true] {
-        let batcher = Batcher::new("closer", Closer, LIMITS).unwrap();
+        let batcher = Batcher::with_clock("closer", Closer, LIMITS, still()).unwrap();
         if warm {
             batcher.try_direct(|_| ());
         }

@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,14 +57,37 @@ fn ok(body: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn plan(address: String) -> Plan {
+/// Ends by the number of its right answers: by the clock, a machine that stalls would give none.
+fn plan(address: String, requests: u64) -> Plan {
+    Plan {
+        requests: Some(requests),
+        seconds: 3_600.0,
+        warmup_seconds: 0.0,
+        ..timed(address)
+    }
+}
+
+/// Ends by the clock.
+fn timed(address: String) -> Plan {
     Plan {
         address,
         seconds: 0.3,
         warmup_seconds: 0.05,
         connections: 4,
-        timeout_seconds: 2.0,
+        timeout_seconds: 60.0,
         ..Plan::default()
+    }
+}
+
+/// Answers by `first` so many times, then by echo.
+fn at_first(
+    times: usize,
+    first: impl Fn() -> Vec<u8> + Send + Clone + 'static,
+) -> impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Clone + 'static {
+    let asked = Arc::new(AtomicUsize::new(0));
+    move |body| {
+        let before = asked.fetch_add(1, Ordering::SeqCst);
+        Some(if before < times { first() } else { ok(body) })
     }
 }
 
@@ -78,31 +103,45 @@ fn numbers(count: usize) -> Vec<Case> {
 #[test]
 fn an_echo_is_right_every_time() {
     let address = serve(|body| Some(ok(body)));
-    let report = run(&plan(address), &numbers(100)).unwrap();
-    assert!(report.requests > 100, "{report:?}");
+    let report = run(&plan(address, 500), &numbers(100)).unwrap();
+    assert_eq!(report.requests, 500);
     assert_eq!(report.errors.total(), 0, "{report:?}");
     assert!(report.latency_us.min > 0.0 && report.latency_us.p50 <= report.latency_us.p99);
 }
 
 #[test]
+fn the_clock_ends_the_run() {
+    let address = serve(|body| Some(ok(body)));
+    let begin = Instant::now();
+    let report = run(&timed(address), &numbers(100)).unwrap();
+    assert!(begin.elapsed() >= Duration::from_millis(350));
+    assert!((report.seconds - 0.3).abs() < 1e-6, "{report:?}");
+    assert_eq!(report.errors.total(), 0, "{report:?}");
+}
+
+#[test]
 fn wrong_answers_are_counted_and_quoted() {
     let address = serve(|_| Some(ok(b"{\"data\":[7]}")));
-    let report = run(&plan(address), &numbers(50)).unwrap();
+    let report = run(&plan(address, 5), &numbers(50)).unwrap();
+    assert_eq!(report.requests, 5);
     assert!(report.errors.mismatch > report.requests);
     assert!(report.first_error.unwrap().contains("\"data\":[7]"));
-    let address = serve(|_| Some(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_vec()));
-    let report = run(&plan(address), &numbers(1)).unwrap();
-    assert_eq!((report.requests, report.errors.status > 0), (0, true));
+    let busy = || b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_vec();
+    let plan = Plan {
+        connections: 1,
+        ..plan(serve(at_first(10, busy)), 1)
+    };
+    let report = run(&plan, &numbers(1)).unwrap();
+    assert_eq!((report.requests, report.errors.status), (1, 10));
+    assert_eq!(report.errors.total(), 10, "{report:?}");
 }
 
 #[test]
 fn a_closing_server_is_an_error_but_no_end() {
     let address = serve(|body| (!body.ends_with(b"[3]}")).then(|| ok(body)));
-    let report = run(&plan(address), &numbers(20)).unwrap();
-    assert!(
-        report.requests > 20 && report.errors.closed > 0,
-        "{report:?}"
-    );
+    let report = run(&plan(address, 200), &numbers(20)).unwrap();
+    assert_eq!(report.requests, 200);
+    assert!(report.errors.closed > 0, "{report:?}");
     assert_eq!(report.errors.total(), report.errors.closed);
 }
 
@@ -114,9 +153,10 @@ fn a_large_body_goes_out_and_comes_back_whole() {
         expect: Expect::Exact(body.clone()),
         body,
     };
-    let report = run(&plan(address), &[case]).unwrap();
-    assert!(
-        report.requests > 0 && report.errors.total() == 0,
+    let report = run(&plan(address, 4), &[case]).unwrap();
+    assert_eq!(
+        (report.requests, report.errors.total()),
+        (4, 0),
         "{:?}",
         report.errors
     );
@@ -125,15 +165,10 @@ fn a_large_body_goes_out_and_comes_back_whole() {
 #[test]
 fn the_number_of_requests_ends_the_run() {
     let address = serve(|body| Some(ok(body)));
-    let plan = Plan {
-        requests: Some(200),
-        seconds: 60.0,
-        ..plan(address)
-    };
-    let begin = Instant::now();
-    let report = run(&plan, &numbers(9)).unwrap();
+    let report = run(&plan(address, 200), &numbers(9)).unwrap();
     assert_eq!(report.requests, 200);
-    assert!(begin.elapsed() < Duration::from_secs(20) && report.seconds < 20.0);
+    // Of an hour.
+    assert!(report.seconds < 600.0, "{report:?}");
 }
 
 #[test]
@@ -142,10 +177,13 @@ fn an_open_loop_keeps_its_rate() {
     let plan = Plan {
         rate: Some(500.0),
         seconds: 1.0,
-        ..plan(address)
+        ..timed(address)
     };
+    let begin = Instant::now();
     let report = run(&plan, &numbers(50)).unwrap();
+    // As many as are due by the seed, sent when they are due or later, never before.
     assert!((400..600).contains(&report.requests), "{report:?}");
+    assert!(begin.elapsed() > Duration::from_millis(900));
     assert_eq!(report.errors.total(), 0, "{report:?}");
 }
 
@@ -162,7 +200,7 @@ fn coordinated_omission_is_corrected() {
         connections: 1,
         seconds: 0.5,
         warmup_seconds: 0.0,
-        ..plan(address)
+        ..timed(address)
     };
     let report = run(&plan, &numbers(50)).unwrap();
     assert!(report.latency_us.p50 > 100_000.0, "{report:?}");
@@ -174,25 +212,29 @@ fn coordinated_omission_is_corrected() {
 
 #[test]
 fn silence_is_a_timeout() {
-    let address = serve(|_| Some(Vec::new()));
     let plan = Plan {
-        timeout_seconds: 0.1,
-        ..plan(address)
+        connections: 1,
+        timeout_seconds: 0.5,
+        ..plan(serve(at_first(2, Vec::new)), 1)
     };
+    let begin = Instant::now();
     let report = run(&plan, &numbers(1)).unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(1));
+    // An answer that a stalled machine holds up is one more.
     assert!(
-        report.requests == 0 && report.errors.timeout >= 4,
+        report.requests == 1 && report.errors.timeout >= 2,
         "{report:?}"
     );
+    assert_eq!(report.errors.total(), report.errors.timeout, "{report:?}");
 }
 
 #[test]
 fn nobody_there_is_said_at_once() {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let error = run(&plan(address.to_string()), &numbers(1)).unwrap_err();
+    // The near end of a connection: nobody listens there, and nobody else is given the port.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let address = held.local_addr().unwrap().to_string();
+    let error = run(&timed(address.clone()), &numbers(1)).unwrap_err();
     assert!(error.message.contains("cannot connect"), "{error}");
-    assert!(run(&plan(address.to_string()), &[]).is_err());
+    assert!(run(&timed(address), &[]).is_err());
 }

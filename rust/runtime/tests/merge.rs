@@ -207,11 +207,12 @@ fn cancelled_and_late_work_is_not_executed() {
 #[test]
 fn a_caller_stops_waiting_at_its_deadline() {
     let runtime = Runtime::new(&Options::default()).unwrap();
-    let (mut doubler, seen) = Doubler::new();
-    doubler.nap = Duration::from_millis(300);
+    let (doubler, seen) = Doubler::new();
+    let door = Arc::clone(&doubler.door);
     let model = runtime
         .load_backend("slow", "1", Box::new(doubler), &LoadOptions::default())
         .unwrap();
+    let closed = door.lock().unwrap();
     let busy = Arc::clone(&model);
     let holder = std::thread::spawn(move || {
         busy.predict(Input::Tensors(rows(&[1.0; 3])), &CallOptions::default())
@@ -223,10 +224,17 @@ fn a_caller_stops_waiting_at_its_deadline() {
         deadline: Some(Instant::now() + Duration::from_millis(20)),
         ..CallOptions::default()
     };
-    let error = model
-        .predict(Input::Tensors(rows(&[2.0; 3])), &options)
-        .unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Deadline);
+    let hurried = Arc::clone(&model);
+    let late =
+        std::thread::spawn(move || hurried.predict(Input::Tensors(rows(&[2.0; 3])), &options));
+    let begun = Instant::now();
+    while !late.is_finished() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it waits on");
+        std::thread::yield_now();
+    }
+    // The model is busy still.
+    assert_eq!(late.join().unwrap().unwrap_err().kind, ErrorKind::Deadline);
+    drop(closed);
     holder.join().unwrap().unwrap();
     // The late request was dropped: nobody waited for it.
     model

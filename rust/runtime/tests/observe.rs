@@ -158,10 +158,13 @@ fn what_does_not_fit_the_queue_is_dropped_and_counted() {
             .predict(Input::Table(one), &CallOptions::default())
             .unwrap();
     }
+    // However quick the observer was so far: these fit no queue of this size.
+    let many = Input::Table(bundle::table(1_000, 9, 0.0));
+    model.predict(many, &CallOptions::default()).unwrap();
     let counted = model.drift_report().unwrap().windows[0].rows;
     let dropped = model.observations_dropped();
-    assert!(dropped > 0);
-    assert_eq!(counted + dropped, 3_000);
+    assert!(counted > 0 && dropped >= 1_000);
+    assert_eq!(counted + dropped, 4_000);
     let line =
         format!(r#"tidegate_observations_dropped_total{{model="tiny",version="1.0.0"}} {dropped}"#);
     assert!(runtime.metrics().contains(&line));

@@ -3,10 +3,26 @@
 mod wire;
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tidegate_server::Limits;
-use wire::{Client, control, impatient, server};
+use wire::{Client, PATIENCE, blocked, control, server, until};
+
+/// A limit that a test waits for.
+const SHORT: Duration = Duration::from_millis(150);
+
+/// How many connections the server has cut, by its metrics.
+#[allow(clippy::expect_used)]
+fn cut(client: &mut Client) -> usize {
+    let metrics = client.ask("GET", "/metrics", "", b"");
+    let name = "tidegate_http_connections_cut_total ";
+    let mut lines = metrics.text().lines();
+    lines
+        .find_map(|line| line.strip_prefix(name)?.parse().ok())
+        .expect("the counter")
+}
 
 #[test]
 fn a_connection_is_kept_for_many_requests() {
@@ -18,7 +34,7 @@ fn a_connection_is_kept_for_many_requests() {
         assert_eq!(answer.header("content-type"), Some("application/json"));
     }
     assert_eq!(server.connections(), 1);
-    assert!(server.drain(Duration::from_secs(5)));
+    assert!(server.drain(PATIENCE));
 }
 
 #[test]
@@ -89,11 +105,8 @@ fn errors_have_one_shape_and_exactly_one_type() {
 #[test]
 fn large_bodies_and_headers_are_refused_by_the_name_of_the_limit() {
     let server = server(|options| {
-        options.limits = Limits {
-            body_bytes: 1000,
-            header_bytes: 2000,
-            ..Limits::default()
-        };
+        options.limits.body_bytes = 1000;
+        options.limits.header_bytes = 2000;
     });
     let address = server.address();
     // Announced, and not announced.
@@ -161,72 +174,107 @@ fn garbage_is_400_and_the_server_stays_up() {
 }
 
 #[test]
-fn slow_clients_are_cut_and_others_are_not() {
-    let server = server(|options| {
-        options.limits = impatient();
-        options.limits.idle_timeout = Duration::from_secs(2);
-    });
+fn slow_heads_are_cut_and_others_are_not() {
+    let server = server(|options| options.limits.head_timeout = SHORT);
     let address = server.address();
+    // A machine that stalls between connecting and asking makes this a slow head too.
+    let mut stalled = 0;
+    let mut quick = loop {
+        let mut client = Client::new(address);
+        client.begin("POST", "/v2/echo", "", b"");
+        if client.read().is_some() {
+            break client;
+        }
+        stalled += 1;
+        assert!(stalled < 200, "everybody is cut");
+    };
     let mut silent = Client::new(address);
-    let mut head = Client::new(address);
-    head.send("POST /v2/echo HT");
-    let mut body = Client::new(address);
-    body.send("POST /v2/echo HTTP/1.1\r\nhost: t\r\ncontent-length: 100\r\n\r\n12345");
-    let mut idle = Client::new(address);
-    assert_eq!(idle.ask("POST", "/v2/echo", "", b"").status, 200);
+    let mut half = Client::new(address);
+    half.send("POST /v2/echo HT");
     let mut drip = Client::new(address);
     let dripping = std::thread::spawn(move || {
         // A byte now and then must not keep a head alive.
-        for byte in "GET /v2/health/live HTTP/1.1\r\nhost: drip\r\nx-a: b\r\n".bytes() {
-            if drip.0.write_all(&[byte]).is_err() {
+        drip.send("GET /v2/health/live HTTP/1.1\r\nhost: drip\r\nx-a: ");
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if drip.0.write_all(b"b").is_err() {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(40));
+            std::thread::sleep(SHORT / 4);
         }
         panic!("a dripping client was not cut");
     });
-    for client in [&mut silent, &mut head, &mut body] {
+    for client in [&mut silent, &mut half] {
         assert!(client.ended());
     }
+    dripping.join().unwrap();
+    // It has rested for longer than a head may take, and goes on so.
+    for _ in 0..8 {
+        assert_eq!(quick.ask("POST", "/v2/echo", "", b"").status, 200);
+        std::thread::sleep(SHORT / 2);
+    }
+    assert_eq!(cut(&mut quick), 3 + stalled);
+}
+
+#[test]
+fn slow_bodies_are_cut_and_others_are_not() {
+    let server = server(|options| options.limits.body_timeout = SHORT);
+    let mut late = Client::new(server.address());
+    late.send("POST /v2/echo HTTP/1.1\r\nhost: t\r\n");
+    let mut half = Client::new(server.address());
+    half.send("POST /v2/echo HTTP/1.1\r\nhost: t\r\ncontent-length: 100\r\n\r\n12345");
+    assert!(half.ended());
+    // A head may take longer than a body.
+    late.send("content-length: 0\r\n\r\n");
+    assert_eq!(late.read().unwrap().status, 200);
+    assert_eq!(cut(&mut late), 1);
+}
+
+#[test]
+fn idle_connections_are_cut_and_busy_ones_are_not() {
+    let door = Arc::new(Mutex::new(()));
+    let behind = Arc::clone(&door);
+    let socket = control("busy", move |mut stream| {
+        wire::received(&mut stream);
+        drop(behind.lock());
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone");
+    });
+    let server = server(|options| {
+        options.limits.idle_timeout = SHORT;
+        options.control_socket = Some(socket);
+    });
+    let closed = door.lock().unwrap();
+    let mut busy = Client::new(server.address());
+    busy.begin("GET", "/slow", "", b"");
+    let mut idle = Client::new(server.address());
     assert_eq!(idle.ask("POST", "/v2/echo", "", b"").status, 200);
     assert!(idle.ended());
-    dripping.join().unwrap();
-    let mut client = Client::new(address);
-    for _ in 0..8 {
-        assert_eq!(client.ask("POST", "/v2/echo", "", b"").status, 200);
-        std::thread::sleep(Duration::from_millis(60));
-    }
-    let metrics = client.ask("GET", "/metrics", "", b"");
-    assert!(
-        metrics
-            .text()
-            .contains("tidegate_http_connections_cut_total 5"),
-        "{}",
-        metrics.text()
-    );
+    std::thread::sleep(SHORT);
+    drop(closed);
+    assert_eq!(busy.read().unwrap().text(), "done");
+    assert!(busy.ended());
+    assert_eq!(cut(&mut Client::new(server.address())), 2);
 }
 
 #[test]
 fn a_client_that_takes_no_answer_is_cut() {
-    let socket = control("endless", |mut stream| {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let socket = control("endless", move |mut stream| {
         wire::received(&mut stream);
+        counter.fetch_add(1, Ordering::SeqCst);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n");
         while stream.write_all(&[0; 65536]).is_ok() {}
     });
     let server = server(|options| {
-        options.limits = impatient();
-        options.limits.control_timeout = Duration::from_secs(60);
+        options.limits.write_timeout = 2 * SHORT;
         options.control_socket = Some(socket);
     });
     let mut client = Client::new(server.address());
-    client.send("GET /endless HTTP/1.1\r\nhost: t\r\n\r\n");
-    let begun = Instant::now();
-    std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(server.connections(), 1);
-    while server.connections() > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "not cut");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    client.begin("GET", "/endless", "", b"");
+    until("it is served", || asked.load(Ordering::SeqCst) == 1);
+    until("it is cut", || server.connections() == 0);
+    assert_eq!(cut(&mut Client::new(server.address())), 1);
 }
 
 #[test]
@@ -242,15 +290,11 @@ fn connections_above_the_limit_are_told() {
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert!(answer.text().contains("limit connections"));
     drop(kept.pop());
-    let begun = Instant::now();
-    loop {
+    until("the place is given back", || {
         let mut client = Client::new(server.address());
-        client.send("GET /v2/health/live HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
-        if client.read().is_some_and(|answer| answer.status == 200) {
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(5));
-    }
+        client.begin("GET", "/v2/health/live", "connection: close\r\n", b"");
+        client.read().is_some_and(|answer| answer.status == 200)
+    });
 }
 
 #[test]
@@ -271,64 +315,73 @@ fn compressed_bodies_are_read_and_bombs_are_refused() {
 
 #[test]
 fn draining_finishes_what_is_in_flight_and_nothing_else() {
-    let socket = control("drain", |mut stream| {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let door = Arc::new(Mutex::new(()));
+    let (counter, behind) = (Arc::clone(&asked), Arc::clone(&door));
+    let socket = control("drain", move |mut stream| {
         wire::received(&mut stream);
-        std::thread::sleep(Duration::from_millis(300));
+        counter.fetch_add(1, Ordering::SeqCst);
+        drop(behind.lock());
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone");
     });
     let server = server(|options| options.control_socket = Some(socket));
     let address = server.address();
     let mut idle = Client::new(address);
     assert_eq!(idle.ask("POST", "/v2/echo", "", b"").status, 200);
-    let in_flight = std::thread::spawn(move || Client::new(address).ask("GET", "/slow", "", b""));
-    std::thread::sleep(Duration::from_millis(100));
+    let closed = door.lock().unwrap();
+    let mut in_flight = Client::new(address);
+    in_flight.begin("GET", "/slow", "", b"");
+    until("it is in flight", || asked.load(Ordering::SeqCst) == 1);
     server.begin_drain();
     let answer = idle.ask("GET", "/v2/health/ready", "", b"");
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains("\"ready\":false"));
     assert_eq!(idle.ask("GET", "/v2/health/live", "", b"").status, 200);
-    let begun = Instant::now();
-    assert!(server.drain(Duration::from_secs(5)));
-    assert!(begun.elapsed() < Duration::from_secs(2));
-    let answer = in_flight.join().unwrap();
+    let draining = std::thread::spawn(move || server.drain(2 * PATIENCE));
+    // What does nothing is not waited for.
+    assert!(idle.ended());
+    assert!(!draining.is_finished());
+    drop(closed);
+    let answer = in_flight.read().unwrap();
     assert_eq!(answer.text(), "done");
     assert_eq!(answer.header("connection"), Some("close"));
-    assert!(idle.ended());
-    assert!(std::net::TcpStream::connect(address).is_err());
+    // True is said before the grace is over, or not at all.
+    assert!(draining.join().unwrap());
+    assert!(TcpStream::connect(address).is_err());
 }
 
 #[test]
 fn draining_gives_up_after_its_grace() {
-    let socket = control("grace", |mut stream| {
-        wire::received(&mut stream);
-        std::thread::sleep(Duration::from_secs(30));
-    });
+    let (socket, taken) = blocked("grace");
     let server = server(|options| options.control_socket = Some(socket));
     let mut client = Client::new(server.address());
-    client.send("GET /slow HTTP/1.1\r\nhost: t\r\n\r\n");
-    std::thread::sleep(Duration::from_millis(100));
+    client.begin("GET", "/slow", "", b"");
+    until("it is in flight", || taken.load(Ordering::SeqCst) == 1);
     let begun = Instant::now();
-    assert!(!server.drain(Duration::from_millis(200)));
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    let draining = std::thread::spawn(move || server.drain(SHORT));
+    until("it gives up", || draining.is_finished());
+    assert!(begun.elapsed() >= SHORT);
+    assert!(!draining.join().unwrap());
     assert!(client.ended());
 }
 
 #[test]
 fn a_drain_can_be_broken_off() {
-    let socket = control("break", |mut stream| {
-        wire::received(&mut stream);
-        std::thread::sleep(Duration::from_secs(30));
-    });
+    let (socket, taken) = blocked("break");
     let server = server(|options| options.control_socket = Some(socket));
+    let mut idle = Client::new(server.address());
+    assert_eq!(idle.ask("POST", "/v2/echo", "", b"").status, 200);
     let mut client = Client::new(server.address());
-    client.send("GET /slow HTTP/1.1\r\nhost: t\r\n\r\n");
-    std::thread::sleep(Duration::from_millis(100));
+    client.begin("GET", "/slow", "", b"");
+    until("it is in flight", || taken.load(Ordering::SeqCst) == 1);
     let stopper = server.stopper();
-    let draining = std::thread::spawn(move || server.drain(Duration::from_secs(30)));
-    std::thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    let draining = std::thread::spawn(move || server.drain(2 * PATIENCE));
+    assert!(idle.ended());
     assert!(!draining.is_finished());
     stopper.stop();
     assert!(!draining.join().unwrap());
+    assert!(begun.elapsed() < 2 * PATIENCE);
     assert!(client.ended());
 }
 
@@ -343,5 +396,5 @@ fn several_workers_share_one_port() {
     }
     assert_eq!(server.connections(), 30);
     drop(clients);
-    assert!(server.drain(Duration::from_secs(5)));
+    assert!(server.drain(PATIENCE));
 }

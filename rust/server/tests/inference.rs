@@ -5,22 +5,24 @@
 
 mod wire;
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 use tidegate_runtime::backend::{Backend, Slab};
-use tidegate_runtime::{LoadOptions, Runtime, TensorInfo};
+use tidegate_runtime::{CallOptions, Input, LoadOptions, Model, Runtime, TensorInfo};
 use tidegate_schema::{Datatype, Error, ErrorKind, Result, Tensor, TensorData};
-use tidegate_server::{Options, Running, Server};
-use wire::Client;
+use tidegate_server::{Options, Running, Server, Service, Shared};
+use wire::{Client, PATIENCE, until};
 
-/// Doubles its input; takes its time; fails where a value is -1.
+/// Doubles its input, behind a door; fails where a value is -1.
 struct Twice {
     info: Vec<TensorInfo>,
     output: Vec<TensorInfo>,
-    pause: Duration,
+    door: Arc<Mutex<()>>,
     runs: Arc<AtomicUsize>,
 }
 
@@ -34,8 +36,8 @@ impl Backend for Twice {
     }
 
     fn run(&mut self, inputs: &[Slab<'_>]) -> Result<Vec<Tensor>> {
-        self.runs.fetch_add(1, Ordering::Relaxed);
-        std::thread::sleep(self.pause);
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        drop(self.door.lock());
         let TensorData::Fp32(values) = inputs[0].data else {
             return Err(Error::internal("not FP32"));
         };
@@ -59,27 +61,57 @@ fn info(name: &str) -> TensorInfo {
     }
 }
 
-fn serve(pause: Duration, options: Options) -> (Running, Arc<Runtime>, Arc<AtomicUsize>) {
-    let runtime = Runtime::new(&tidegate_runtime::Options::default()).unwrap();
-    let runs = Arc::new(AtomicUsize::new(0));
-    let backend = Twice {
-        info: vec![info("x")],
-        output: vec![info("y")],
-        pause,
-        runs: Arc::clone(&runs),
-    };
-    let model = runtime
-        .load_backend("twice", "1.0.0", Box::new(backend), &LoadOptions::default())
-        .unwrap();
-    runtime.deploy("twice", model, 3).unwrap();
-    let server = Server::start(Arc::clone(&runtime), options).unwrap();
-    (server, runtime, runs)
+/// A runtime with the model, and what is to be seen of it.
+struct Subject {
+    runtime: Arc<Runtime>,
+    model: Arc<Model>,
+    /// Whoever holds it keeps the model busy.
+    door: Arc<Mutex<()>>,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Subject {
+    fn new() -> Self {
+        let runtime = Runtime::new(&tidegate_runtime::Options::default()).unwrap();
+        let (door, runs) = (Arc::default(), Arc::default());
+        let backend = Twice {
+            info: vec![info("x")],
+            output: vec![info("y")],
+            door: Arc::clone(&door),
+            runs: Arc::clone(&runs),
+        };
+        let model = runtime
+            .load_backend("twice", "1.0.0", Box::new(backend), &LoadOptions::default())
+            .unwrap();
+        runtime.deploy("twice", Arc::clone(&model), 3).unwrap();
+        Self {
+            runtime,
+            model,
+            door,
+            runs,
+        }
+    }
+
+    fn serve(&self) -> Running {
+        Server::start(Arc::clone(&self.runtime), local()).unwrap()
+    }
+
+    /// Runs begun.
+    fn runs(&self) -> usize {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    /// Rows that wait for the model.
+    fn queued(&self) -> usize {
+        self.model.statistics().batches.queued_rows
+    }
 }
 
 fn local() -> Options {
     Options {
         address: "127.0.0.1:0".to_owned(),
         workers: 1,
+        limits: wire::patient(),
         ..Options::default()
     }
 }
@@ -96,7 +128,7 @@ const INFER: &str = "/v2/models/twice/infer";
 
 #[test]
 fn json_in_json_out() {
-    let (server, ..) = serve(Duration::ZERO, local());
+    let server = Subject::new().serve();
     let mut client = Client::new(server.address());
     for path in [
         INFER,
@@ -120,7 +152,7 @@ fn json_in_json_out() {
 
 #[test]
 fn binary_in_binary_out() {
-    let (server, ..) = serve(Duration::ZERO, local());
+    let server = Subject::new().serve();
     let mut client = Client::new(server.address());
     let head = r#"{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],"parameters":{"binary_data_output":true}}"#;
     let mut bytes = head.as_bytes().to_vec();
@@ -158,7 +190,7 @@ fn binary_in_binary_out() {
 
 #[test]
 fn mistakes_are_told_and_the_next_request_is_served() {
-    let (server, ..) = serve(Duration::ZERO, local());
+    let server = Subject::new().serve();
     let mut client = Client::new(server.address());
     for (bytes, status, word) in [
         (b"{".to_vec(), 400, "JSON"),
@@ -190,7 +222,7 @@ fn mistakes_are_told_and_the_next_request_is_served() {
 
 #[test]
 fn metadata_readiness_config_index_and_statistics() {
-    let (server, ..) = serve(Duration::ZERO, local());
+    let server = Subject::new().serve();
     let mut client = Client::new(server.address());
     assert_eq!(
         client.ask("POST", INFER, "", &body(&[1.0, 2.0])).status,
@@ -224,20 +256,20 @@ fn metadata_readiness_config_index_and_statistics() {
 
 #[test]
 fn a_large_body_leaves_the_event_loop_to_others() {
-    let (server, ..) = serve(Duration::ZERO, local());
+    let subject = Subject::new();
+    let server = subject.serve();
     let address = server.address();
     let values: Vec<f32> = (0..400_000).map(|i| i as f32 / 7.0).collect();
     let bytes = body(&values);
     assert!(bytes.len() > 2_000_000);
-    let large = std::thread::spawn(move || {
-        let mut client = Client::new(address);
-        client
-            .0
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .unwrap();
-        client.ask("POST", INFER, "accept-encoding: gzip\r\n", &bytes)
-    });
     let mut small = Client::new(address);
+    let closed = subject.door.lock().unwrap();
+    let large = std::thread::spawn(move || {
+        Client::new(address).ask("POST", INFER, "accept-encoding: gzip\r\n", &bytes)
+    });
+    until("the model is at it", || subject.runs() == 1);
+    assert_eq!(small.ask("GET", "/v2/health/live", "", b"").status, 200);
+    drop(closed);
     while !large.is_finished() {
         assert_eq!(small.ask("POST", INFER, "", &body(&[1.0, 2.0])).status, 200);
     }
@@ -256,8 +288,83 @@ fn a_large_body_leaves_the_event_loop_to_others() {
 #[test]
 fn what_arrives_together_runs_together() {
     const CLIENTS: usize = 32;
+    let subject = Subject::new();
+    let server = subject.serve();
+    // Of one row, or two, or three.
+    let values =
+        |n: usize| -> Vec<f32> { (0..2 * (1 + n % 3)).map(|i| (8 * n + i) as f32).collect() };
+    let mut clients: Vec<_> = (0..CLIENTS)
+        .map(|_| Client::new(server.address()))
+        .collect();
+    let closed = subject.door.lock().unwrap();
+    let mut rows = 0;
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.begin("POST", INFER, "", &body(&values(n)));
+        if n == 0 {
+            until("the model is busy", || subject.runs() == 1);
+        } else {
+            rows += 1 + n % 3;
+        }
+    }
+    until("the others wait", || subject.queued() == rows);
+    drop(closed);
+    for (n, client) in clients.iter_mut().enumerate() {
+        let answer: Value = serde_json::from_slice(&client.read().unwrap().body).unwrap();
+        let twice: Vec<f32> = values(n).iter().map(|value| value * 2.0).collect();
+        assert_eq!(answer["outputs"][0]["data"], json!(twice));
+    }
+    assert_eq!(subject.runs(), 2);
+    assert_eq!(subject.model.statistics().rows, 1 + rows as u64);
+}
+
+/// Handlers that an event loop wakes in one turn; how a socket's are woken in one is `turn.rs`'s.
+#[test]
+fn what_is_asked_in_one_turn_runs_together() {
+    const REQUESTS: usize = 32;
+    let subject = Subject::new();
+    // From now on the model is known to be cheap: each flush would run it at once.
+    let data = TensorData::Fp32(vec![0.0; 2]);
+    let input = Input::Tensors(vec![Tensor::new("x", vec![1, 2], data).unwrap()]);
+    let call = CallOptions::default();
+    subject.model.predict(input, &call).unwrap();
+    let shared = Arc::new(Shared::new(Arc::clone(&subject.runtime), local(), 1));
+    let counters = Arc::clone(&shared.counters[0]);
+    let service = Service::new(shared, counters);
+    let ask = |value: f32| {
+        let service = service.clone();
+        tokio::task::spawn_local(async move {
+            let uri = Uri::from_static(INFER);
+            let body = body(&[value, 0.5]).into();
+            service
+                .reply(&Method::POST, &uri, &HeaderMap::new(), body)
+                .await
+        })
+    };
+    let event_loop = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build_local(tokio::runtime::LocalOptions::default())
+        .unwrap();
+    let all = async {
+        let turn = Rc::clone(&service.turn);
+        tokio::task::spawn_local(async move { turn.run().await });
+        let asked: Vec<_> = (0..REQUESTS).map(|n| ask(n as f32)).collect();
+        for (n, asked) in asked.into_iter().enumerate() {
+            let answer: Value = serde_json::from_slice(asked.await.unwrap().body()).unwrap();
+            assert_eq!(answer["outputs"][0]["data"], json!([n as f32 * 2.0, 1.0]));
+        }
+    };
+    event_loop
+        .block_on(async { tokio::time::timeout(PATIENCE, all).await })
+        .unwrap();
+    assert_eq!(subject.runs(), 2);
+}
+
+#[test]
+fn many_clients_at_once_get_their_own_answers() {
+    const CLIENTS: usize = 32;
     const ROUNDS: usize = 20;
-    let (server, runtime, runs) = serve(Duration::from_micros(300), local());
+    let subject = Subject::new();
+    let server = subject.serve();
     let address = server.address();
     let threads: Vec<_> = (0..CLIENTS)
         .map(|n| {
@@ -275,69 +382,79 @@ fn what_arrives_together_runs_together() {
     for thread in threads {
         thread.join().unwrap();
     }
-    let mean = (CLIENTS * ROUNDS) as f64 / runs.load(Ordering::Relaxed) as f64;
-    assert!(mean > 4.0, "the mean batch is {mean}");
-    let statistics = runtime.model("twice", None).unwrap().statistics();
-    assert_eq!(statistics.rows, (CLIENTS * ROUNDS) as u64);
+    assert_eq!(subject.model.statistics().rows, (CLIENTS * ROUNDS) as u64);
 }
 
 #[test]
 fn work_of_clients_that_have_gone_is_dropped() {
-    let (server, _runtime, runs) = serve(Duration::from_millis(200), local());
+    let subject = Subject::new();
+    let server = subject.serve();
+    let closed = subject.door.lock().unwrap();
     let mut first = Client::new(server.address());
-    let bytes = body(&[1.0, 2.0]);
-    let request = |bytes: &[u8]| {
-        let mut request = format!(
-            "POST {INFER} HTTP/1.1\r\nhost: t\r\ncontent-length: {}\r\n\r\n",
-            bytes.len()
-        )
-        .into_bytes();
-        request.extend_from_slice(bytes);
-        request
-    };
-    first.send(request(&bytes));
-    std::thread::sleep(Duration::from_millis(60));
+    first.begin("POST", INFER, "", &body(&[1.0, 2.0]));
+    until("the model is busy", || subject.runs() == 1);
     let mut gone = Client::new(server.address());
-    gone.send(request(&bytes));
-    std::thread::sleep(Duration::from_millis(60));
+    gone.begin("POST", INFER, "", &body(&[1.0, 2.0]));
+    until("it waits", || subject.queued() == 1);
     drop(gone);
+    until("it is gone", || server.connections() == 1);
+    drop(closed);
     assert_eq!(first.read().unwrap().status, 200);
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(runs.load(Ordering::Relaxed), 1);
+    until("its work leaves the queue", || subject.queued() == 0);
+    until("nothing runs", || {
+        subject.model.statistics().batches.abandoned == 1
+    });
+    assert_eq!(subject.runs(), 1);
 }
 
 #[test]
 fn a_deadline_that_passes_in_the_queue_is_504() {
-    let (server, ..) = serve(Duration::from_millis(200), local());
-    let address = server.address();
-    let busy =
-        std::thread::spawn(move || Client::new(address).ask("POST", INFER, "", &body(&[1.0, 2.0])));
-    std::thread::sleep(Duration::from_millis(60));
+    let subject = Subject::new();
+    let server = subject.serve();
+    let closed = subject.door.lock().unwrap();
+    let mut busy = Client::new(server.address());
+    busy.begin("POST", INFER, "", &body(&[1.0, 2.0]));
+    until("the model is busy", || subject.runs() == 1);
     let hurried = json!({
         "parameters": {"timeout": 1000},
         "inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}],
     });
-    let answer = Client::new(address).ask("POST", INFER, "", hurried.to_string().as_bytes());
+    let mut late = Client::new(server.address());
+    late.begin("POST", INFER, "", hurried.to_string().as_bytes());
+    until("it waits", || subject.queued() == 1);
+    // Its millisecond counts from before it was queued.
+    std::thread::sleep(Duration::from_millis(1));
+    drop(closed);
+    let answer = late.read().unwrap();
     assert_eq!(answer.status, 504, "{}", answer.text());
-    assert_eq!(busy.join().unwrap().status, 200);
+    assert_eq!(busy.read().unwrap().status, 200);
+    assert_eq!(subject.runs(), 1);
 }
 
 #[test]
 fn a_drain_answers_what_the_model_is_at() {
-    let (server, ..) = serve(Duration::from_millis(300), local());
+    let subject = Subject::new();
+    let server = subject.serve();
     let address = server.address();
-    let asking: Vec<_> = (0..4)
-        .map(|_| {
-            std::thread::spawn(move || {
-                Client::new(address).ask("POST", INFER, "", &body(&[1.0, 2.0]))
-            })
-        })
-        .collect();
-    std::thread::sleep(Duration::from_millis(100));
-    let begun = Instant::now();
-    assert!(server.drain(Duration::from_secs(10)));
-    assert!(begun.elapsed() < Duration::from_secs(5));
-    for thread in asking {
-        assert_eq!(thread.join().unwrap().status, 200);
+    let mut idle = Client::new(address);
+    assert_eq!(idle.ask("GET", "/v2/health/live", "", b"").status, 200);
+    let closed = subject.door.lock().unwrap();
+    let mut asking: Vec<_> = (0..4).map(|_| Client::new(address)).collect();
+    for (n, client) in asking.iter_mut().enumerate() {
+        client.begin("POST", INFER, "", &body(&[1.0, 2.0]));
+        if n == 0 {
+            until("the model is busy", || subject.runs() == 1);
+        }
     }
+    until("the others wait", || subject.queued() == 3);
+    let draining = std::thread::spawn(move || server.drain(2 * PATIENCE));
+    // The drain has begun.
+    assert!(idle.ended());
+    assert!(!draining.is_finished());
+    drop(closed);
+    for client in &mut asking {
+        assert_eq!(client.read().unwrap().status, 200);
+    }
+    // True is said before the grace is over, or not at all.
+    assert!(draining.join().unwrap());
 }

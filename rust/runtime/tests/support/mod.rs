@@ -76,8 +76,8 @@ pub struct Doubler {
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
     seen: Arc<Seen>,
-    /// How long a run takes.
-    pub nap: Duration,
+    /// Whoever holds it keeps the model busy.
+    pub door: Arc<Mutex<()>>,
     /// Rows that the outputs lack: a broken model.
     pub short: usize,
 }
@@ -99,7 +99,7 @@ impl Doubler {
                 info("name", Datatype::Bytes, &[-1]),
             ],
             seen: Arc::clone(&seen),
-            nap: Duration::ZERO,
+            door: Arc::default(),
             short: 0,
         };
         (doubler, seen)
@@ -122,7 +122,7 @@ impl Backend for Doubler {
         let rows = inputs[0].shape[0];
         assert_eq!(values.len(), rows * WIDTH);
         self.seen.runs.lock().unwrap().push(rows);
-        std::thread::sleep(self.nap);
+        drop(self.door.lock());
         if values.iter().any(|value| value.is_nan()) {
             return Err(Error::invalid("NaN"));
         }
@@ -159,7 +159,7 @@ pub fn check_doubled(answer: &Answer, values: &[f32]) {
 
 /// Batches executed, once there are so many: the last is counted after its answers are given.
 pub fn executions(model: &Model, due: u64) -> u64 {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let found = model.statistics().batches.executions;
         if found >= due || Instant::now() > deadline {

@@ -1,17 +1,31 @@
 //! A client that writes bytes as it is told, and a control plane that does what a test says.
 
 // Each test file uses its own part of this; what is unexpected fails the test.
-#![allow(dead_code, clippy::expect_used, clippy::unwrap_used)]
+#![allow(dead_code, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tidegate_runtime::Runtime;
 use tidegate_server::{Limits, Options, Running, Server};
+
+/// How long a test waits for what must happen: only one that fails waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until it is so. A sleep would be a guess at how busy the machine is.
+#[track_caller]
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// An answer as it came.
 #[derive(Clone, Debug)]
@@ -40,9 +54,7 @@ pub struct Client(pub TcpStream);
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(stream)
     }
 
@@ -50,12 +62,19 @@ impl Client {
         self.0.write_all(bytes.as_ref()).unwrap();
     }
 
-    pub fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+    /// Sends a request, in one write: what is small arrives whole, however slow the machine.
+    pub fn begin(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) {
         let length = body.len();
-        self.send(format!(
+        let mut request = format!(
             "{method} {path} HTTP/1.1\r\nhost: test\r\n{headers}content-length: {length}\r\n\r\n"
-        ));
-        self.send(body);
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        self.send(request);
+    }
+
+    pub fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+        self.begin(method, path, headers, body);
         self.read().expect("an answer")
     }
 
@@ -65,8 +84,10 @@ impl Client {
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
             match self.0.read(&mut byte) {
-                Ok(1) => head.push(byte[0]),
-                _ => return None,
+                Ok(0) => return None,
+                Ok(_) => head.push(byte[0]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("neither an answer nor an end: {error}"),
             }
         }
         let head = String::from_utf8(head).unwrap();
@@ -110,9 +131,10 @@ impl Client {
 
     /// True when the server has ended the connection; waits for it.
     pub fn ended(&mut self) -> bool {
-        let mut byte = [0];
-        matches!(self.0.read(&mut byte), Ok(0))
-            || matches!(self.0.read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset)
+        match self.0.read(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        }
     }
 }
 
@@ -122,6 +144,7 @@ pub fn server(change: impl FnOnce(&mut Options)) -> Running {
         address: "127.0.0.1:0".to_owned(),
         workers: 1,
         echo: true,
+        limits: patient(),
         ..Options::default()
     };
     change(&mut options);
@@ -129,14 +152,15 @@ pub fn server(change: impl FnOnce(&mut Options)) -> Running {
     Server::start(runtime, options).unwrap()
 }
 
-/// Limits that a test can wait for.
-pub fn impatient() -> Limits {
+/// Limits that cut nobody on a machine that stalls. A test of one of them shortens that one.
+pub fn patient() -> Limits {
+    let long = Duration::from_secs(3600);
     Limits {
-        head_timeout: Duration::from_millis(150),
-        idle_timeout: Duration::from_millis(400),
-        body_timeout: Duration::from_millis(150),
-        write_timeout: Duration::from_millis(300),
-        control_timeout: Duration::from_millis(300),
+        head_timeout: long,
+        idle_timeout: long,
+        body_timeout: long,
+        write_timeout: long,
+        control_timeout: long,
         ..Limits::default()
     }
 }
@@ -156,6 +180,19 @@ pub fn control(name: &str, answer: impl Fn(UnixStream) + Send + Sync + 'static) 
         }
     });
     path
+}
+
+/// A control plane that takes requests and does nothing more; and how many it has taken.
+pub fn blocked(name: &str) -> (PathBuf, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    let path = control(name, move |_stream| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        loop {
+            std::thread::park();
+        }
+    });
+    (path, taken)
 }
 
 /// What a control plane got: the head and the body.
