@@ -205,9 +205,10 @@ fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -
         }
     }
     let error = Error::invalid(format!(
-        "{} where {} is due",
+        "{} where {} is due: send {}",
         value.get_type().name()?,
-        field.dtype
+        field.dtype,
+        field.dtype.wanted()
     ));
     Err(named(field, value, error))
 }

@@ -118,7 +118,8 @@ impl ColumnBuf {
     }
 
     fn mismatch(&self, found: DType) -> Error {
-        Error::invalid(format!("a {found} where {} is due", self.dtype()))
+        let due = self.dtype();
+        Error::invalid(format!("{found} where {due} is due: send {}", due.wanted()))
     }
 
     /// Appends a bool; an error if the column is not of bools.

@@ -39,6 +39,18 @@ impl DType {
             Self::Timestamp => "timestamp",
         }
     }
+
+    /// What a caller has to send for it, for messages.
+    #[must_use]
+    pub const fn wanted(self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::Int64 => "a whole number of 64 bits",
+            Self::Float64 => "a number",
+            Self::String => "a text",
+            Self::Timestamp => "a date and time",
+        }
+    }
 }
 
 impl std::fmt::Display for DType {
