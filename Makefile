@@ -36,7 +36,7 @@ test-loom: | tools # every order of threads around the batcher's slot: no lost w
 	RUSTFLAGS='--cfg loom' cargo test --package tidegate-batching --test loom --locked --quiet \
 	  --target-dir "$${CARGO_TARGET_DIR:-target}/loom"
 
-test-python: dev .venv-kserve/stamp
+test-python: dev .venv-kserve/stamp .venv-triton/stamp
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: dev ## formatting, types, stubs, Dockerfile; warnings are errors
@@ -60,10 +60,11 @@ lock: ## after a change of dependencies
 	uv pip compile $(LOCK) pyproject.toml --extra cpu -c requirements/dev.lock -o requirements/cpu.lock
 	uv pip compile $(LOCK) requirements/build.in -c requirements/dev.lock -o requirements/build.lock
 	uv pip compile $(LOCK) requirements/kserve.in -o requirements/kserve.lock
+	uv pip compile $(LOCK) requirements/triton.in -o requirements/triton.lock
 LOCK := --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 clean: ## keeps Cargo's target folder
-	rm -rf .venv .venv-kserve demo-output dist
+	rm -rf .venv .venv-kserve .venv-triton demo-output dist
 
 .venv/demo.stamp: requirements/demo.lock | tools
 	$(PYTHON) -m venv .venv
@@ -78,6 +79,14 @@ clean: ## keeps Cargo's target folder
 .venv-kserve/stamp: requirements/kserve.lock | tools
 	$(PYTHON) -m venv .venv-kserve
 	.venv-kserve/bin/$(PIP_INSTALL) $<
+	touch $@
+
+# The real Triton is built for some platforms only; where it is not, its tests say so.
+.venv-triton/stamp: requirements/triton.lock | tools
+	rm -rf .venv-triton
+	$(PYTHON) -m venv .venv-triton
+	.venv-triton/bin/$(PIP_INSTALL) $< || { \
+	  test "$$(uname -sm)" != 'Linux x86_64'; rm -rf .venv-triton/bin; echo 'no Triton for this platform'; }
 	touch $@
 
 tools:

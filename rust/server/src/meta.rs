@@ -45,9 +45,15 @@ pub fn model(service: &Service, call: &Call<'_>) -> Result<Reply> {
 /// `GET /v2/models/{model}/config`: what load tools read.
 pub fn config(service: &Service, call: &Call<'_>) -> Result<Reply> {
     let model = call.model(service)?;
+    // Load tools add a dimension for the batch to a model that has one, and to no other.
+    let is_batched = model.inputs().iter().all(|i| i.shape.first() == Some(&-1));
     Ok(json_bytes(to_json(&ModelConfig::new(
         call.name(),
-        model.limits().max_batch_rows,
+        if is_batched {
+            model.limits().max_batch_rows
+        } else {
+            0
+        },
         model.inputs(),
         model.outputs(),
     ))))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use tidegate_schema::{Datatype, Error, ErrorKind, Tensor};
+use tidegate_schema::{Datatype, Error, ErrorKind, Tensor, TensorData};
 
 use super::tensor::{Tensors, TensorsSeed, write_json};
 use super::{Encoded, binary, plain};
@@ -104,8 +104,13 @@ pub fn decode_raw(body: &[u8], inputs: &[TensorInfo], limits: &Limits) -> Result
     let shape = raw_shape(input, body.len())?;
     limits.check_shape(&shape)?;
     context.count(crate::limits::product(&shape)?)?;
-    let data = binary::read(input.datatype, &shape, body)
-        .map_err(|error| error.at(format!("raw input {:?}", input.name)))?;
+    let data = if input.datatype == Datatype::Bytes {
+        // The one element is the whole body: Triton, too, takes no length before it.
+        TensorData::Bytes(vec![body.to_vec()])
+    } else {
+        binary::read(input.datatype, &shape, body)
+            .map_err(|error| error.at(format!("raw input {:?}", input.name)))?
+    };
     Ok(InferRequest {
         inputs: vec![Tensor {
             name: input.name.clone(),
