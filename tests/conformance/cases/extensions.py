@@ -13,6 +13,8 @@ BY_TRITON = ("plain", "triton_http", "triton_grpc")
 SCORES = (tensor("IN", "FP32", [1.0, 10.0, -2.0, 3.5], [0.5, 0.25, 8.0, 7.0]),)
 ONE_RAW = {"Inference-Header-Content-Length": "0"}
 
+NO_CLASSES = {"tidegate": Differs("no classification yet", "unsupported")}
+
 EXTENSIONS = (
     Case(
         name="the class of each row",
@@ -21,6 +23,7 @@ EXTENSIONS = (
         inputs=SCORES,
         outputs=(Output("OUT", classes=1),),
         clients=BY_TRITON,
+        differs=NO_CLASSES,
         gives=(tensor("OUT", "BYTES", ["10.000000:1"], ["8.000000:2"]),),
     ),
     Case(
@@ -30,6 +33,7 @@ EXTENSIONS = (
         inputs=SCORES,
         outputs=(Output("OUT", classes=3),),
         clients=BY_TRITON,
+        differs=NO_CLASSES,
         gives=(
             tensor(
                 "OUT",
@@ -46,6 +50,7 @@ EXTENSIONS = (
         inputs=SCORES[:1],
         outputs=(Output("OUT", classes=9),),
         clients=BY_TRITON,
+        differs=NO_CLASSES,
         gives=(
             tensor(
                 "OUT",
@@ -62,6 +67,7 @@ EXTENSIONS = (
         inputs=BOTH,
         outputs=(Output("OUTPUT0", classes=2),),
         clients=BY_TRITON,
+        differs=NO_CLASSES,
         gives=(tensor("OUTPUT0", "BYTES", ["33:2", "22:1"]),),
     ),
     Case(
@@ -72,7 +78,7 @@ EXTENSIONS = (
         outputs=(Output("OUT", classes=1),),
         clients=BY_TRITON,
         status="invalid",
-        differs={"triton": Differs("it ends Triton 2.51, for all its clients", DIES)},
+        differs={"triton": Differs("it ends Triton 2.51, for all its clients", DIES), **NO_CLASSES},
     ),
     Case(
         name="a raw body",
