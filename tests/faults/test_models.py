@@ -88,7 +88,7 @@ def test_a_tensor_that_asks_for_too_much_memory(server: Served, shape: list[int]
 
 
 def test_a_model_that_hangs(server: Served) -> None:
-    """It costs its own callers their answers, and nobody else theirs."""
+    """It costs its own callers their answers, and nobody else theirs; the process ends all the same."""
     with server.connect() as hung:
         body = infer([10**12], datatype="INT64", flat=True)
         hung.sendall(request("/v2/models/hangs/infer", body))
@@ -97,3 +97,5 @@ def test_a_model_that_hangs(server: Served) -> None:
             assert server.is_right()
             assert server.ask("GET", "/v2/health/live")[0] == 200
             assert server.ask("GET", "/v2/models/hangs")[0] == 200
+        server.process.terminate()
+        assert server.process.wait(60) == 0

@@ -89,6 +89,8 @@ def serve(
             address_file.unlink(missing_ok=True)
     if not finished:
         DIAGNOSTICS.print(f"requests were broken off after {grace:g} s", markup=False)
+        # A model that hangs would be waited for until the end of days.
+        os._exit(0)
 
 
 def _registry(location: str | None) -> str | None:

@@ -30,6 +30,9 @@ START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
 """How long the control plane may take to end once the data plane has."""
 
+CLOSE_SECONDS: Final = 5.0
+"""How long models may take to end once requests were broken off."""
+
 LONGEST_SOCKET_PATH: Final = 100
 """Paths of Unix sockets end at 108 bytes."""
 
@@ -234,6 +237,7 @@ def serve(
         raise InternalError("serve() handles signals: call it in the main thread, or use Server")
     asked = threading.Event()
     server: Server | None = None
+    finished = False
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -250,7 +254,8 @@ def serve(
         if ready is not None:
             ready(server)
         asked.wait()
-        return _drained(server)
+        finished = _drained(server)
+        return finished
     except BaseException:
         if server is not None:
             server.stop()
@@ -258,8 +263,19 @@ def serve(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _close(runtime, None if finished else CLOSE_SECONDS)
+
+
+def _close(runtime: Runtime, patience: float | None) -> None:
+    """Closes it; for no longer than this, since nothing ends a model that hangs."""
+
+    def close() -> None:
         with contextlib.suppress(Exception):
             runtime.close()
+
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(patience)
 
 
 def _drained(server: Server) -> bool:
