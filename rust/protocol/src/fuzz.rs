@@ -25,6 +25,38 @@ pub enum Stage {
 /// Longest message for a refusal, in bytes, whatever the body.
 const MESSAGE: usize = 2_000;
 
+/// A target as a fuzzer sees it: any bytes in.
+pub type Target = fn(&[u8]) -> Stage;
+
+/// Every target by its name, which is the name of its folder in the kept corpus. Where a body
+/// has the length of its JSON part beside it, the first two bytes are that length,
+/// little-endian.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("json", json),
+    ("binary", |bytes| prefixed(bytes, binary)),
+    ("raw", raw),
+    ("rows", rows),
+    ("reply", |bytes| reply(bytes, None)),
+    ("binary_reply", |bytes| {
+        prefixed(bytes, |body, length| reply(body, Some(length)))
+    }),
+];
+
+/// Drives the target of this name; what a fuzzer calls.
+pub fn drive(name: &str, bytes: &[u8]) -> Stage {
+    match TARGETS.iter().find(|(known, _)| *known == name) {
+        Some((_, target)) => target(bytes),
+        None => broken("a target has this name"),
+    }
+}
+
+fn prefixed(bytes: &[u8], run: impl Fn(&[u8], usize) -> Stage) -> Stage {
+    match bytes {
+        [low, high, body @ ..] => run(body, usize::from(u16::from_le_bytes([*low, *high]))),
+        _ => Stage::Malformed,
+    }
+}
+
 /// A schema with a column of each type, half of them nullable; the kept corpus is made for it.
 #[must_use]
 pub fn schema() -> Schema {
