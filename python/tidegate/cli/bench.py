@@ -24,9 +24,16 @@ def bench(
         Path | None,
         typer.Option(metavar="FILE", help="The goals; by default benches/budgets.toml."),
     ] = None,
+    peers: Annotated[
+        bool,
+        typer.Option("--peers", help="Instead, other servers, each in an environment of its own."),
+    ] = False,
     as_json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """Measure features, embedded predictions and HTTP against peers, in one run and in turns."""
+    if peers:
+        _peers(quick=quick, as_json=as_json)
+        return
     from tidegate.bench import judge, read_budgets, run
     from tidegate.bench.budgets import folder
     from tidegate.bench.report import document, figure_rows, http_rows, verdict_rows
@@ -70,6 +77,45 @@ def bench(
         for verdict in bad:
             DIAGNOSTICS.print(f"{verdict.status}: {verdict.budget.name} ({verdict.budget.what})")
         raise typer.Exit(1)
+
+
+def _peers(*, quick: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from tidegate.bench.budgets import folder
+    from tidegate.bench.peers import compare
+
+    place = folder()
+    if place is None:
+        raise ConfigurationError("there is no benches/peers here: run from the source tree")
+    report = compare(
+        place / "peers",
+        seconds=0.5 if quick else 3.0,
+        repetitions=1 if quick else 5,
+        progress=lambda text: DIAGNOSTICS.print(f"• {text}", style="dim"),
+    )
+    if as_json:
+        emit(asdict(report))
+        return
+    rows = [
+        (
+            name,
+            str(at),
+            f"{c.rate:.0f}",
+            f"{c.p50_us / 1e3:.2f}",
+            f"{c.p99_us / 1e3:.2f}",
+            str(c.errors),
+        )
+        for name, cells in report.cells.items()
+        for at, c in cells.items()
+    ]
+    columns = ("server, one core", "conn.", "req/s", "p50 ms", "p99 ms", "errors")
+    table(columns, rows, right=columns[1:])
+    for name, versions in report.versions.items():
+        listed = ", ".join(f"{package} {version}" for package, version in versions.items())
+        CONSOLE.print(f"{name}: {listed}", markup=False)
+    for name, why in report.not_measured.items():
+        CONSOLE.print(f"not measured: {name}: {why}", markup=False)
 
 
 def _plain(value: object) -> str:
