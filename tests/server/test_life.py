@@ -23,7 +23,7 @@ from tidegate.server import Server, Settings
 
 INSTANCES = {"instances": [{"x": 0.5, "colour": "red"}]}
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds that a test waits for what must happen: only one that fails waits so long."""
 
 get = partial(httpx.get, timeout=PATIENCE)

@@ -15,7 +15,7 @@ use tidegate_runtime::Runtime;
 use tidegate_server::{Limits, Options, Running, Server};
 
 /// How long a test waits for what must happen: only one that fails waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until it is so. A sleep would be a guess at how busy the machine is.
 #[track_caller]
