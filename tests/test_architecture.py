@@ -25,6 +25,7 @@ LEVELS: dict[str, float] = {
     "errors": 0.1,
     "types": 0.2,
     "library": 0.2,
+    "configuration": 0.3,
     "features": 1,
     "sketch": 1,
     "storage": 1,

@@ -343,11 +343,50 @@ class Plan:
         self, row: dict[str, Any], extra: Literal["error", "ignore"] | None = None
     ) -> NDArray[np.float32]: ...
 
+# ---- access.rs
+
+@final
+class Access:
+    def __new__(cls, *, allow_anonymous: bool = False) -> Access: ...
+    def set_keys(self, text: str | None) -> None: ...
+    def set_tokens(
+        self,
+        keys: str,
+        *,
+        issuer: str,
+        audience: str,
+        algorithms: Sequence[str],
+        claim: str,
+        leeway: int,
+    ) -> None: ...
+    def clear_tokens(self) -> None: ...
+    def set_rates(
+        self,
+        *,
+        caller: str | None = None,
+        model: str | None = None,
+        caller_and_model: str | None = None,
+    ) -> None: ...
+    @property
+    def required(self) -> bool: ...
+    def interrupt(self) -> None: ...
+    def wait_for_unknown_key(self, seconds: float) -> bool: ...
+
+@final
+class Tls:
+    def __new__(cls, certificate: bytes, key: bytes) -> Tls: ...
+    def replace(self, certificate: bytes, key: bytes) -> None: ...
+
+# ---- defaults.rs
+
+def runtime_defaults() -> dict[str, float]: ...
+def server_defaults() -> dict[str, float]: ...
+
 # ---- server.rs
 
 def http_routes() -> list[tuple[str, str, str, str]]: ...
 def http_statuses() -> dict[str, int]: ...
-def limit_names() -> list[str]: ...
+def limits() -> list[tuple[str, float, str]]: ...
 
 @final
 class Server:
@@ -360,6 +399,8 @@ class Server:
         control_socket: str | None = None,
         echo: bool = False,
         limits: dict[str, float] | None = None,
+        access: Access | None = None,
+        tls: Tls | None = None,
     ) -> Server: ...
     @property
     def host(self) -> str: ...
@@ -378,9 +419,17 @@ class MountTicket:
 @final
 class Mount:
     def __new__(
-        cls, runtime: Runtime, *, echo: bool = False, limits: dict[str, float] | None = None
+        cls,
+        runtime: Runtime,
+        *,
+        echo: bool = False,
+        limits: dict[str, float] | None = None,
+        access: Access | None = None,
     ) -> Mount: ...
     def knows(self, method: str, path: str) -> bool: ...
+    def refusal(
+        self, method: str, target: str, headers: list[tuple[bytes, bytes]]
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None: ...
     def ask(
         self,
         completions: Completions,

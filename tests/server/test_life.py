@@ -213,4 +213,4 @@ def test_a_wrong_limit_on_the_command_line() -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "unknown limit 'speed'" in done.stderr
+    assert "server.limits.speed: there is no such setting" in done.stderr

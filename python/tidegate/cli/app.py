@@ -14,7 +14,17 @@ from tidegate.errors import TidegateError
 
 __all__ = ["COMMANDS", "build_app", "main"]
 
-COMMANDS: Final = ("demo", "serve", "predict", "publish", "registry", "drift", "bench")
+COMMANDS: Final = (
+    "demo",
+    "serve",
+    "predict",
+    "publish",
+    "registry",
+    "drift",
+    "config",
+    "keys",
+    "bench",
+)
 """The commands in the order of the help page; each is a file of this package."""
 
 INTERRUPTED: Final = 130

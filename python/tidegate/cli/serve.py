@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.cli.config import ConfigOption, SetOption
 from tidegate.cli.output import DIAGNOSTICS, JsonOption, RegistryOption, emit
+
+if TYPE_CHECKING:
+    from tidegate.configuration import Configuration
 
 __all__ = ["serve"]
 
@@ -23,16 +27,26 @@ def serve(
         ),
     ] = None,
     registry: Annotated[str | None, RegistryOption] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 is a free one.")] = 8080,
+    config: Annotated[Path | None, ConfigOption] = None,
+    set_: Annotated[list[str] | None, SetOption] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all. [127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port; 0 is a free one. [8080]")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads of the data plane.")] = None,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM.")
-    ] = 30.0,
+        float | None,
+        typer.Option(min=0, help="Seconds that requests in flight get after SIGTERM. [30]"),
+    ] = None,
     drain_delay: Annotated[
-        float, typer.Option(min=0, help="Seconds between refusing readiness and closing the port.")
-    ] = 0.0,
-    watch: Annotated[bool, typer.Option(help="Watch features and predictions.")] = True,
+        float | None,
+        typer.Option(min=0, help="Seconds between refusing readiness and closing the port. [0]"),
+    ] = None,
+    watch: Annotated[
+        bool | None, typer.Option("--watch/--no-watch", help="Watch features and predictions.")
+    ] = None,
     window_rows: Annotated[
         int | None, typer.Option(min=1, help="A window of watched rows closes after so many.")
     ] = None,
@@ -43,32 +57,65 @@ def serve(
         list[str] | None,
         typer.Option(help="A bound on clients, such as body_bytes=1000000.", metavar="NAME=VALUE"),
     ] = None,
-    echo: Annotated[bool, typer.Option("--echo", help="Answer /v2/echo, for benchmarks.")] = False,
+    echo: Annotated[
+        bool | None, typer.Option("--echo", help="Answer /v2/echo, for benchmarks.")
+    ] = None,
+    allow_anonymous: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-anonymous",
+            help="Let everybody in also where other machines can reach the address.",
+        ),
+    ] = None,
     address_file: Annotated[
         Path | None, typer.Option(help="Write the server's address here once it listens.")
     ] = None,
     as_json: Annotated[bool, JsonOption] = False,
 ) -> None:
-    """Serve models over HTTP until SIGTERM or Ctrl-C; requests in flight are finished then."""
-    from tidegate.runtime import Options, Runtime
-    from tidegate.server import Server, Settings
-    from tidegate.server import serve as serve_until_signal
+    """Serve models over HTTP until SIGTERM or Ctrl-C; requests in flight are finished then.
 
-    settings = Settings(
-        host=host,
-        port=port,
-        workers=workers,
-        grace=grace,
-        drain_delay=drain_delay,
-        echo=echo,
-        limits=_limits(limit or []),
-    )
-    options = Options(watch=watch, window_rows=window_rows, window_seconds=window_seconds)
-    runtime = Runtime(_registry(registry), options)
+    Settings come from tidegate.toml, the environment and these options; the later one wins. SIGHUP
+    reads them again: access, rates and certificate change, and aliases are looked up anew.
+    """
+    from tidegate.cli.settings import options, pairs
+    from tidegate.runtime import Options, Runtime
+    from tidegate.server import Access, Deploy, Gate, Rates, Server, Settings, Tls, configured
+    from tidegate.server import serve as serve_until_signal
+    from tidegate.server.configuration import fixed_changes
+
+    flags = [
+        *options(
+            {
+                "MODEL": ("deploy.models", models or None),
+                "--registry or TIDEGATE_REGISTRY": ("deploy.registry", registry),
+                "--host": ("server.host", host),
+                "--port": ("server.port", port),
+                "--workers": ("server.workers", workers),
+                "--grace": ("server.grace", grace),
+                "--drain-delay": ("server.drain_delay", drain_delay),
+                "--echo": ("server.echo", echo),
+                "--allow-anonymous": ("access.allow_anonymous", allow_anonymous),
+                "--watch": ("runtime.watch", watch),
+                "--window-rows": ("runtime.window_rows", window_rows),
+                "--window-seconds": ("runtime.window_seconds", window_seconds),
+            }
+        ),
+        *pairs(limit or [], "--limit", "server.limits."),
+        *pairs(set_ or [], "--set"),
+    ]
+
+    def read() -> Configuration:
+        return configured(config, environment=os.environ, flags=flags)
+
+    found = read()
+    settings, deploy = found.section(Settings), found.section(Deploy)
+    gate = Gate(found.section(Access), found.section(Rates), found.section(Tls))
+    runtime = Runtime(_registry(deploy.registry), found.section(Options))
     try:
-        served = [runtime.deploy(model) for model in models or []]
+        served = [runtime.deploy(model) for model in deploy.models]
     except BaseException:
         runtime.close()
+        gate.close()
         raise
 
     def ready(server: Server) -> None:
@@ -82,13 +129,23 @@ def serve(
             DIAGNOSTICS.print(f"serving {deployment.name} {deployment.version}", markup=False)
         DIAGNOSTICS.print(f"listening on {server.url} (routes at {server.url}/docs)", markup=False)
 
+    def reload() -> None:
+        now = read()
+        gate.reload(now.section(Access), now.section(Rates), now.section(Tls))
+        for change in fixed_changes(found, now):
+            DIAGNOSTICS.print(f"{change} takes a restart to change", markup=False)
+        for deployment in runtime.refresh():
+            DIAGNOSTICS.print(f"serving {deployment.name} {deployment.version}", markup=False)
+        DIAGNOSTICS.print("reloaded", markup=False)
+
     try:
-        finished = serve_until_signal(runtime, settings, ready=ready)
+        finished = serve_until_signal(runtime, settings, gate=gate, ready=ready, reload=reload)
     finally:
+        gate.close()
         if address_file is not None:
             address_file.unlink(missing_ok=True)
     if not finished:
-        DIAGNOSTICS.print(f"requests were broken off after {grace:g} s", markup=False)
+        DIAGNOSTICS.print(f"requests were broken off after {settings.grace:g} s", markup=False)
         # A model that hangs would be waited for until the end of days.
         os._exit(0)
 
@@ -98,21 +155,6 @@ def _registry(location: str | None) -> str | None:
     if location is not None:
         return location
     return "./registry" if Path("registry").is_dir() else None
-
-
-def _limits(pairs: list[str]) -> dict[str, float]:
-    from tidegate.errors import ConfigurationError
-
-    limits = {}
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        try:
-            limits[name] = float(value)
-        except ValueError:
-            raise ConfigurationError(
-                f"--limit {pair}: give it as NAME=NUMBER, such as body_bytes=1000000"
-            ) from None
-    return limits
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from tidegate import _core, library
 from tidegate._core import Prediction, Predictions
 from tidegate.errors import InputError
 from tidegate.registry import Bundle, Registry
+from tidegate.registry.reference import Reference
 from tidegate.runtime.channel import channel
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _alive: Final[weakref.WeakSet[Runtime]] = weakref.WeakSet()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Limits and windows of a runtime; `None` leaves the core's own default.
+    """Limits and windows of the runtime.
 
     Attributes:
         max_batch_rows: Most rows that one run of a model takes.
@@ -124,6 +125,7 @@ class Runtime:
         )
         # Threads of the core must be gone before the interpreter is.
         self._finalizer = weakref.finalize(self, _close, self._core)
+        self._aliased: dict[str, str] = {}
         _alive.add(self)
 
     # ---- deployments
@@ -160,6 +162,9 @@ class Runtime:
                 "beginning with a letter or digit"
             )
         revision = self._core.deploy(served, model)
+        self._aliased.pop(served, None)
+        if isinstance(source, str) and self._is_alias(source):
+            self._aliased[served] = source
         return Deployment(served, model.name, model.version, model.digest, revision)
 
     def _load(self, source: str | os.PathLike[str] | Bundle) -> tuple[_core.Model, str]:
@@ -180,6 +185,35 @@ class Runtime:
             )
         return self._load(self._registry.open(os.fspath(source)))
 
+    def _is_alias(self, source: str) -> bool:
+        """Whether a source is a reference that may mean another bundle later."""
+        if self._registry is None or Path(source).suffix == ".onnx" or Path(source).is_dir():
+            return False
+        return Reference.parse(source).kind in ("alias", "newest")
+
+    def refresh(self) -> list[Deployment]:
+        """Look up again what was deployed by an alias, or as the newest version.
+
+        A name whose alias points elsewhere now is deployed anew; requests in flight finish on the
+        version they began with.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            NotFoundError: If an alias exists no more; what was served goes on being served.
+            IntegrityError: If the other bundle is refused; the same holds.
+        """
+        served = {deployment.name: deployment for deployment in self.deployments()}
+        changed = []
+        for name, reference in list(self._aliased.items()):
+            assert self._registry is not None
+            if name not in served:
+                continue
+            if self._registry.resolve(reference).digest != served[name].digest:
+                changed.append(self.deploy(reference, name=name))
+        return changed
+
     def unload(self, name: str) -> None:
         """Stop serving a name; requests in flight finish.
 
@@ -187,6 +221,7 @@ class Runtime:
             NotFoundError: If nothing is deployed under the name.
         """
         self._core.undeploy(name)
+        self._aliased.pop(name, None)
 
     def deployments(self) -> list[Deployment]:
         """List what is served, by name."""

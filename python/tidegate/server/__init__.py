@@ -4,9 +4,27 @@
 test. `mount` gives an ASGI application.
 """
 
+from tidegate.server.access import Access, Rates
+from tidegate.server.configuration import configured
 from tidegate.server.control import control_app
+from tidegate.server.deploy import Deploy
+from tidegate.server.gate import Gate
 from tidegate.server.mounted import TidegateApp, mount
 from tidegate.server.process import Server, serve
 from tidegate.server.settings import Settings
+from tidegate.server.tls import Tls
 
-__all__ = ["Server", "Settings", "TidegateApp", "control_app", "mount", "serve"]
+__all__ = [
+    "Access",
+    "Deploy",
+    "Gate",
+    "Rates",
+    "Server",
+    "Settings",
+    "TidegateApp",
+    "Tls",
+    "configured",
+    "control_app",
+    "mount",
+    "serve",
+]

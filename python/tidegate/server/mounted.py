@@ -11,6 +11,7 @@ from tidegate import _core
 from tidegate.runtime import Runtime
 from tidegate.runtime.channel import channel
 from tidegate.server.control import control_app
+from tidegate.server.gate import Gate
 
 __all__ = ["TidegateApp", "mount"]
 
@@ -37,7 +38,8 @@ class TidegateApp:
 
     Args:
         runtime: What is served. The application does not close it.
-        limits: Bounds on clients by name; see `docs/server.md`.
+        limits: Bounds on clients by name; see `docs/configuration.md`.
+        gate: Who is let in; by default everybody, since the outer service knows its users.
 
     Raises:
         InputError: If a limit is unknown or not above 0.
@@ -58,9 +60,17 @@ class TidegateApp:
         {'live': True}
     """
 
-    def __init__(self, runtime: Runtime, limits: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        limits: Mapping[str, float] | None = None,
+        *,
+        gate: Gate | None = None,
+    ) -> None:
         limits = dict(limits or {})
-        self._core = _core.Mount(runtime.core, limits=limits)
+        access = None if gate is None else gate.core
+        self._core = _core.Mount(runtime.core, limits=limits, access=access)
+        self._guarded = gate is not None
         self._body_bytes = int(limits.get("body_bytes", BODY_BYTES))
         self._control = control_app(runtime)
 
@@ -74,14 +84,19 @@ class TidegateApp:
             if self._core.knows(scope["method"], path):
                 await self._serve(scope, path, receive, send)
                 return
+            if self._guarded:
+                target = _target(scope, path)
+                refusal = self._core.refusal(scope["method"], target, scope["headers"])
+                if refusal is not None:
+                    await _answer(scope, send, *refusal)
+                    return
         await self._control(scope, receive, send)
 
     async def _serve(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
         body = await _body(receive, self._body_bytes)
         if body is None:
             return
-        query = scope.get("query_string", b"").decode("latin-1")
-        target = f"{path}?{query}" if query else path
+        target = _target(scope, path)
         answer = channel().submit(
             lambda completions, token: self._core.ask(
                 completions, token, scope["method"], target, scope["headers"], body
@@ -101,23 +116,22 @@ class TidegateApp:
             gone.cancel()
             if not answer.done():
                 answer.cancel()
-        headers.append((b"content-length", str(len(data)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send(
-            {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else data}
-        )
+        await _answer(scope, send, status, headers, data)
 
     def close(self) -> None:
         """End the service's thread; requests under way are dropped. Twice does no harm."""
         self._core.close()
 
 
-def mount(runtime: Runtime, *, limits: Mapping[str, float] | None = None) -> TidegateApp:
+def mount(
+    runtime: Runtime, *, limits: Mapping[str, float] | None = None, gate: Gate | None = None
+) -> TidegateApp:
     """The ASGI application of a runtime, to be mounted in somebody's own service.
 
     Args:
         runtime: What is served.
-        limits: Bounds on clients by name; see `docs/server.md`.
+        limits: Bounds on clients by name; see `docs/configuration.md`.
+        gate: Who is let in; by default everybody, since the outer service knows its users.
 
     Returns:
         The application; `Mount("/ml", app=mount(runtime))` serves it below `/ml`.
@@ -130,7 +144,7 @@ def mount(runtime: Runtime, *, limits: Mapping[str, float] | None = None) -> Tid
         >>> with Runtime() as runtime:
         ...     mount(runtime).close()
     """
-    return TidegateApp(runtime, limits)
+    return TidegateApp(runtime, limits, gate=gate)
 
 
 def _path(scope: Scope) -> str:
@@ -146,6 +160,20 @@ def _path(scope: Scope) -> str:
         if prefix and path.startswith(prefix):
             return path[len(prefix) :] or "/"
     return path
+
+
+def _target(scope: Scope, path: str) -> str:
+    """The path with its query."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+async def _answer(
+    scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], data: bytes
+) -> None:
+    headers.append((b"content-length", str(len(data)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else data})
 
 
 async def _body(receive: Receive, limit: int) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import signal
 import socket
@@ -20,9 +21,12 @@ from tidegate import _core
 from tidegate.errors import InternalError
 from tidegate.runtime import Runtime
 from tidegate.server.control import control_app
+from tidegate.server.gate import Gate
 from tidegate.server.settings import Settings
 
 __all__ = ["Server", "serve"]
+
+LOG: Final = logging.getLogger("tidegate.server")
 
 START_SECONDS: Final = 30.0
 """How long the control plane may take to listen."""
@@ -94,6 +98,7 @@ class Server:
     Args:
         runtime: What is served. The server does not close it.
         settings: How; the defaults listen on `127.0.0.1:8080`.
+        gate: Who is let in, and the certificate; by default everybody, without TLS, on loopback.
         app: The control plane, an ASGI application that gets every request the data plane does
             not know; `control_app(runtime)` by default.
 
@@ -113,12 +118,15 @@ class Server:
         runtime: Runtime,
         settings: Settings | None = None,
         *,
+        gate: Gate | None = None,
         app: ASGIApp | None = None,
     ) -> None:
         self.settings: Final = settings or Settings()
         self._stopping = threading.Event()
         self._guard = threading.Lock()
         self._ended = False
+        encrypted = gate is not None and gate.certificate.core is not None
+        self._scheme: Final = "https" if encrypted else "http"
         self._control = ControlPlane(control_app(runtime) if app is None else app)
         try:
             self._core = _core.Server(
@@ -128,6 +136,8 @@ class Server:
                 control_socket=str(self._control.path),
                 echo=self.settings.echo,
                 limits=dict(self.settings.limits),
+                access=None if gate is None else gate.core,
+                tls=None if gate is None else gate.certificate.core,
             )
         except BaseException:
             self._control.stop()
@@ -146,9 +156,9 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where clients go: `http://host:port`."""
+        """Where clients go: `http://host:port`, or `https` with TLS."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{self._scheme}://{host}:{self.port}"
 
     @property
     def connections(self) -> int:
@@ -204,7 +214,9 @@ def serve(
     runtime: Runtime,
     settings: Settings | None = None,
     *,
+    gate: Gate | None = None,
     ready: Callable[[Server], None] | None = None,
+    reload: Callable[[], None] | None = None,
 ) -> bool:
     """Serve until SIGTERM or SIGINT, then drain. Runs in the main thread.
 
@@ -214,7 +226,9 @@ def serve(
     Args:
         runtime: What is served; it is closed at the end.
         settings: How.
+        gate: Who is let in, and the certificate.
         ready: Called once with the server when it listens.
+        reload: Called in this thread at each SIGHUP; what it raises is logged, and serving goes on.
 
     Returns:
         Whether all requests in flight finished.
@@ -236,6 +250,7 @@ def serve(
     if threading.current_thread() is not threading.main_thread():
         raise InternalError("serve() handles signals: call it in the main thread, or use Server")
     asked = threading.Event()
+    woken = threading.Event()
     server: Server | None = None
     finished = False
 
@@ -245,15 +260,26 @@ def serve(
             # The drain in the main thread returns when the workers have gone.
             threading.Thread(target=server.stop, daemon=True).start()
         asked.set()
+        woken.set()
+
+    def on_hangup(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        woken.set()
 
     before = {
         number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)
     }
+    if reload is not None:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
     try:
-        server = Server(runtime, settings)
+        server = Server(runtime, settings, gate=gate)
         if ready is not None:
             ready(server)
-        asked.wait()
+        while not asked.is_set():
+            woken.wait()
+            woken.clear()
+            if reload is not None and not asked.is_set():
+                _reloaded(reload)
         finished = _drained(server)
         return finished
     except BaseException:
@@ -276,6 +302,14 @@ def _close(runtime: Runtime, patience: float | None) -> None:
     closing = threading.Thread(target=close, daemon=True)
     closing.start()
     closing.join(patience)
+
+
+def _reloaded(reload: Callable[[], None]) -> None:
+    """Reloads; whatever is wrong with that is no reason to stop serving."""
+    try:
+        reload()
+    except Exception as error:
+        LOG.error("nothing is reloaded: %s", error)
 
 
 def _drained(server: Server) -> bool:

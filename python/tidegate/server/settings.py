@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tidegate import _core
+from tidegate.configuration import known
 from tidegate.errors import ConfigurationError
 
 __all__ = ["Settings"]
@@ -16,17 +17,17 @@ MOST_PORTS: Final = 65535
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a server is started; `None` leaves the core's own default.
+    """How the server listens and ends.
 
     Attributes:
         host: The name or address to listen on; `0.0.0.0` for all addresses of this machine.
         port: The port; 0 picks a free one.
-        workers: Threads of the data plane.
+        workers: Threads of the data plane; half of the cores, from 1 to 8, by default.
         grace: Seconds that requests in flight get to finish after SIGTERM.
         drain_delay: Seconds between refusing readiness and taking no more connections, so that
             load balancers can notice.
         echo: Answer `POST /v2/echo` with a fixed body: the floor that benchmarks compare with.
-        limits: Bounds on clients by name, such as `{"body_bytes": 1e6}`; see `docs/server.md`.
+        limits: Bounds on clients by name, such as `{"body_bytes": 1e6}`.
 
     Raises:
         ConfigurationError: If a value is out of its range, or a limit is unknown.
@@ -46,7 +47,7 @@ class Settings:
     grace: float = 30.0
     drain_delay: float = 0.0
     echo: bool = False
-    limits: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict, metadata=known(_core.limits))
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= MOST_PORTS:
@@ -56,11 +57,11 @@ class Settings:
         for name, seconds in (("grace", self.grace), ("drain_delay", self.drain_delay)):
             if not 0 <= seconds < float("inf"):
                 raise ConfigurationError(f"{name} is {seconds}: give seconds from 0 on")
-        known = _core.limit_names()
+        names = [name for name, _, _ in _core.limits()]
         for name in self.limits:
-            if name not in known:
+            if name not in names:
                 raise ConfigurationError(
-                    f"unknown limit {name!r}: the limits are {', '.join(known)}"
+                    f"unknown limit {name!r}: the limits are {', '.join(names)}"
                 )
 
     @property

@@ -8,9 +8,11 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod access;
 mod arrow;
 mod bundle;
 mod completion;
+mod defaults;
 mod drift;
 mod enter;
 mod errors;
@@ -29,11 +31,15 @@ mod timing;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
+    use super::access::{Access, Tls};
+    #[pymodule_export]
     use super::arrow::ArrowTable;
     #[pymodule_export]
     use super::bundle::{verify_bundle, write_evidence};
     #[pymodule_export]
     use super::completion::Completions;
+    #[pymodule_export]
+    use super::defaults::{runtime_defaults, server_defaults};
     #[pymodule_export]
     use super::drift::{Baseline, Monitor};
     #[pymodule_export]
@@ -49,7 +55,7 @@ mod _core {
     #[pymodule_export]
     use super::schema::Schema;
     #[pymodule_export]
-    use super::server::{Mount, MountTicket, Server, http_routes, http_statuses, limit_names};
+    use super::server::{Mount, MountTicket, Server, http_routes, http_statuses, limits};
     #[pymodule_export]
     use super::sketch::{Frequencies, Histogram, Moments, Quantiles};
     #[pymodule_export]

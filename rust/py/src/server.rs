@@ -16,6 +16,7 @@ use tidegate_server::{
     Server as CoreServer, Stopper, TABLE, error_reply, error_status,
 };
 
+use crate::access::{Access, Tls};
 use crate::completion::Completions;
 use crate::enter::run;
 use crate::errors::raise;
@@ -45,10 +46,13 @@ fn options(
     control_socket: Option<PathBuf>,
     echo: bool,
     limits: Option<BTreeMap<String, f64>>,
+    access: Option<&Access>,
 ) -> PyResult<Options> {
     let mut options = Options {
         control_socket,
         echo,
+        access: access.map(Access::core).unwrap_or_default(),
+        allow_anonymous: access.is_some_and(Access::allow_anonymous),
         ..Options::default()
     };
     options.address = address.unwrap_or(options.address);
@@ -59,10 +63,14 @@ fn options(
     Ok(options)
 }
 
-/// The names of the limits of a server.
+/// The limits of a server: (name, default, summary); times are in seconds.
 #[pyfunction]
-pub fn limit_names() -> Vec<&'static str> {
-    Limits::NAMES.to_vec()
+pub fn limits() -> Vec<(&'static str, f64, &'static str)> {
+    let defaults = Limits::default();
+    Limits::TABLE
+        .iter()
+        .map(|limit| (limit.name, defaults.get(limit), limit.summary))
+        .collect()
 }
 
 /// A server that listens; see `tidegate.server`.
@@ -92,7 +100,8 @@ impl Server {
 impl Server {
     #[new]
     #[pyo3(signature = (runtime, *, address=None, workers=None, control_socket=None, echo=false,
-                        limits=None))]
+                        limits=None, access=None, tls=None))]
+    #[allow(clippy::too_many_arguments)] // Each stands alone, and all have names.
     fn new(
         py: Python<'_>,
         runtime: &Runtime,
@@ -101,8 +110,11 @@ impl Server {
         control_socket: Option<PathBuf>,
         echo: bool,
         limits: Option<BTreeMap<String, f64>>,
+        access: Option<&Access>,
+        tls: Option<&Tls>,
     ) -> PyResult<Self> {
-        let options = options(address, workers, control_socket, echo, limits)?;
+        let mut options = options(address, workers, control_socket, echo, limits, access)?;
+        options.tls = tls.map(Tls::core);
         let core = runtime.core();
         let running = run(py, || CoreServer::start(core, options))?;
         let bound = running.address();
@@ -191,14 +203,15 @@ pub struct Mount {
 #[pymethods]
 impl Mount {
     #[new]
-    #[pyo3(signature = (runtime, *, echo=false, limits=None))]
+    #[pyo3(signature = (runtime, *, echo=false, limits=None, access=None))]
     fn new(
         py: Python<'_>,
         runtime: &Runtime,
         echo: bool,
         limits: Option<BTreeMap<String, f64>>,
+        access: Option<&Access>,
     ) -> PyResult<Self> {
-        let options = options(None, None, None, echo, limits)?;
+        let options = options(None, None, None, echo, limits, access)?;
         let core = runtime.core();
         let mount = run(py, || CoreMount::start(core, options))?;
         Ok(Self {
@@ -215,6 +228,22 @@ impl Mount {
         }
     }
 
+    /// What a request that is not answered here is refused with; `None` if it is let in.
+    fn refusal(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        target: &str,
+        headers: Vec<(PyBackedBytes, PyBackedBytes)>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let (method, target, headers) = request(method, target, &headers)?;
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let refused = inner
+            .as_ref()
+            .and_then(|mount| mount.refusal(&method, &target, &headers));
+        refused.map(|reply| convert(py, &reply)).transpose()
+    }
+
     /// Asks; the answer (status, headers, body) arrives in the mailbox under the token.
     fn ask(
         &self,
@@ -225,20 +254,7 @@ impl Mount {
         headers: Vec<(PyBackedBytes, PyBackedBytes)>,
         body: &[u8],
     ) -> PyResult<MountTicket> {
-        let method = Method::from_bytes(method.as_bytes())
-            .map_err(|_| raise(Error::invalid(format!("{method:?} is no HTTP method"))))?;
-        let target: Uri = target
-            .parse()
-            .map_err(|_| raise(Error::invalid(format!("{target:?} is no path of a URL"))))?;
-        let mut map = HeaderMap::with_capacity(headers.len());
-        for (name, value) in &headers {
-            // What is no header in HTTP cannot have come over HTTP; it is passed over.
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
-            {
-                map.append(name, value);
-            }
-        }
+        let (method, target, map) = request(method, target, &headers)?;
         let mailbox = completions.mailbox();
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         let asked = match inner.as_ref() {
@@ -279,6 +295,29 @@ impl Mount {
             Ok(())
         })
     }
+}
+
+/// The head of a request as ASGI gives it.
+fn request(
+    method: &str,
+    target: &str,
+    headers: &[(PyBackedBytes, PyBackedBytes)],
+) -> PyResult<(Method, Uri, HeaderMap)> {
+    let method = Method::from_bytes(method.as_bytes())
+        .map_err(|_| raise(Error::invalid(format!("{method:?} is no HTTP method"))))?;
+    let target: Uri = target
+        .parse()
+        .map_err(|_| raise(Error::invalid(format!("{target:?} is no path of a URL"))))?;
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        // What is no header in HTTP cannot have come over HTTP; it is passed over.
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
+            map.append(name, value);
+        }
+    }
+    Ok((method, target, map))
 }
 
 /// An answer as ASGI wants it.

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::pulse::{Pulse, Pulses, Watched};
@@ -40,20 +41,62 @@ pub fn spawn(service: &Service, pulses: &Rc<Pulses>, stream: TcpStream, peer: So
         let (service, pulse) = (service.clone(), Rc::clone(&pulse));
         service_fn(move |request| service.clone().serve(request, peer, Rc::clone(&pulse)))
     };
-    let io = TokioIo::new(Watched::new(stream, Rc::clone(&pulse)));
+    let kept = Rc::clone(&pulse);
+    let tls = service
+        .shared
+        .options
+        .tls
+        .as_ref()
+        .map(|tls| tls.acceptor());
+    // Below TLS, so that a handshake that stops is cut as a head that stops.
+    let stream = Watched::new(stream, Rc::clone(&pulse));
+    let task = tokio::task::spawn_local(async move {
+        match tls {
+            None => drive(stream, handler, pulse).await,
+            Some(acceptor) => {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    drive(stream, handler, pulse).await;
+                }
+            }
+        }
+        drop((seat, open));
+    });
+    kept.runs_as(task.abort_handle());
+}
+
+/// Serves requests until the connection ends.
+async fn drive<T, S>(stream: T, handler: S, pulse: Rc<Pulse>)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: Handler,
+{
     let connection = http1::Builder::new()
         .max_headers(MAX_HEADERS)
         .max_buf_size(READ_AHEAD)
         .pipeline_flush(true)
         .half_close(false)
-        .serve_connection(io, handler);
-    let kept = Rc::clone(&pulse);
-    let task = tokio::task::spawn_local(async move {
-        // What breaks a connection is the client's doing and is said to nobody.
-        let _ = Driven { connection, pulse }.await;
-        drop((seat, open));
-    });
-    kept.runs_as(task.abort_handle());
+        .serve_connection(TokioIo::new(stream), handler);
+    // What breaks a connection is the client's doing and is said to nobody.
+    let _ = Driven { connection, pulse }.await;
+}
+
+/// What answers a request, as hyper wants it.
+trait Handler:
+    hyper::service::HttpService<
+        hyper::body::Incoming,
+        ResBody = crate::body::Body,
+        Error = std::convert::Infallible,
+    >
+{
+}
+
+impl<S> Handler for S where
+    S: hyper::service::HttpService<
+            hyper::body::Incoming,
+            ResBody = crate::body::Body,
+            Error = std::convert::Infallible,
+        >
+{
 }
 
 /// A connection that ends gracefully when its pulse says so.
@@ -62,15 +105,10 @@ struct Driven<C> {
     pulse: Rc<Pulse>,
 }
 
-type Served<S> = http1::Connection<TokioIo<Watched<TcpStream>>, S>;
-
-impl<S> Future for Driven<Served<S>>
+impl<T, S> Future for Driven<http1::Connection<TokioIo<T>, S>>
 where
-    S: hyper::service::HttpService<
-            hyper::body::Incoming,
-            ResBody = crate::body::Body,
-            Error = std::convert::Infallible,
-        >,
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: Handler,
 {
     type Output = hyper::Result<()>;
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use http::header::{self, HeaderValue};
-use http::{HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::json;
 use tidegate_protocol as protocol;
 use tidegate_schema::{Error, ErrorKind};
 
+use crate::access::{Allowance, Refusal};
 use crate::reply::{JSON, Reply, typed};
 
 /// After how long a client that was sent away may try again, where nothing better is known.
@@ -32,7 +33,26 @@ pub fn reply(error: &Error) -> Reply {
     if let Some(time) = error.retry_after {
         later(&mut reply, time);
     }
+    if error.kind == ErrorKind::Unauthenticated {
+        let scheme = HeaderValue::from_static("Bearer realm=\"tidegate\"");
+        reply.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
     reply
+}
+
+/// The answer to a request that was not let in.
+#[must_use]
+pub fn refusal(refusal: &Refusal) -> Reply {
+    let mut refused = reply(&refusal.error);
+    mark(refused.headers_mut(), refusal.allowance);
+    refused
+}
+
+/// Says what is left of a rate limit.
+pub fn mark(headers: &mut HeaderMap, allowance: Option<Allowance>) {
+    for (name, value) in allowance.iter().flat_map(Allowance::headers) {
+        headers.insert(name, value);
+    }
 }
 
 /// Says when to try again, in whole seconds.

@@ -5,6 +5,7 @@
 //! (`connection`, `body`), found in the table (`routes`), answered (`infer`, `predict`, …) and
 //! counted. What the table does not know is passed to the control plane (`proxy`).
 
+pub mod access;
 mod body;
 mod connection;
 mod counters;
@@ -26,13 +27,15 @@ mod reply;
 mod routes;
 mod server;
 mod service;
+mod tls;
 mod turn;
 
 pub use errors::{reply as error_reply, status_code as error_status};
 pub use mount::{Mount, MountTicket};
-pub use options::{Limits, Options};
+pub use options::{Limit, Limits, Options};
 pub use reply::Reply;
 pub use routes::{Entry, Route, TABLE};
 pub use server::{Running, Server, Stopper};
 pub use service::{Service, Shared};
+pub use tls::Tls;
 pub use turn::{Flush, Turn};

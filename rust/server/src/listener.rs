@@ -6,6 +6,8 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use socket2::{Domain, Protocol, Socket, Type};
 use tidegate_schema::{Error, ErrorKind, Result};
 
+use crate::access::Access;
+
 /// Connections that the kernel keeps until we take them.
 const BACKLOG: i32 = 1024;
 
@@ -34,6 +36,20 @@ pub fn bind(address: &str) -> Result<TcpListener> {
         address,
         last.unwrap_or_else(|| IoKind::NotFound.into()),
     ))
+}
+
+/// Refuses to let everybody on other machines in, unless that is wanted.
+///
+/// # Errors
+/// `InvalidInput` for an address that other machines can reach, where nobody has to say who they
+/// are and `allow_anonymous` is not set.
+pub fn guard(address: SocketAddr, access: &Access, allow_anonymous: bool) -> Result<()> {
+    if address.ip().to_canonical().is_loopback() || access.required() || allow_anonymous {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "address {address} can be reached from other machines, and anybody there could use this server: set access.keys or access.jwks, or say --allow-anonymous"
+    )))
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {

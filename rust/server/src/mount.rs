@@ -3,6 +3,7 @@
 //! Requests come from any thread and are answered by one event loop of ours, so that what has
 //! gathered is queued before the model is given work, as behind a socket.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -12,10 +13,15 @@ use tidegate_runtime::Runtime;
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::access::{Access, Credentials, of_control};
+use crate::errors;
 use crate::options::Options;
 use crate::reply::Reply;
 use crate::routes::{self, Found, Route};
 use crate::service::{Service, Shared};
+
+/// The outer server knows the peer; here all who are not known are one.
+pub const PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// What is told when a request is answered.
 type Done = Box<dyn FnOnce(Reply) + Send>;
@@ -40,6 +46,7 @@ pub struct MountTicket {
 #[derive(Debug)]
 pub struct Mount {
     asked: Option<mpsc::Sender<Asked>>,
+    access: Arc<Access>,
     thread: Option<JoinHandle<()>>,
     echo: bool,
 }
@@ -54,6 +61,7 @@ impl Mount {
     /// Starts the thread. Of the options, the limits and `echo` count.
     pub fn start(runtime: Arc<Runtime>, options: Options) -> Result<Self> {
         let echo = options.echo;
+        let access = Arc::clone(&options.access);
         let (asked, inbox) = mpsc::channel(options.limits.connections.max(1));
         let shared = Arc::new(Shared::new(runtime, options, 1));
         let thread = std::thread::Builder::new()
@@ -62,6 +70,7 @@ impl Mount {
             .map_err(|error| Error::internal(format!("no thread to serve with: {error}")))?;
         Ok(Self {
             asked: Some(asked),
+            access,
             thread: Some(thread),
             echo,
         })
@@ -76,6 +85,19 @@ impl Mount {
             Ok(Found::WrongMethod(_)) => self.echo || path.trim_end_matches('/') != "/v2/echo",
             Ok(Found::Here(..)) | Err(_) => true,
         }
+    }
+
+    /// What a request is refused with that somebody else answers; `None` if it is let in.
+    #[must_use]
+    pub fn refusal(&self, method: &Method, target: &Uri, headers: &HeaderMap) -> Option<Reply> {
+        let asked = of_control(method, target.path(), target.query());
+        let admitted = self.access.admit(
+            Credentials::of(headers),
+            PEER,
+            asked.action,
+            asked.model.as_deref(),
+        );
+        admitted.err().map(|refusal| errors::refusal(&refusal))
     }
 
     /// Asks; `done` is told the answer in the service's thread and must not block.

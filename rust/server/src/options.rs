@@ -1,9 +1,13 @@
 //! What a server is told when it starts. Every default of the data plane lives here.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_schema::{Error, Result};
+
+use crate::access::Access;
+use crate::tls::Tls;
 
 /// Bounds on what clients can make the server hold, and for how long.
 #[derive(Clone, Debug)]
@@ -27,25 +31,78 @@ pub struct Limits {
     pub control_requests: usize,
     /// How long the control plane may take to begin an answer, and to go on with one.
     pub control_timeout: Duration,
+    /// What one body may hold.
+    pub protocol: tidegate_protocol::Limits,
+}
+
+/// A limit by its name: what it bounds, and how it is read and set.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// The name in settings and messages.
+    pub name: &'static str,
+    /// One sentence for people.
+    pub summary: &'static str,
+    read: fn(&Limits) -> f64,
+    write: fn(&mut Limits, f64),
+}
+
+mod count {
+    pub fn read(value: usize) -> f64 {
+        value as f64
+    }
+    // In range: checked by whoever sets.
+    pub fn write(value: f64) -> usize {
+        value as usize
+    }
+}
+
+mod time {
+    use std::time::Duration;
+
+    /// No time may be longer: a year.
+    const LONGEST_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
+
+    pub fn read(value: Duration) -> f64 {
+        value.as_secs_f64()
+    }
+    pub fn write(value: f64) -> Duration {
+        Duration::from_secs_f64(value.min(LONGEST_SECONDS))
+    }
+}
+
+macro_rules! limits {
+    ($($name:literal $unit:ident $($field:ident).+, $summary:literal;)*) => {
+        /// Every limit that has a name.
+        pub const TABLE: &[Limit] = &[$(Limit {
+            name: $name,
+            summary: $summary,
+            read: |limits| $unit::read(limits.$($field).+),
+            write: |limits, value| limits.$($field).+ = $unit::write(value),
+        }),*];
+    };
 }
 
 impl Limits {
     /// Bytes a second below which a client that sends a body counts as stuck.
     pub const SLOWEST_BODY: u64 = 16 * 1024;
-    /// The names that [`Limits::set`] knows.
-    pub const NAMES: [&str; 9] = [
-        "body_bytes",
-        "header_bytes",
-        "connections",
-        "head_timeout",
-        "idle_timeout",
-        "body_timeout",
-        "write_timeout",
-        "control_requests",
-        "control_timeout",
-    ];
-    /// No limit may be longer: a year.
-    const LONGEST_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
+
+    limits! {
+        "body_bytes" count body_bytes, "Most bytes of one body, also after decompression; 413.";
+        "header_bytes" count header_bytes, "Most bytes of the names and values of one request's headers; 431.";
+        "connections" count connections, "Most open connections; one more is told 503 and closed.";
+        "head_timeout" time head_timeout, "Seconds for the head of a request, from its first byte; a TLS handshake counts.";
+        "idle_timeout" time idle_timeout, "Seconds of rest between two requests.";
+        "body_timeout" time body_timeout, "Seconds for a body; after them it must have come at 16 KiB/s on average.";
+        "write_timeout" time write_timeout, "Seconds in which a client takes nothing of its answer.";
+        "control_requests" count control_requests, "Most requests that wait for the control plane at one time; 503.";
+        "control_timeout" time control_timeout, "Seconds for the control plane's beginning and each pause of its answer; 503.";
+        "rows" count protocol.rows, "Most rows of one request; 413.";
+        "tensors" count protocol.tensors, "Most input tensors of one request, and most requested outputs; 413.";
+        "elements" count protocol.elements, "Most elements of one request, all tensors together; 413.";
+        "dimensions" count protocol.dimensions, "Most dimensions of a tensor; 413.";
+        "parameters" count protocol.parameters, "Most parameters of one object; 413.";
+        "depth" count protocol.depth, "Deepest nesting of JSON; the reader itself goes no deeper than 100; 413.";
+    }
 
     /// Sets a limit by its name; times are in seconds.
     ///
@@ -57,27 +114,21 @@ impl Limits {
                 "limit {name} is {value}: give a number above 0"
             )));
         }
-        // Whole and in range, or cut to it: just checked.
-        let count = value as usize;
-        let time = Duration::from_secs_f64(value.min(Self::LONGEST_SECONDS));
-        match name {
-            "body_bytes" => self.body_bytes = count,
-            "header_bytes" => self.header_bytes = count,
-            "connections" => self.connections = count,
-            "head_timeout" => self.head_timeout = time,
-            "idle_timeout" => self.idle_timeout = time,
-            "body_timeout" => self.body_timeout = time,
-            "write_timeout" => self.write_timeout = time,
-            "control_requests" => self.control_requests = count,
-            "control_timeout" => self.control_timeout = time,
-            _ => {
-                return Err(Error::invalid(format!(
-                    "unknown limit {name:?}: the limits are {}",
-                    Self::NAMES.join(", ")
-                )));
-            }
-        }
+        let Some(limit) = Self::TABLE.iter().find(|limit| limit.name == name) else {
+            let names: Vec<&str> = Self::TABLE.iter().map(|limit| limit.name).collect();
+            return Err(Error::invalid(format!(
+                "unknown limit {name:?}: the limits are {}",
+                names.join(", ")
+            )));
+        };
+        (limit.write)(self, value);
         Ok(())
+    }
+
+    /// The value of a limit; times are in seconds.
+    #[must_use]
+    pub fn get(&self, limit: &Limit) -> f64 {
+        (limit.read)(self)
     }
 }
 
@@ -93,6 +144,7 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(30),
             control_requests: 64,
             control_timeout: Duration::from_secs(30),
+            protocol: tidegate_protocol::Limits::default(),
         }
     }
 }
@@ -110,6 +162,12 @@ pub struct Options {
     pub echo: bool,
     /// Bounds on clients.
     pub limits: Limits,
+    /// Who is let in; by default everybody.
+    pub access: Arc<Access>,
+    /// Listen on addresses that other machines reach although everybody is let in.
+    pub allow_anonymous: bool,
+    /// The certificate; without one, connections are not encrypted.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Options {
@@ -126,6 +184,9 @@ impl Default for Options {
             control_socket: None,
             echo: false,
             limits: Limits::default(),
+            access: Arc::default(),
+            allow_anonymous: false,
+            tls: None,
         }
     }
 }
@@ -137,8 +198,10 @@ mod tests {
     #[test]
     fn every_named_limit_can_be_set() {
         let mut limits = Limits::default();
-        for name in Limits::NAMES {
+        for limit in Limits::TABLE {
+            let name = limit.name;
             limits.set(name, 7.0).unwrap();
+            assert_eq!(limits.get(limit), 7.0, "{name}");
             for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
                 assert!(limits.set(name, wrong).is_err(), "{name}");
             }

@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
+use crate::access::Caller;
 use crate::body::{Body, too_large};
 use crate::errors;
 use crate::options::Limits;
@@ -85,8 +86,8 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     headers.remove("proxy-connection");
 }
 
-/// Takes out claims from outside and says who the peer is.
-fn introduce(headers: &mut HeaderMap, peer: SocketAddr) {
+/// Takes out claims from outside and says who the peer is, and who asks where that was established.
+fn introduce(headers: &mut HeaderMap, peer: SocketAddr, caller: Option<&Caller>, encrypted: bool) {
     let claims: Vec<HeaderName> = headers
         .keys()
         .filter(|name| is_claim(name.as_str()))
@@ -98,7 +99,21 @@ fn introduce(headers: &mut HeaderMap, peer: SocketAddr) {
     if let Ok(address) = HeaderValue::try_from(peer.ip().to_string()) {
         headers.insert("x-forwarded-for", address);
     }
-    headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    let scheme = HeaderValue::from_static(if encrypted { "https" } else { "http" });
+    headers.insert("x-forwarded-proto", scheme);
+    if let Some(caller) = caller {
+        // What proved it is of no use behind this point.
+        headers.remove(header::AUTHORIZATION);
+        headers.remove("x-api-key");
+        for (name, value) in [
+            ("x-tidegate-caller", caller.name().to_owned()),
+            ("x-tidegate-roles", caller.grants()),
+        ] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+    }
     if let Some(host) = headers.get(header::HOST).cloned() {
         headers.insert("x-forwarded-host", host);
     }
@@ -111,13 +126,15 @@ pub struct Proxy {
     places: Arc<Semaphore>,
     timeout: Duration,
     body_bytes: usize,
+    encrypted: bool,
 }
 
 impl Proxy {
-    /// A way to the control plane that listens on this socket.
+    /// A way to the control plane that listens on this socket. `encrypted` says what clients use.
     #[must_use]
-    pub fn new(socket: PathBuf, limits: &Limits) -> Self {
+    pub fn new(socket: PathBuf, limits: &Limits, encrypted: bool) -> Self {
         Self {
+            encrypted,
             socket,
             places: Arc::new(Semaphore::new(limits.control_requests)),
             timeout: limits.control_timeout,
@@ -131,8 +148,9 @@ impl Proxy {
         request: Request<Incoming>,
         peer: SocketAddr,
         pulse: Rc<Pulse>,
+        caller: Option<&Caller>,
     ) -> Response<Body> {
-        match self.attempt(request, peer, pulse).await {
+        match self.attempt(request, peer, pulse, caller).await {
             Ok(response) => response,
             Err(reply) => reply.map(|bytes| Body::Whole(Some(bytes))),
         }
@@ -143,6 +161,7 @@ impl Proxy {
         request: Request<Incoming>,
         peer: SocketAddr,
         pulse: Rc<Pulse>,
+        caller: Option<&Caller>,
     ) -> Result<Response<Body>, Reply> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             errors::text(
@@ -163,7 +182,7 @@ impl Proxy {
         let driver = Aborting(tokio::task::spawn_local(connection).abort_handle());
 
         let moved = Rc::new(Cell::new(Instant::now()));
-        let request = self.outgoing(request, peer, &moved);
+        let request = self.outgoing(request, peer, caller, &moved);
         let answer = sender.send_request(request);
         tokio::pin!(answer);
         // A body that still moves is progress: only a plane that does nothing is given up.
@@ -197,11 +216,12 @@ impl Proxy {
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
+        caller: Option<&Caller>,
         moved: &Rc<Cell<Instant>>,
     ) -> Request<Sent> {
         let (mut parts, body) = request.into_parts();
         strip_hop_by_hop(&mut parts.headers);
-        introduce(&mut parts.headers, peer);
+        introduce(&mut parts.headers, peer, caller, self.encrypted);
         if !parts.headers.contains_key(header::HOST) {
             parts
                 .headers
@@ -355,6 +375,7 @@ impl HttpBody for Passed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Grant;
 
     #[test]
     fn claims_from_outside_are_replaced() {
@@ -374,7 +395,7 @@ mod tests {
         ] {
             headers.append(name, HeaderValue::from_static(value));
         }
-        introduce(&mut headers, "192.0.2.7:4000".parse().unwrap());
+        introduce(&mut headers, "192.0.2.7:4000".parse().unwrap(), None, false);
         let mut left: Vec<_> = headers
             .iter()
             .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
@@ -391,6 +412,31 @@ mod tests {
                 "x-request-id=kept",
             ]
         );
+    }
+
+    #[test]
+    fn who_was_established_is_said_and_the_proof_stays_here() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer tg_a_b"),
+            ("x-api-key", "tg_a_b"),
+            ("x-tidegate-caller", "key:root"),
+            ("x-tidegate-roles", "admin:*"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let grants = vec![Grant::parse("viewer:flight-*").unwrap()];
+        let caller = Caller::new("key:ci".to_owned(), grants);
+        introduce(
+            &mut headers,
+            "192.0.2.7:4000".parse().unwrap(),
+            Some(&caller),
+            true,
+        );
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["x-tidegate-caller"], "key:ci");
+        assert_eq!(headers["x-tidegate-roles"], "viewer:flight-*");
+        assert!(!headers.contains_key("authorization") && !headers.contains_key("x-api-key"));
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl Server {
         let address = listener
             .local_addr()
             .map_err(|error| failed("asking for the bound address", &error))?;
+        listener::guard(address, &options.access, options.allow_anonymous)?;
         let shared = Arc::new(Shared::new(runtime, options.clone(), options.workers));
         let (orders, order) = watch::channel(Order::Serve);
         let mut running = Running {
@@ -269,7 +270,10 @@ impl Door {
         let shared = &self.service.shared;
         if shared.connections.load(Ordering::Relaxed) >= shared.options.limits.connections {
             self.counters.refused.fetch_add(1, Ordering::Relaxed);
-            if let Ok(mut stream) = stream.into_std() {
+            // A client that waits for a handshake could not read it.
+            if shared.options.tls.is_none()
+                && let Ok(mut stream) = stream.into_std()
+            {
                 // The socket's buffer is empty, so this fits without waiting.
                 let _ = stream.write_all(TOO_MANY);
             }

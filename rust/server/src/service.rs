@@ -1,10 +1,10 @@
 //! From a request to its answer: the same for a socket of ours and for somebody's ASGI server.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
@@ -14,6 +14,7 @@ use tidegate_runtime::{Model, Runtime};
 use tidegate_schema::{Error, Result};
 use tokio::sync::Semaphore;
 
+use crate::access::{self, Action, Asked, Credentials, Pass, Refusal};
 use crate::body::{self, Body};
 use crate::counters::Counters;
 use crate::options::Options;
@@ -22,7 +23,7 @@ use crate::pulse::{Phase, Pulse};
 use crate::reply::Reply;
 use crate::routes::{Found, Route, Target};
 use crate::turn::Turn;
-use crate::{drift, echo, errors, health, infer, meta, metrics, predict, routes};
+use crate::{drift, echo, errors, health, infer, meta, metrics, mount, predict, routes};
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// Bytes of a refused body that are read without keeping them, whatever the limit on bodies.
@@ -56,12 +57,12 @@ impl Shared {
         let proxy = options
             .control_socket
             .clone()
-            .map(|socket| Proxy::new(socket, &options.limits));
+            .map(|socket| Proxy::new(socket, &options.limits, options.tls.is_some()));
         Self {
             runtime,
             connections: AtomicUsize::new(0),
             counters: (0..workers).map(|_| Arc::default()).collect(),
-            protocol: tidegate_protocol::Limits::default(),
+            protocol: options.limits.protocol.clone(),
             heavy: Arc::new(Semaphore::new(MOST_HEAVY)),
             draining: AtomicBool::new(false),
             proxy,
@@ -160,7 +161,36 @@ impl Service {
             headers,
         };
         let found = self.find(method, target.path());
-        self.dispatch(found, &head, body).await
+        let pass = match self.admit(&found, &head, mount::PEER) {
+            Ok(pass) => pass,
+            Err(refusal) => return errors::refusal(&refusal),
+        };
+        let mut reply = self.dispatch(found, &head, body).await;
+        errors::mark(reply.headers_mut(), pass.allowance);
+        reply
+    }
+
+    /// Is this request let in?
+    fn admit(
+        &self,
+        found: &Result<Found<'_>>,
+        head: &Head<'_>,
+        peer: IpAddr,
+    ) -> std::result::Result<Pass, Refusal> {
+        let access = &self.shared.options.access;
+        let asked = match found {
+            Ok(Found::Here(route, target)) => Asked::here(*route, target.as_ref()),
+            Ok(Found::WrongMethod(_)) | Err(_) => Asked::server(Action::Known),
+            Ok(Found::Control) => {
+                access::of_control(head.method, head.target.path(), head.target.query())
+            }
+        };
+        let credentials = if access.required() {
+            Credentials::of(head.headers)
+        } else {
+            Credentials::None
+        };
+        access.admit(credentials, peer, asked.action, asked.model.as_deref())
     }
 
     /// The echo route does not exist unless it was asked for.
@@ -261,10 +291,33 @@ impl Service {
         }
         let (parts, mut incoming) = request.into_parts();
         let found = self.find(&parts.method, parts.uri.path());
+        let head = Head {
+            method: &parts.method,
+            target: &parts.uri,
+            headers: &parts.headers,
+        };
+        let pass = match self.admit(&found, &head, peer.ip()) {
+            Ok(pass) => pass,
+            Err(refusal) => {
+                let reply = errors::refusal(&refusal);
+                let route = match found {
+                    Ok(Found::Here(route, _)) => Some(route),
+                    _ => None,
+                };
+                self.counters
+                    .answered(route, reply.status(), Duration::ZERO);
+                let waits = parts.headers.contains_key(EXPECT);
+                pulse.enter(Phase::Body);
+                let ended = incoming.is_end_stream()
+                    || !waits && body::discard(&mut incoming, LEAST_DISCARDED).await;
+                pulse.enter(Phase::Working);
+                return whole(if ended { reply } else { closing(reply) });
+            }
+        };
         if matches!(found, Ok(Found::Control)) {
             drop(found);
             let request = Request::from_parts(parts, incoming);
-            return self.control(request, peer, pulse).await;
+            return self.control(request, peer, pulse, pass).await;
         }
         let mut ended = true;
         let body = if incoming.is_end_stream() {
@@ -281,12 +334,8 @@ impl Service {
             pulse.enter(Phase::Working);
             body
         };
-        let head = Head {
-            method: &parts.method,
-            target: &parts.uri,
-            headers: &parts.headers,
-        };
-        let reply = self.dispatch(found, &head, body).await;
+        let mut reply = self.dispatch(found, &head, body).await;
+        errors::mark(reply.headers_mut(), pass.allowance);
         whole(if ended { reply } else { closing(reply) })
     }
 
@@ -295,15 +344,20 @@ impl Service {
         request: Request<Incoming>,
         peer: SocketAddr,
         pulse: &Rc<Pulse>,
+        pass: Pass,
     ) -> Response<Body> {
         let begun = Instant::now();
         let has_body = !request.body().is_end_stream();
         let mut response = match &self.shared.proxy {
-            Some(proxy) => proxy.pass(request, peer, Rc::clone(pulse)).await,
+            Some(proxy) => {
+                let caller = pass.caller.as_deref();
+                proxy.pass(request, peer, Rc::clone(pulse), caller).await
+            }
             None => not_found(request.uri().path()).map(|bytes| Body::Whole(Some(bytes))),
         };
         self.counters
             .answered(None, response.status(), begun.elapsed());
+        errors::mark(response.headers_mut(), pass.allowance);
         if has_body && matches!(response.body(), Body::Whole(_)) {
             // It was refused without reading its body.
             response.headers_mut().insert(CONNECTION, CLOSE);

@@ -1,0 +1,26 @@
+//! The core's own defaults, for those who print effective settings.
+
+use std::collections::BTreeMap;
+
+use pyo3::prelude::*;
+use tidegate_runtime::{LoadOptions, Options as RuntimeOptions};
+use tidegate_server::Options as ServerOptions;
+
+/// What a runtime takes for the options that nobody gave.
+#[pyfunction]
+pub fn runtime_defaults() -> BTreeMap<&'static str, f64> {
+    let (options, loading) = (RuntimeOptions::default(), LoadOptions::default());
+    BTreeMap::from([
+        ("max_batch_rows", loading.limits.max_batch_rows as f64),
+        ("max_queue_rows", loading.limits.max_queue_rows as f64),
+        ("window_rows", loading.windows.rows as f64),
+        ("window_seconds", loading.windows.seconds),
+        ("observe_bytes", options.observation_bytes as f64),
+    ])
+}
+
+/// What a server takes for the options that nobody gave.
+#[pyfunction]
+pub fn server_defaults() -> BTreeMap<&'static str, f64> {
+    BTreeMap::from([("workers", ServerOptions::default().workers as f64)])
+}

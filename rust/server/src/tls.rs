@@ -1,0 +1,72 @@
+//! TLS: a certificate that can be replaced while connections are taken.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tidegate_schema::{Error, Result};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+
+/// What is spoken inside, the best first.
+const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+
+/// The certificate of a server. Connections that are open keep the one that they began with.
+#[derive(Debug)]
+pub struct Tls {
+    config: ArcSwap<ServerConfig>,
+}
+
+impl Tls {
+    /// Takes a chain of certificates, the server's own first, and its private key, both as PEM.
+    ///
+    /// # Errors
+    /// `InvalidInput` if one of them cannot be read, or the key does not belong to the certificate.
+    pub fn new(certificate: &[u8], key: &[u8]) -> Result<Self> {
+        Ok(Self {
+            config: ArcSwap::from_pointee(config(certificate, key)?),
+        })
+    }
+
+    /// Takes another pair for connections from now on. If it is wrong the one before stays.
+    ///
+    /// # Errors
+    /// As [`Tls::new`].
+    pub fn replace(&self, certificate: &[u8], key: &[u8]) -> Result<()> {
+        self.config.store(Arc::new(config(certificate, key)?));
+        Ok(())
+    }
+
+    /// What begins a connection.
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.load_full())
+    }
+}
+
+fn config(certificate: &[u8], key: &[u8]) -> Result<ServerConfig> {
+    let wrong = |what: &str, why: &dyn std::fmt::Display| {
+        Error::invalid(format!(
+            "the TLS {what} cannot be used ({why}): give it as a PEM file"
+        ))
+    };
+    let chain = CertificateDer::pem_slice_iter(certificate)
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|error| wrong("certificate", &error))?;
+    if chain.is_empty() {
+        return Err(wrong("certificate", &"there is none in it"));
+    }
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong("key", &error))?;
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(|error| wrong("protocol", &error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| wrong("certificate or its key", &error))?;
+    config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
+}
