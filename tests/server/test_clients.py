@@ -88,7 +88,14 @@ def test_triton_sees_a_server_and_its_models(triton: dict[str, Any]) -> None:
     assert triton["version_ready"] is True
     assert triton["unknown_ready"] is False
     assert triton["server"]["name"] == "tidegate"
-    assert "binary_tensor_data" in triton["server"]["extensions"]
+    assert set(triton["server"]["extensions"]) >= {
+        "binary_tensor_data",
+        "classification",
+        "model_configuration",
+        "model_repository",
+        "model_repository(unload_dependents)",
+        "statistics",
+    }
     assert triton["model"]["inputs"] == [
         {"name": "x", "datatype": "FP64", "shape": [-1, 1]},
         {"name": "colour", "datatype": "BYTES", "shape": [-1, 1]},
@@ -120,6 +127,16 @@ def test_triton_gets_the_outputs_that_it_asked_for(triton: dict[str, Any]) -> No
     assert triton["mixed_reply"]["id"] == "r-2"
     assert "id" not in triton["usual_reply"]
     assert set(triton["usual_reply"]["parameters"]) == {"prediction_id", "revision"}
+
+
+def test_triton_gets_classes(triton: dict[str, Any], expected: dict[str, list[Any]]) -> None:
+    probabilities = np.asarray(expected["probabilities"])
+    for texts, row in zip(triton["classes"]["probabilities"], probabilities, strict=True):
+        assert len(texts) == 2
+        for text, index in zip(texts, np.argsort(-row), strict=True):
+            value, place, *_label = text.removeprefix("b'").removesuffix("'").split(":")
+            assert int(place) == index
+            assert float(value) == pytest.approx(row[index], abs=1e-6)
 
 
 def test_triton_serves_models_without_features(triton: dict[str, Any]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import io
 import json
 import re
 import socket
 from collections.abc import Iterator
 
 import httpx
+import pyarrow as pa
 import pytest
 from starlette.types import Receive, Scope, Send
 
@@ -174,8 +176,45 @@ def test_the_repository(client: httpx.Client) -> None:
     assert client.post("/v2/repository/models/tiny/load", content=b"").status_code == 200
     assert client.get("/v2/models/tiny/ready").status_code == 200
     assert client.post("/v2/repository/models/none/load").status_code == 404
-    reply = client.post("/v2/repository/models/tiny/load", json={"parameters": {"config": "{}"}})
-    assert reply.status_code == 400
+    for name in ("config", "file:1/model.onnx"):
+        reply = client.post("/v2/repository/models/tiny/load", json={"parameters": {name: "{}"}})
+        assert reply.status_code == 400
+        assert name in reply.json()["error"]
+    unload = {"parameters": {"unload_dependents": False}}
+    assert client.post("/v2/repository/models/tiny/unload", json=unload).status_code == 200
+
+
+def test_rows_as_arrow(client: httpx.Client) -> None:
+    arrow = "application/vnd.apache.arrow.stream"
+    table = pa.table(
+        {
+            "x": pa.array([1.25, None, 3.0], pa.float32()),
+            "colour": pa.array(["red", "blue", None]).dictionary_encode(),
+            "at": pa.array([0, 1, None], pa.timestamp("s", tz="UTC")),
+        }
+    )
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    url = "/v1/models/tiny:predict"
+    headers = {"content-type": arrow, "accept": arrow}
+    reply = client.post(url, content=sink.getvalue(), headers=headers)
+    assert reply.status_code == 200, reply.text
+    assert reply.headers["content-type"] == arrow
+    answer = pa.ipc.open_stream(reply.content).read_all()
+    assert answer.num_rows == 3
+    assert answer.schema.metadata[b"model_version"] == b"1.0.0"
+    rows = table.to_pylist()
+    for row in rows:
+        row["at"] = row["at"] and row["at"].isoformat()
+    predictions = client.post(url, json={"instances": rows}).json()["predictions"]
+    assert answer["probabilities[1]"].to_pylist() == pytest.approx(
+        [prediction["probabilities"][1] for prediction in predictions], abs=1e-6
+    )
+    reply = client.post(url, content=sink.getvalue(), headers={"content-type": arrow})
+    assert reply.json()["predictions"] == predictions
+    reply = client.post(url, content=sink.getvalue()[:200], headers=headers)
+    assert (reply.status_code, list(reply.json())) == (400, ["error"])
 
 
 def test_errors_of_both_planes_have_one_shape(client: httpx.Client) -> None:

@@ -226,6 +226,7 @@ fn encode_reply(bencher: Bencher, rows: usize, in_binary: bool) {
             id: None,
             parameters: &parameters,
             outputs: black_box(&replies[next]),
+            labels: &[],
         };
         drop(black_box(infer::encode(&response, &[], in_binary)));
     });

@@ -148,9 +148,11 @@ class _Control:
     async def load(self, request: Request) -> Response:
         name = request.path_params["model"]
         body = await _object(request)
-        if body.get("parameters"):
+        parameters = body.get("parameters") or {}
+        if parameters:
             raise InputError(
-                "load takes no parameters: a bundle is immutable, so publish another version"
+                f"load takes no parameters and was sent {', '.join(map(repr, parameters))}: "
+                "what a bundle holds never changes, so publish another version and load that"
             )
         await run_in_threadpool(self._load, name)
         return JSONResponse({"name": name, "load": True})

@@ -3,6 +3,7 @@
 //! Pure functions between bytes and types: no I/O, no clock, no thread. Nothing here panics,
 //! whatever the bytes; limits are checked before memory is taken ([`Limits`]).
 
+pub mod arrow;
 pub mod columns;
 mod element;
 mod error;

@@ -20,10 +20,12 @@ fn datatype_name<S: Serializer>(datatype: &Datatype, out: S) -> Result<S::Ok, S:
 }
 
 /// The protocol's extensions that this build speaks.
-/// `model_repository` is not among them: its index is answered, loading and unloading are not.
-pub const EXTENSIONS: [&str; 4] = [
+pub const EXTENSIONS: [&str; 7] = [
     "binary_tensor_data",
+    "classification",
     "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
     "parameters",
     "statistics",
 ];
@@ -109,14 +111,15 @@ pub struct ModelConfig<'a> {
     pub platform: &'a str,
     /// The same by Triton's newer name.
     pub backend: &'a str,
-    /// Most rows of a batch; more than one means that requests are batched.
+    /// Most rows of a batch; 0 for a model whose first dimension is not a batch of rows.
     pub max_batch_size: usize,
     /// What it takes.
     pub input: Vec<ConfigTensor<'a>>,
     /// What it gives.
     pub output: Vec<ConfigTensor<'a>>,
-    /// Present: requests are batched as they come.
-    pub dynamic_batching: DynamicBatching,
+    /// Present where requests are batched, which they are as they come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dynamic_batching: Option<DynamicBatching>,
     /// One reply a request.
     pub model_transaction_policy: TransactionPolicy,
     /// Replies are not cached.
@@ -130,7 +133,7 @@ pub struct ConfigTensor<'a> {
     pub name: &'a str,
     /// `TYPE_` and the datatype; BYTES is `TYPE_STRING` there.
     pub data_type: String,
-    /// The extents without the batch.
+    /// The extents, without the batch where there is one.
     pub dims: &'a [i64],
 }
 
@@ -156,7 +159,7 @@ pub struct ResponseCache {
 }
 
 impl<'a> ModelConfig<'a> {
-    /// The configuration of a model.
+    /// The configuration of a model; `max_batch_size` is 0 for one that is not batched.
     #[must_use]
     pub fn new(
         name: &'a str,
@@ -164,14 +167,15 @@ impl<'a> ModelConfig<'a> {
         inputs: &'a [TensorInfo],
         outputs: &'a [TensorInfo],
     ) -> Self {
+        let tensor = |info| ConfigTensor::new(info, max_batch_size > 0);
         Self {
             name,
             platform: PLATFORM,
             backend: "onnxruntime",
             max_batch_size,
-            input: inputs.iter().map(ConfigTensor::new).collect(),
-            output: outputs.iter().map(ConfigTensor::new).collect(),
-            dynamic_batching: DynamicBatching::default(),
+            input: inputs.iter().map(tensor).collect(),
+            output: outputs.iter().map(tensor).collect(),
+            dynamic_batching: (max_batch_size > 0).then(DynamicBatching::default),
             model_transaction_policy: TransactionPolicy::default(),
             response_cache: ResponseCache::default(),
         }
@@ -182,7 +186,7 @@ impl<'a> ModelConfig<'a> {
 pub const PLATFORM: &str = "onnxruntime_onnx";
 
 impl<'a> ConfigTensor<'a> {
-    fn new(info: &'a TensorInfo) -> Self {
+    fn new(info: &'a TensorInfo, batched: bool) -> Self {
         let name = match info.datatype {
             Datatype::Bytes => "STRING",
             other => other.name(),
@@ -190,7 +194,7 @@ impl<'a> ConfigTensor<'a> {
         Self {
             name: &info.name,
             data_type: format!("TYPE_{name}"),
-            dims: info.shape.get(1..).unwrap_or(&[]),
+            dims: info.shape.get(usize::from(batched)..).unwrap_or(&[]),
         }
     }
 }

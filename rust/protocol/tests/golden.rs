@@ -128,10 +128,12 @@ fn replies_are_written_as_they_were() {
         id: Some("r-1"),
         parameters: &parameters,
         outputs: &outputs,
+        labels: &[],
     };
     let want = |name: &str, binary| RequestedOutput {
         name: name.to_owned(),
         binary,
+        classes: 0,
         parameters: Parameters::new(),
     };
     let mixed = [want("reason", Some(false)), want("probabilities", None)];

@@ -238,9 +238,14 @@ fn outputs() {
             "output \"y\": parameter \"binary_data\" is 1 where true or false",
         ),
         (
-            r#"[{"name":"y","parameters":{"classification":2}}]"#,
+            r#"[{"name":"y","parameters":{"classification":-2}}]"#,
+            ErrorKind::InvalidInput,
+            "output \"y\": parameter \"classification\" is -2",
+        ),
+        (
+            r#"[{"name":"y","parameters":{"shared_memory_region":"r"}}]"#,
             ErrorKind::Unsupported,
-            "classification is not offered",
+            "shared memory is not offered",
         ),
     ] {
         refused(&format!("{valid}{outputs}}}"), kind, part);
@@ -262,6 +267,7 @@ fn outputs() {
         id: None,
         parameters: &nothing,
         outputs: &[],
+        labels: &[],
     };
     assert!(encode(&response, &request.outputs, false).is_err());
     let outputs = [text];

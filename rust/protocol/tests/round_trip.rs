@@ -96,11 +96,17 @@ fn parameters() -> impl Strategy<Value = Parameters> {
 }
 
 fn outputs() -> impl Strategy<Value = Vec<RequestedOutput>> {
-    let output = ("[a-z\"\\\\é]{1,5}", any::<Option<bool>>(), parameters());
+    let output = (
+        "[a-z\"\\\\é]{1,5}",
+        any::<Option<bool>>(),
+        prop_oneof![Just(0), 1usize..5],
+        parameters(),
+    );
     vec(
-        output.prop_map(|(name, binary, parameters)| RequestedOutput {
+        output.prop_map(|(name, binary, classes, parameters)| RequestedOutput {
             name,
             binary,
+            classes,
             parameters,
         }),
         0..3,
@@ -144,6 +150,7 @@ proptest! {
             id: id.as_deref(),
             parameters: &parameters,
             outputs: &outputs,
+            labels: &[],
         };
         // Asked for backwards, so that order is the request's.
         let wanted: Vec<RequestedOutput> = outputs
@@ -153,6 +160,7 @@ proptest! {
             .map(|(tensor, binary)| RequestedOutput {
                 name: tensor.name.clone(),
                 binary: Some(*binary),
+                classes: 0,
                 parameters: Parameters::new(),
             })
             .collect();

@@ -104,7 +104,7 @@ impl Page {
         self.family(
             name,
             "histogram",
-            "Time by stage: features, queue (only requests that waited), model (one run), total.",
+            "Time by stage: admit, decode, features, queue (only requests that waited), backend (one run), encode; total is from call to answer.",
         );
         for (at, model) in models.iter().enumerate() {
             for stage in Stage::ALL {

@@ -9,27 +9,44 @@ use tidegate_schema::ErrorKind;
 /// A part of a request's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// From a request's head to all of its body, let in: only requests over the network.
+    Admit,
+    /// From a body's bytes to columns or tensors: only requests over the network.
+    Decode,
     /// From columns to the model's matrix, in the caller's thread.
     Features,
     /// Waiting for the model to be free; only requests that were queued.
     Queue,
     /// One run of the model, whatever the number of requests in it.
-    Model,
+    Backend,
+    /// From outputs to the answer's bytes: only requests over the network.
+    Encode,
     /// From the call to the answer.
     Total,
 }
 
 impl Stage {
     /// Every stage, in the order of a request.
-    pub const ALL: [Self; 4] = [Self::Features, Self::Queue, Self::Model, Self::Total];
+    pub const ALL: [Self; 7] = [
+        Self::Admit,
+        Self::Decode,
+        Self::Features,
+        Self::Queue,
+        Self::Backend,
+        Self::Encode,
+        Self::Total,
+    ];
 
     /// The label in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Admit => "admit",
+            Self::Decode => "decode",
             Self::Features => "features",
             Self::Queue => "queue",
-            Self::Model => "model",
+            Self::Backend => "backend",
+            Self::Encode => "encode",
             Self::Total => "total",
         }
     }
@@ -138,7 +155,8 @@ impl Counters {
             },
             features: timing(Stage::Features),
             queue: timing(Stage::Queue),
-            model: timing(Stage::Model),
+            model: timing(Stage::Backend),
+            encode: timing(Stage::Encode),
             batches,
         }
     }
@@ -168,6 +186,8 @@ pub struct Statistics {
     pub queue: Timing,
     /// Runs of the model.
     pub model: Timing,
+    /// Writing answers for the network.
+    pub encode: Timing,
     /// Batches: how many, of which sizes, what waits.
     pub batches: BatchStatistics,
 }

@@ -5,6 +5,7 @@ mod request;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tidegate_batching::{Batcher, Limits};
 use tidegate_drift::{Report, WindowReport};
@@ -16,7 +17,7 @@ use crate::TensorInfo;
 use crate::admit::variable_rows;
 use crate::backend::Backend;
 use crate::bundle::{Kind, Manifest};
-use crate::metrics::{Counters, Statistics};
+use crate::metrics::{Counters, Stage, Statistics};
 use crate::options::LoadOptions;
 use crate::shared::Shared;
 use crate::watch::Watch;
@@ -198,6 +199,11 @@ impl Model {
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.counters.snapshot(self.batcher.statistics())
+    }
+
+    /// A stage of a request took this long: for the stages that whoever serves the model sees.
+    pub fn took(&self, stage: Stage, time: Duration) {
+        self.counters.stage(stage, time);
     }
 
     pub(crate) fn counters(&self) -> &Counters {

@@ -169,7 +169,7 @@ impl Executor {
         let begin = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.backend.run(inputs)))
             .unwrap_or_else(|_| Err(Error::internal("the backend panicked")));
-        self.counters.stage(Stage::Model, begin.elapsed());
+        self.counters.stage(Stage::Backend, begin.elapsed());
         outcome
     }
 

@@ -194,6 +194,29 @@ impl ColumnBuf {
         Ok(())
     }
 
+    /// Appends all values of a borrowed column; an error if it is of another type, or the text
+    /// would pass 2 GiB.
+    pub fn extend_from(&mut self, column: &Column<'_>) -> Result<()> {
+        macro_rules! extend {
+            ($from:expr, $value:ident => $push:expr) => {
+                for row in 0..column.len() {
+                    match $from.get(row) {
+                        Some($value) => $push?,
+                        None => self.push_null(),
+                    }
+                }
+            };
+        }
+        match column {
+            Column::Bool(from) => extend!(from, value => self.push_bool(value != 0)),
+            Column::Int64(from) => extend!(from, value => self.push_i64(value)),
+            Column::Float64(from) => extend!(from, value => self.push_f64(value)),
+            Column::String(from) => extend!(from, value => self.push_str(value)),
+            Column::Timestamp(from) => extend!(from, value => self.push_timestamp(value)),
+        }
+        Ok(())
+    }
+
     /// Appends all values of another column; an error if it is of another type, or the text would
     /// pass 2 GiB.
     pub fn append(&mut self, other: &Self) -> Result<()> {

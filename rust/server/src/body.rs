@@ -141,7 +141,7 @@ pub fn decompress(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Byte
     };
     let mut plain = Vec::new();
     let most = limit as u64 + 1;
-    let outcome = match coding.as_bytes() {
+    let outcome = match coding.as_bytes().to_ascii_lowercase().as_slice() {
         b"identity" | b"" => return Ok(body),
         b"gzip" | b"x-gzip" => flate2::read::MultiGzDecoder::new(&body[..])
             .take(most)
@@ -195,8 +195,8 @@ impl Coding {
             if matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000") {
                 return None;
             }
-            match name.trim() {
-                "gzip" => Some(Self::Gzip),
+            match name.trim().to_ascii_lowercase().as_str() {
+                "gzip" | "x-gzip" => Some(Self::Gzip),
                 "deflate" => Some(Self::Deflate),
                 _ => None,
             }

@@ -1,12 +1,13 @@
 //! One request for inference from bytes to bytes, whichever of the two forms it has.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderValue};
 use tidegate_protocol::Limits;
-use tidegate_runtime::{Answer, CallOptions, Input, Model};
+use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage};
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
@@ -48,19 +49,31 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
     let head = E::head(&call)?;
     let name = call.name().to_owned();
     let reply = if call.body.len() > HEAVY_BODY {
-        heavy::<E>(service, model, head, name, call.body).await?
+        heavy::<E>(service, model, head, name, call.begun, call.body).await?
     } else {
         let limits = &service.shared.protocol;
+        let admitted = took(&model, Stage::Admit, call.begun);
         let (input, options, wanted) = E::read(&model, head, &call.body, limits)?;
+        took(&model, Stage::Decode, admitted);
         let answer = run(service, &model, input, options).await?;
-        E::write(&name, &wanted, &answer)?
+        let answered = Instant::now();
+        let reply = E::write(&name, &wanted, &answer)?;
+        took(&model, Stage::Encode, answered);
+        reply
     };
     compressed(reply, call.headers).await
 }
 
+/// Counts what a stage took that began then; it ended now.
+pub fn took(model: &Model, stage: Stage, begun: Instant) -> Instant {
+    let now = Instant::now();
+    model.took(stage, now.duration_since(begun));
+    now
+}
+
 /// Queues the work, says so to the turn, and waits for the answer. When the client goes, this
 /// future is dropped, the ticket with it, and the work is never run.
-async fn run(
+pub async fn run(
     service: &Service,
     model: &Arc<Model>,
     input: Input,
@@ -84,6 +97,7 @@ async fn heavy<E: Exchange>(
     model: Arc<Model>,
     head: E::Head,
     name: String,
+    begun: Instant,
     body: Bytes,
 ) -> Result<Reply> {
     let place = Arc::clone(&service.shared.heavy)
@@ -97,10 +111,15 @@ async fn heavy<E: Exchange>(
     let limits = service.shared.protocol.clone();
     let done = tokio::task::spawn_blocking(move || {
         let _place = place;
+        let admitted = took(&model, Stage::Admit, begun);
         let (input, options, wanted) = E::read(&model, head, &body, &limits)?;
         drop(body);
+        took(&model, Stage::Decode, admitted);
         let answer = model.predict(input, &options)?;
-        E::write(&name, &wanted, &answer)
+        let answered = Instant::now();
+        let reply = E::write(&name, &wanted, &answer)?;
+        took(&model, Stage::Encode, answered);
+        Ok(reply)
     });
     done.await
         .unwrap_or_else(|error| Err(Error::internal(format!("a large request failed: {error}"))))

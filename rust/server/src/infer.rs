@@ -72,12 +72,19 @@ impl Exchange for Infer {
         parameters.push("prediction_id", id);
         let revision = i64::try_from(answer.revision).unwrap_or(i64::MAX);
         parameters.push("revision", Parameter::Int(revision));
+        let classified = wanted.outputs.iter().any(|output| output.classes > 0);
+        let labels = if classified {
+            labels(&answer.model)
+        } else {
+            Vec::new()
+        };
         let response = InferResponse {
             model_name: name,
             model_version: answer.model.version(),
             id: wanted.id.as_deref(),
             parameters: &parameters,
             outputs: &answer.outputs,
+            labels: &labels,
         };
         let encoded = infer::encode(&response, &wanted.outputs, wanted.binary_default)?;
         Ok(match encoded.header_length {
@@ -91,6 +98,20 @@ impl Exchange for Infer {
             }
         })
     }
+}
+
+/// The names of a classifier's classes, in the order of its probabilities.
+fn labels(model: &Model) -> Vec<String> {
+    let label = |class: &serde_json::Value| match class {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    model
+        .classes()
+        .unwrap_or_default()
+        .iter()
+        .map(label)
+        .collect()
 }
 
 /// `timeout` is the protocol's deadline, in microseconds; 0 means none. `priority` is 1 for what is

@@ -155,6 +155,7 @@ fn of_model<'a>(
             queue: duration(stats.queue),
             compute_input: duration(stats.features),
             compute_infer: duration(stats.model),
+            compute_output: duration(stats.encode),
             ..Default::default()
         },
         batch_stats: Vec::new(),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde::Serialize;
+use tidegate_protocol::arrow::MEDIA_TYPE;
 
 use crate::errors;
 
@@ -14,6 +15,8 @@ pub type Reply = Response<Bytes>;
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Tensors as bytes.
 pub const BINARY: HeaderValue = HeaderValue::from_static("application/octet-stream");
+/// Rows as an Arrow IPC stream.
+pub const ARROW: HeaderValue = HeaderValue::from_static(MEDIA_TYPE);
 /// The Prometheus text format.
 pub const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
 

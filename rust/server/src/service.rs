@@ -99,6 +99,8 @@ pub struct Call<'a> {
     pub headers: &'a HeaderMap,
     /// The body, decompressed.
     pub body: Bytes,
+    /// When the head had come.
+    pub begun: Instant,
 }
 
 impl Call<'_> {
@@ -160,12 +162,13 @@ impl Service {
             target,
             headers,
         };
+        let begun = Instant::now();
         let found = self.find(method, target.path());
         let pass = match self.admit(&found, &head, mount::PEER) {
             Ok(pass) => pass,
             Err(refusal) => return errors::refusal(&refusal),
         };
-        let mut reply = self.dispatch(found, &head, body).await;
+        let mut reply = self.dispatch(found, &head, begun, body).await;
         errors::mark(reply.headers_mut(), pass.allowance);
         reply
     }
@@ -210,9 +213,9 @@ impl Service {
         &self,
         found: Result<Found<'_>>,
         head: &Head<'_>,
+        begun: Instant,
         body: Result<Bytes>,
     ) -> Reply {
-        let begun = Instant::now();
         let (route, target) = match found {
             Ok(Found::Here(route, target)) => (route, target),
             Ok(Found::WrongMethod(allowed)) => {
@@ -231,6 +234,7 @@ impl Service {
                     query: head.target.query(),
                     headers: head.headers,
                     body,
+                    begun,
                 };
                 self.answer(route, call).await
             }
@@ -286,6 +290,7 @@ impl Service {
     ) -> Response<Body> {
         let whole = |reply: Reply| reply.map(|bytes| Body::Whole(Some(bytes)));
         pulse.enter(Phase::Working);
+        let begun = Instant::now();
         if let Some(reply) = self.header_excess(request.headers()) {
             return whole(closing(reply));
         }
@@ -334,7 +339,7 @@ impl Service {
             pulse.enter(Phase::Working);
             body
         };
-        let mut reply = self.dispatch(found, &head, body).await;
+        let mut reply = self.dispatch(found, &head, begun, body).await;
         errors::mark(reply.headers_mut(), pass.allowance);
         whole(if ended { reply } else { closing(reply) })
     }

@@ -458,3 +458,57 @@ fn a_drain_answers_what_the_model_is_at() {
     // True is said before the grace is over, or not at all.
     assert!(draining.join().unwrap());
 }
+
+#[test]
+fn outputs_as_their_best_classes() {
+    let server = Subject::new().serve();
+    let mut client = Client::new(server.address());
+    let wants = |parameters: Value| {
+        json!({
+            "inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2.5, 4, 3]}],
+            "outputs": [{"name": "y", "parameters": parameters}],
+        })
+        .to_string()
+    };
+    let body = wants(json!({"classification": 1}));
+    let answer = client.ask("POST", INFER, "", body.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let value: Value = serde_json::from_slice(&answer.body).unwrap();
+    let output = &value["outputs"][0];
+    assert_eq!(output["datatype"], "BYTES");
+    assert_eq!(output["shape"], json!([2, 1]));
+    assert_eq!(output["data"], json!(["5.000000:1", "8.000000:0"]));
+    let body = wants(json!({"classification": 7, "binary_data": true}));
+    let answer = client.ask("POST", INFER, "", body.as_bytes());
+    let json: usize = answer
+        .header("inference-header-content-length")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(answer.body[json..].starts_with(b"\x0a\0\0\x005.000000:1"));
+    let body = wants(json!({"classification": "two"}));
+    assert_eq!(client.ask("POST", INFER, "", body.as_bytes()).status, 400);
+}
+
+#[test]
+fn every_stage_of_a_request_is_measured() {
+    let subject = Subject::new();
+    let server = subject.serve();
+    let mut client = Client::new(server.address());
+    for _ in 0..3 {
+        assert_eq!(
+            client.ask("POST", INFER, "", &body(&[1.0, 2.0])).status,
+            200
+        );
+    }
+    let page = client.ask("GET", "/metrics", "", b"");
+    for stage in ["admit", "decode", "queue", "backend", "encode", "total"] {
+        let due = format!(
+            "tidegate_stage_seconds_count{{model=\"twice\",version=\"1.0.0\",stage=\"{stage}\"}} 3"
+        );
+        let found = page.text().lines().any(|line| line == due);
+        // A request that finds the model idle may not have to wait, or not be counted as waiting.
+        assert!(found || stage == "queue", "{due}\n{}", page.text());
+    }
+    assert_eq!(subject.model.statistics().encode.count, 3);
+}

@@ -13,8 +13,6 @@ BY_TRITON = ("plain", "triton_http", "triton_grpc")
 SCORES = (tensor("IN", "FP32", [1.0, 10.0, -2.0, 3.5], [0.5, 0.25, 8.0, 7.0]),)
 ONE_RAW = {"Inference-Header-Content-Length": "0"}
 
-NO_CLASSES = {"tidegate": Differs("no classification yet", "unsupported")}
-
 EXTENSIONS = (
     Case(
         name="the class of each row",
@@ -23,7 +21,6 @@ EXTENSIONS = (
         inputs=SCORES,
         outputs=(Output("OUT", classes=1),),
         clients=BY_TRITON,
-        differs=NO_CLASSES,
         gives=(tensor("OUT", "BYTES", ["10.000000:1"], ["8.000000:2"]),),
     ),
     Case(
@@ -33,7 +30,6 @@ EXTENSIONS = (
         inputs=SCORES,
         outputs=(Output("OUT", classes=3),),
         clients=BY_TRITON,
-        differs=NO_CLASSES,
         gives=(
             tensor(
                 "OUT",
@@ -50,7 +46,6 @@ EXTENSIONS = (
         inputs=SCORES[:1],
         outputs=(Output("OUT", classes=9),),
         clients=BY_TRITON,
-        differs=NO_CLASSES,
         gives=(
             tensor(
                 "OUT",
@@ -67,7 +62,6 @@ EXTENSIONS = (
         inputs=BOTH,
         outputs=(Output("OUTPUT0", classes=2),),
         clients=BY_TRITON,
-        differs=NO_CLASSES,
         gives=(tensor("OUTPUT0", "BYTES", ["33:2", "22:1"]),),
     ),
     Case(
@@ -78,7 +72,7 @@ EXTENSIONS = (
         outputs=(Output("OUT", classes=1),),
         clients=BY_TRITON,
         status="invalid",
-        differs={"triton": Differs("it ends Triton 2.51, for all its clients", DIES), **NO_CLASSES},
+        differs={"triton": Differs("it ends Triton 2.51, for all its clients", DIES)},
     ),
     Case(
         name="a raw body",

@@ -47,7 +47,7 @@ SERVER = (
     Case(
         name="server metadata",
         call="server",
-        differs={"tidegate": Differs("three extensions are not offered yet", "ok")},
+        differs={"tidegate": Differs("log settings are not offered yet", "ok")},
         fields={
             "name": ANY,
             "version": ANY,

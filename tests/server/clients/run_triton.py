@@ -119,6 +119,8 @@ def main(address: str) -> dict[str, Any]:
         ),
     }
     found["after"] = outputs(client.infer("tiny", [colour]))
+    classes = [triton.InferRequestedOutput("probabilities", class_count=2, binary_data=True)]
+    found["classes"] = outputs(client.infer("tiny", inputs(binary=True), outputs=classes))
     found["statistics"] = client.get_inference_statistics("tiny")
     client.close()
     return found

@@ -5,11 +5,13 @@
 //! the JSON part; without it the whole body is JSON; `0` means one raw tensor and no JSON.
 
 mod binary;
+mod classification;
 mod plain;
 mod request;
 mod response;
 mod tensor;
 
+pub use classification::classify;
 pub(crate) use request::decode_general;
 pub use request::{
     InferRequest, RequestedOutput, check_outputs, decode, decode_raw, encode_request,

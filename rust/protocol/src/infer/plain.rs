@@ -287,6 +287,7 @@ impl<'a> Cursor<'a> {
             outputs.push(RequestedOutput {
                 name: name?,
                 binary,
+                classes: 0,
                 parameters: Parameters::new(),
             });
         }

@@ -6,7 +6,7 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use tidegate_schema::{Datatype, Error, ErrorKind, Tensor, TensorData};
 
 use super::tensor::{Tensors, TensorsSeed, write_json};
-use super::{Encoded, binary, plain};
+use super::{Encoded, binary, classification, plain};
 use crate::json::{Context, Result, Skip, Text, keys, parse, quote, twice};
 use crate::limits::too_many;
 use crate::parameter::{Parameter, Parameters, ParametersSeed, Read};
@@ -16,6 +16,8 @@ use crate::{Limits, TensorInfo, write};
 pub(super) const ALL_BINARY: &str = "binary_data_output";
 /// An output's parameter that wants this one in binary, or not.
 pub(super) const BINARY: &str = "binary_data";
+/// An output's parameter that wants its best classes, so many of each row.
+const CLASSIFICATION: &str = "classification";
 /// Up to here names are compared pair by pair; above, through a hash set.
 const PAIRWISE: usize = 64;
 
@@ -26,6 +28,8 @@ pub struct RequestedOutput {
     pub name: String,
     /// In binary or not; where absent, the request's [`InferRequest::binary_default`] says.
     pub binary: Option<bool>,
+    /// The best classes of each row instead of the elements, so many; 0 for the elements.
+    pub classes: usize,
     /// What else was asked for.
     pub parameters: Parameters,
 }
@@ -177,12 +181,15 @@ fn unique(tensors: &[Tensor]) -> Result<()> {
     })
 }
 
-/// Checks that a model has the outputs that were asked for, before it is run for them.
+/// Checks that a model has the outputs that were asked for, as they were asked for, before it is run for them.
 pub fn check_outputs(requested: &[RequestedOutput], outputs: &[TensorInfo]) -> Result<()> {
     for output in requested {
-        if !outputs.iter().any(|known| known.name == output.name) {
+        let Some(known) = outputs.iter().find(|known| known.name == output.name) else {
             let names: Vec<_> = outputs.iter().map(|known| known.name.as_str()).collect();
             return Err(super::unknown_output(&output.name, &names));
+        };
+        if output.classes > 0 {
+            classification::check(&output.name, known.datatype)?;
         }
     }
     Ok(())
@@ -221,7 +228,11 @@ pub fn encode_request(request: &InferRequest, in_binary: bool) -> Result<Encoded
             let own = output
                 .binary
                 .map(|binary| (BINARY, Parameter::Bool(binary)));
-            output.parameters.write(out, own);
+            let mut parameters = output.parameters.clone();
+            if output.classes > 0 {
+                parameters.push(CLASSIFICATION, Parameter::Uint(output.classes as u64));
+            }
+            parameters.write(out, own);
             out.push(b'}');
         });
     }
@@ -396,18 +407,19 @@ impl<'de> Visitor<'de> for OutputSeed<'_> {
 fn requested(name: String, parameters: Read) -> Result<RequestedOutput> {
     let place = |error: Error| error.at(format!("output {}", quote(&name)));
     let binary = parameters.flag(BINARY).map_err(place)?;
-    let parameters = parameters.others;
-    for feature in ["classification", "shared_memory_region"] {
-        let asked = parameters.get(feature);
-        if asked.is_some_and(|value| *value != Parameter::Int(0)) {
-            let message = format!("{feature} is not offered: ask for the output without it");
-            return Err(place(Error::new(ErrorKind::Unsupported, message)));
-        }
+    let mut parameters = parameters.others;
+    let classes = parameters.unsigned(CLASSIFICATION).map_err(place)?;
+    parameters.remove(CLASSIFICATION);
+    if parameters.get("shared_memory_region").is_some() {
+        let message = "shared memory is not offered: ask for the output without it";
+        return Err(place(Error::new(ErrorKind::Unsupported, message)));
     }
     Ok(RequestedOutput {
-        name,
         binary,
+        // More than there can be is all.
+        classes: usize::try_from(classes.unwrap_or(0)).unwrap_or(usize::MAX),
         parameters,
+        name,
     })
 }
 

@@ -1,12 +1,13 @@
 //! V2 inference replies.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use tidegate_schema::Tensor;
 
 use super::tensor::{Tensors, TensorsSeed, write_json};
-use super::{RequestedOutput, binary};
+use super::{RequestedOutput, binary, classify};
 use crate::json::{Context, Result, Skip, Text, keys, parse};
 use crate::parameter::{Parameters, ParametersSeed};
 use crate::{Limits, write};
@@ -24,6 +25,8 @@ pub struct InferResponse<'a> {
     pub parameters: &'a Parameters,
     /// All outputs of the model.
     pub outputs: &'a [Tensor],
+    /// The names of the classes, for outputs that are wanted as their best classes.
+    pub labels: &'a [String],
 }
 
 /// A body with the length of its JSON part, where tensors follow it.
@@ -47,12 +50,13 @@ impl Encoded {
 }
 
 /// Writes a reply with the outputs that were asked for (all, where none was named), each in
-/// binary or as JSON: an output's own `binary_data` beats the request's `binary_data_output`.
+/// binary or as JSON: an output's own `binary_data` beats the request's `binary_data_output`. One
+/// that is wanted as its best classes is what [`classify`] makes of it.
 ///
 /// NaN and infinities become `null` in JSON. An error for an unknown output, and for BYTES that
 /// are not UTF-8 where JSON is wanted.
-pub fn encode(
-    response: &InferResponse<'_>,
+pub fn encode<'a>(
+    response: &InferResponse<'a>,
     requested: &[RequestedOutput],
     binary_default: bool,
 ) -> Result<Encoded> {
@@ -67,12 +71,12 @@ pub fn encode(
     }
     response.parameters.write(&mut out, None);
     out.extend_from_slice(b",\"outputs\":[");
-    let mut in_binary: Vec<&Tensor> = Vec::new();
-    let mut one = |out: &mut Vec<u8>, tensor, wants_binary| {
+    let mut in_binary: Vec<Cow<'_, Tensor>> = Vec::new();
+    let mut one = |out: &mut Vec<u8>, tensor: Cow<'a, Tensor>, wants_binary| {
         if out.last() == Some(&b'}') {
             out.push(b',');
         }
-        if !write_json(out, tensor, None, wants_binary) {
+        if !write_json(out, &tensor, None, wants_binary) {
             return Err(super::not_text(&tensor.name));
         }
         if wants_binary {
@@ -82,7 +86,7 @@ pub fn encode(
     };
     if requested.is_empty() {
         for tensor in response.outputs {
-            one(&mut out, tensor, binary_default)?;
+            one(&mut out, Cow::Borrowed(tensor), binary_default)?;
         }
     }
     for wanted in requested {
@@ -90,6 +94,10 @@ pub fn encode(
         let Some(tensor) = outputs.find(|tensor| tensor.name == wanted.name) else {
             let names: Vec<_> = response.outputs.iter().map(|t| t.name.as_str()).collect();
             return Err(super::unknown_output(&wanted.name, &names));
+        };
+        let tensor = match wanted.classes {
+            0 => Cow::Borrowed(tensor),
+            k => Cow::Owned(classify(tensor, k, response.labels)?),
         };
         one(&mut out, tensor, wanted.binary.unwrap_or(binary_default))?;
     }
