@@ -122,15 +122,30 @@ class Runtime:
     def __new__(
         cls,
         *,
+        objective: float | None = None,
         max_batch_rows: int | None = None,
+        max_delay: float | None = None,
         max_queue_rows: int | None = None,
+        max_queue_bytes: int | None = None,
+        instances: int | None = None,
         watch: bool = True,
         window_rows: int | None = None,
         window_seconds: float | None = None,
         observe_bytes: int | None = None,
     ) -> Runtime: ...
-    def load(self, directory: str | PathLike[str], digest: str | None = None) -> Model: ...
-    def load_onnx(self, name: str, version: str, file: str | PathLike[str]) -> Model: ...
+    def load(
+        self,
+        directory: str | PathLike[str],
+        digest: str | None = None,
+        objective: float | None = None,
+    ) -> Model: ...
+    def load_onnx(
+        self,
+        name: str,
+        version: str,
+        file: str | PathLike[str],
+        objective: float | None = None,
+    ) -> Model: ...
     def deploy(self, name: str, model: Model) -> int: ...
     def undeploy(self, name: str) -> None: ...
     def deployments(self) -> list[tuple[str, str, str, str | None, int]]: ...

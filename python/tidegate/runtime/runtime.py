@@ -17,6 +17,7 @@ from tidegate.errors import InputError
 from tidegate.registry import Bundle, Registry
 from tidegate.registry.reference import Reference
 from tidegate.runtime.channel import channel
+from tidegate.runtime.duration import seconds
 
 if TYPE_CHECKING:
     from tidegate.monitoring import DriftReport
@@ -36,9 +37,19 @@ _alive: Final[weakref.WeakSet[Runtime]] = weakref.WeakSet()
 class Options:
     """Limits and windows of the runtime.
 
+    A latency objective is all that a model needs to be told: size and delay of batches follow from
+    it and from what batches turn out to cost. The other limits are bounds.
+
     Attributes:
+        objective: The time within which 99 of 100 requests are to be answered, in seconds or as
+            `"20ms"`. A request that is predicted to take longer is refused at once. Without one
+            nothing is refused but by the bounds.
         max_batch_rows: Most rows that one run of a model takes.
+        max_delay: Longest time that a request may wait before its batch begins, as `objective`.
         max_queue_rows: Most rows that wait for one model; beyond, requests are refused.
+        max_queue_bytes: Most bytes that wait for one model; beyond, requests are refused.
+        instances: Batches of one model that run at the same time, each on one thread. By default
+            one for each two cores, at most four.
         watch: Observe features and predictions where a bundle has a baseline.
         window_rows: A window of observations closes after so many rows.
         window_seconds: A window of observations closes after so many seconds.
@@ -46,8 +57,12 @@ class Options:
             dropped and counted.
     """
 
+    objective: str | float | None = None
     max_batch_rows: int | None = None
+    max_delay: str | float | None = None
     max_queue_rows: int | None = None
+    max_queue_bytes: int | None = None
+    instances: int | None = None
     watch: bool = True
     window_rows: int | None = None
     window_seconds: float | None = None
@@ -116,8 +131,12 @@ class Runtime:
             else Registry(registry, read_only=True)
         )
         self._core = _core.Runtime(
+            objective=None if options.objective is None else seconds(options.objective),
             max_batch_rows=options.max_batch_rows,
+            max_delay=None if options.max_delay is None else seconds(options.max_delay),
             max_queue_rows=options.max_queue_rows,
+            max_queue_bytes=options.max_queue_bytes,
+            instances=options.instances,
             watch=options.watch,
             window_rows=options.window_rows,
             window_seconds=options.window_seconds,
@@ -135,6 +154,7 @@ class Runtime:
         source: str | os.PathLike[str] | Bundle,
         *,
         name: str | None = None,
+        objective: str | float | None = None,
     ) -> Deployment:
         """Load a bundle, or a bare ONNX model, and serve it in place of what stood there.
 
@@ -145,6 +165,8 @@ class Runtime:
             source: A reference (`"flight-delay@1.4.2"`, `"flight-delay@champion"`,
                 `"flight-delay@sha256:…"`), a `Bundle`, a bundle's folder, or an `.onnx` file.
             name: The served name; the bundle's own by default, the file's stem for a bare model.
+            objective: The time within which 99 of 100 requests to this model are to be answered, in
+                seconds or as `"20ms"`; that of the runtime's options by default.
 
         Returns:
             What is served now.
@@ -154,7 +176,8 @@ class Runtime:
             IntegrityError: If a byte differs from its digest, or the golden rows do not reproduce.
             InputError: If the model does not fit the feature set, or is no ONNX model.
         """
-        model, served = self._load(source)
+        due = None if objective is None else seconds(objective)
+        model, served = self._load(source, due)
         served = name or served
         if not _NAME.fullmatch(served):
             raise InputError(
@@ -167,23 +190,26 @@ class Runtime:
             self._aliased[served] = source
         return Deployment(served, model.name, model.version, model.digest, revision)
 
-    def _load(self, source: str | os.PathLike[str] | Bundle) -> tuple[_core.Model, str]:
+    def _load(
+        self, source: str | os.PathLike[str] | Bundle, objective: float | None
+    ) -> tuple[_core.Model, str]:
         if isinstance(source, Bundle):
-            model = self._core.load(os.fspath(source.path), source.digest)
+            model = self._core.load(os.fspath(source.path), source.digest, objective)
             return model, model.name
         path = Path(source)
         if path.suffix == ".onnx":
-            return self._core.load_onnx(path.stem, _BARE_VERSION, os.fspath(path)), path.stem
+            model = self._core.load_onnx(path.stem, _BARE_VERSION, os.fspath(path), objective)
+            return model, path.stem
         if path.is_dir():
             # Nothing vouches for the manifest of a bare folder: its digest is what it says it is.
-            model = self._core.load(os.fspath(path), None)
+            model = self._core.load(os.fspath(path), None, objective)
             return model, model.name
         if self._registry is None:
             raise InputError(
                 f"{os.fspath(source)!r} is no folder, and this runtime has no registry to look it "
                 "up in: pass one to Runtime(…)"
             )
-        return self._load(self._registry.open(os.fspath(source)))
+        return self._load(self._registry.open(os.fspath(source)), objective)
 
     def _is_alias(self, source: str) -> bool:
         """Whether a source is a reference that may mean another bundle later."""

@@ -7,12 +7,15 @@ use std::sync::{Arc, Barrier, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidegate_batching::{Batcher, Clock, Execute, Limits, Reason, Work};
+use tidegate_batching::{Batcher, Clock, Execute, Limits, Reason, Refused, Work};
 
-const LIMITS: Limits = Limits {
-    max_batch_rows: 8,
-    max_queue_rows: 32,
-};
+fn limits() -> Limits {
+    Limits {
+        max_batch_rows: 8,
+        max_queue_rows: 32,
+        ..Limits::default()
+    }
+}
 
 /// Answers when it is executed, or when it is dropped.
 struct Job {
@@ -21,12 +24,15 @@ struct Job {
     answers: Arc<Mutex<Vec<Outcome>>>,
     id: usize,
     done: bool,
+    arrived: Instant,
+    deadline: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Executed(usize),
     Dropped(usize),
+    Refused(usize, Reason),
 }
 
 impl Work for Job {
@@ -38,8 +44,31 @@ impl Work for Job {
         true
     }
 
+    fn bytes(&self) -> usize {
+        8 * self.rows
+    }
+
+    fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn priority(&self) -> u32 {
+        0
+    }
+
     fn abandoned(&self) -> bool {
         self.gone.load(SeqCst)
+    }
+
+    fn refuse(refused: Refused<Self>) {
+        let (mut job, reason) = (refused.work, refused.refusal.reason);
+        job.done = true;
+        let outcome = Outcome::Refused(job.id, reason);
+        job.answers.lock().unwrap().push(outcome);
     }
 }
 
@@ -86,7 +115,8 @@ struct Bench {
 
 /// A clock that stands still: a batch that has run is known to be cheap.
 fn still() -> Clock {
-    Box::new(|| Duration::ZERO)
+    let now = Instant::now();
+    Box::new(move || now)
 }
 
 /// Waits until it is so. A sleep would be a guess at how busy the machine is.
@@ -101,8 +131,7 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
 
 impl Bench {
     fn new() -> Self {
-        let origin = Instant::now();
-        Self::timed_by(Box::new(move || origin.elapsed()))
+        Self::timed_by(Box::new(Instant::now))
     }
 
     fn timed_by(clock: Clock) -> Self {
@@ -113,7 +142,7 @@ impl Bench {
             door: Arc::clone(&door),
         };
         Self {
-            batcher: Batcher::with_clock("test-executor", backend, LIMITS, clock).unwrap(),
+            batcher: Batcher::with_clock("test-executor", vec![backend], limits(), clock).unwrap(),
             answers: Arc::default(),
             gone: Arc::default(),
             seen,
@@ -128,6 +157,8 @@ impl Bench {
             answers: Arc::clone(&self.answers),
             id,
             done: false,
+            arrived: Instant::now(),
+            deadline: None,
         }
     }
 
@@ -183,15 +214,21 @@ fn a_direct_caller_never_overtakes_the_queue() {
 fn refusals_name_their_reason_and_give_the_work_back() {
     let bench = Bench::new();
     let refused = bench.batcher.enqueue(bench.job(9, 33)).unwrap_err();
-    assert_eq!((refused.reason, refused.work.id), (Reason::TooLarge, 9));
+    assert_eq!(
+        (refused.refusal.reason, refused.work.id),
+        (Reason::TooLarge, 9)
+    );
     bench.batcher.enqueue(bench.job(0, 30)).unwrap();
     let refused = bench.batcher.enqueue(bench.job(1, 3)).unwrap_err();
-    assert_eq!(refused.reason, Reason::Full);
+    assert_eq!(refused.refusal.reason, Reason::Rows);
     bench.batcher.close();
     let refused = bench.batcher.enqueue(bench.job(2, 1)).unwrap_err();
-    assert_eq!(refused.reason, Reason::Closed);
+    assert_eq!(refused.refusal.reason, Reason::Closed);
     assert_eq!(bench.batcher.try_direct(|_| ()), None);
-    assert_eq!(bench.batcher.statistics().refused, 3);
+    let statistics = bench.batcher.statistics();
+    for reason in [Reason::TooLarge, Reason::Rows, Reason::Closed] {
+        assert_eq!(statistics.refused(reason), 1, "{reason:?}");
+    }
     assert!(
         bench
             .answers
@@ -213,10 +250,10 @@ fn abandoned_work_is_dropped_before_it_costs_anything() {
     bench.batcher.flush();
     assert_eq!(
         bench.wait_for(2),
-        [Outcome::Dropped(0), Outcome::Executed(1)]
+        [Outcome::Refused(0, Reason::Abandoned), Outcome::Executed(1)]
     );
     assert_eq!(bench.seen.load(SeqCst), 1);
-    assert_eq!(bench.batcher.statistics().abandoned, 1);
+    assert_eq!(bench.batcher.statistics().refused(Reason::Abandoned), 1);
     bench.batcher.close();
 }
 
@@ -295,6 +332,22 @@ impl Work for Link {
         1
     }
 
+    fn bytes(&self) -> usize {
+        8
+    }
+
+    fn arrived(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn priority(&self) -> u32 {
+        0
+    }
+
     fn compatible(&self, _: &Self) -> bool {
         true
     }
@@ -302,6 +355,8 @@ impl Work for Link {
     fn abandoned(&self) -> bool {
         false
     }
+
+    fn refuse(_: Refused<Self>) {}
 }
 
 struct Closer;
@@ -319,7 +374,7 @@ impl Execute<Link> for Closer {
 #[test]
 fn closing_from_inside_does_not_wait_for_itself() {
     for warm in [false, true] {
-        let batcher = Batcher::with_clock("closer", Closer, LIMITS, still()).unwrap();
+        let batcher = Batcher::with_clock("closer", vec![Closer], limits(), still()).unwrap();
         if warm {
             batcher.try_direct(|_| ());
         }
@@ -333,14 +388,95 @@ fn closing_from_inside_does_not_wait_for_itself() {
     }
 }
 
+/// Waits inside until it is told to go on.
+struct Gate {
+    entered: Arc<AtomicUsize>,
+    open: Arc<AtomicBool>,
+}
+
+impl Execute<Job> for Gate {
+    fn execute(&mut self, batch: Vec<Job>) {
+        self.entered.fetch_add(1, SeqCst);
+        until("the gate opens", || self.open.load(SeqCst));
+        for mut job in batch {
+            job.done = true;
+            job.answers.lock().unwrap().push(Outcome::Executed(job.id));
+        }
+    }
+}
+
+fn gates(count: usize) -> (Vec<Gate>, Arc<AtomicUsize>, Arc<AtomicBool>) {
+    let (entered, open) = (Arc::default(), Arc::default());
+    let gate = |_| Gate {
+        entered: Arc::clone(&entered),
+        open: Arc::clone(&open),
+    };
+    ((0..count).map(gate).collect(), entered, open)
+}
+
+#[test]
+fn instances_run_batches_at_the_same_time() {
+    let bench = Bench::new();
+    let (gates, entered, open) = gates(3);
+    let batcher = Batcher::new("gates", gates, limits()).unwrap();
+    for id in 0..3 {
+        // 8 rows are a batch.
+        batcher.enqueue(bench.job(id, 8)).unwrap();
+        batcher.flush();
+    }
+    until("three batches run at once", || entered.load(SeqCst) == 3);
+    batcher.enqueue(bench.job(3, 8)).unwrap();
+    batcher.flush();
+    assert_eq!(batcher.statistics().queued_rows, 8);
+    open.store(true, SeqCst);
+    bench.wait_for(4);
+    batcher.close();
+    let statistics = batcher.statistics();
+    assert_eq!((statistics.instances, statistics.executions), (3, 4));
+}
+
+#[test]
+fn what_cannot_be_in_time_is_refused_while_the_backend_is_busy() {
+    let bench = Bench::new();
+    let (gates, entered, open) = gates(1);
+    let batcher = Batcher::new("gate", gates, limits()).unwrap();
+    batcher.enqueue(bench.job(0, 1)).unwrap();
+    batcher.flush();
+    until("the batch runs", || entered.load(SeqCst) == 1);
+    let mut late = bench.job(1, 1);
+    late.deadline = Some(Instant::now());
+    batcher.enqueue(late).unwrap();
+    batcher.flush();
+    assert_eq!(bench.wait_for(1), [Outcome::Refused(1, Reason::Deadline)]);
+    assert_eq!(batcher.statistics().queued_rows, 0);
+    // What nobody waits for does not keep others out.
+    let gone = bench.job(2, 32);
+    gone.gone.store(true, SeqCst);
+    batcher.enqueue(gone).unwrap();
+    batcher.enqueue(bench.job(3, 1)).unwrap();
+    let refused = Outcome::Refused(2, Reason::Abandoned);
+    assert_eq!(bench.wait_for(2)[1], refused);
+    open.store(true, SeqCst);
+    bench.wait_for(4);
+    batcher.close();
+}
+
 #[test]
 fn zero_limits_are_refused() {
     let none = Limits {
         max_batch_rows: 0,
-        ..LIMITS
+        ..limits()
     };
-    let error = Batcher::new("none", Closer, none).err().unwrap();
+    let error = Batcher::new("none", vec![Closer], none).err().unwrap();
     assert!(error.to_string().contains("max_batch_rows"), "{error}");
+    let endless = Limits {
+        objective: Some(Duration::MAX),
+        ..limits()
+    };
+    let error = Batcher::new("none", vec![Closer], endless).err().unwrap();
+    assert!(error.to_string().contains("objective"), "{error}");
+    let error = Batcher::<Link, Closer>::new("none", vec![], limits());
+    assert!(error.err().unwrap().to_string().contains("instances"));
 }
 
 #[test]
@@ -361,7 +497,7 @@ fn many_threads_lose_nothing() {
                         Ok(()) => bench.batcher.flush(),
                         // The refused job is dropped here, which is its answer.
                         Err(refusal) => {
-                            assert_eq!(refusal.reason, Reason::Full);
+                            assert_eq!(refusal.refusal.reason, Reason::Rows);
                             refused.fetch_add(1, SeqCst);
                         }
                     }

@@ -6,11 +6,12 @@
 #![cfg(loom)]
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use tidegate_batching::{Batcher, Execute, Limits, Work};
+use tidegate_batching::{Batcher, Execute, Limits, Refused, Work};
 
 /// A latch that waits without a time limit: a lost wake-up is a deadlock, which loom reports.
 #[derive(Clone)]
@@ -45,6 +46,22 @@ impl Work for Job {
         1
     }
 
+    fn bytes(&self) -> usize {
+        8
+    }
+
+    fn arrived(&self) -> Instant {
+        base()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn priority(&self) -> u32 {
+        0
+    }
+
     fn compatible(&self, _: &Self) -> bool {
         true
     }
@@ -52,6 +69,8 @@ impl Work for Job {
     fn abandoned(&self) -> bool {
         false
     }
+
+    fn refuse(_: Refused<Self>) {}
 }
 
 struct Backend;
@@ -64,22 +83,33 @@ impl Execute<Job> for Backend {
     }
 }
 
+fn base() -> Instant {
+    static BASE: OnceLock<Instant> = OnceLock::new();
+    *BASE.get_or_init(Instant::now)
+}
+
 type Subject = std::sync::Arc<Batcher<Job, Backend>>;
 
 /// A clock that costs `step` a reading: with 0 every batch is cheap and runs in the flushing
 /// thread, with a second none is and the executor thread runs it.
 fn batcher(step: Duration) -> Subject {
+    batcher_of(1, step)
+}
+
+fn batcher_of(instances: usize, step: Duration) -> Subject {
     let limits = Limits {
         max_batch_rows: 2,
         max_queue_rows: 8,
+        ..Limits::default()
     };
-    let now = std::sync::Mutex::new(Duration::ZERO);
+    let now = std::sync::Mutex::new(base());
     let clock = move || {
         let mut now = now.lock().unwrap();
         *now += step;
         *now
     };
-    Batcher::with_clock("loom", Backend, limits, Box::new(clock)).unwrap()
+    let backends = (0..instances).map(|_| Backend).collect();
+    Batcher::with_clock("loom", backends, limits, Box::new(clock)).unwrap()
 }
 
 /// Explores with at most this many forced switches: all known lost wake-ups of such protocols
@@ -179,6 +209,22 @@ fn a_direct_call_against_the_executor_thread() {
         submit(&batcher, &answers);
         answers.wait_for(2);
         caller.join().unwrap();
+        batcher.close();
+    });
+}
+
+/// Two instances and their threads: with three threads the space is larger, so fewer switches are
+/// explored.
+#[test]
+fn a_flush_against_a_direct_call_with_two_instances() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(SWITCHES - 1);
+    model.check(|| {
+        let (batcher, answers) = (batcher_of(2, DEAR), Answers::new());
+        assert!(batcher.try_direct(|_| answers.add()).is_some());
+        submit(&batcher, &answers);
+        submit(&batcher, &answers);
+        answers.wait_for(3);
         batcher.close();
     });
 }

@@ -1,212 +1,381 @@
 //! The policy and the queue in virtual time: no thread and no clock runs here.
 #![cfg(not(loom))]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::VecDeque;
-use std::time::Duration;
+mod simulator;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use tidegate_batching::policy::{Cutter, Fate, INLINE_LIMIT, Place, place};
-use tidegate_batching::{Limits, Queue, Reason, Work};
-
-#[derive(Clone, Debug, PartialEq)]
-struct Item {
-    id: usize,
-    rows: usize,
-    kind: u8,
-    abandoned: bool,
-}
-
-impl Work for Item {
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    fn compatible(&self, other: &Self) -> bool {
-        self.kind == other.kind
-    }
-
-    fn abandoned(&self) -> bool {
-        self.abandoned
-    }
-}
+use simulator::{Item, at, micros};
+use tidegate_batching::policy::{Cutter, Fate, INLINE_LIMIT, MAX_PASSED_OVER, Place, place, share};
+use tidegate_batching::{AGEING, Limits, PROBE_AFTER, Queue, Reason, Refusal};
 
 fn limits(max_batch_rows: usize, max_queue_rows: usize) -> Limits {
     Limits {
         max_batch_rows,
         max_queue_rows,
+        ..Limits::default()
     }
 }
 
 fn items() -> impl Strategy<Value = Vec<Item>> {
-    let one = (0_usize..40, 0_u8..2, prop::bool::weighted(0.2));
+    let due = prop::option::of(0_u64..50_000);
+    let one = (
+        0_usize..40,
+        0_u8..3,
+        prop::bool::weighted(0.2),
+        0_u32..4,
+        due,
+    );
     prop::collection::vec(one, 0..60).prop_map(|raw| {
-        let make = |(id, (rows, kind, abandoned))| Item {
-            id,
-            rows,
+        let make = |(id, (rows, kind, abandoned, priority, due))| Item {
             kind,
             abandoned,
+            priority,
+            deadline: Option::map(due, |due| at(100_000 + due)),
+            ..Item::new(id, rows, at(id as u64))
         };
         raw.into_iter().enumerate().map(make).collect()
     })
 }
 
+/// Priority first, then the deadline, then arrival.
+fn urgency(item: &Item) -> (u32, Instant, usize) {
+    let rank = if item.priority == 0 { 8 } else { item.priority };
+    (rank, item.deadline.unwrap_or(at(900_000)), item.id)
+}
+
 proptest! {
     #[test]
-    fn batches_keep_order_lose_nothing_and_respect_the_limit(items in items(), max in 1_usize..30) {
-        let mut queue = Queue::new(limits(max, 1_000_000));
+    fn batches_lose_nothing_mix_nothing_and_respect_the_limit(items in items(), max in 1_usize..30) {
+        let mut queue = Queue::new(limits(max, 1_000_000), 1);
         for item in &items {
             queue.push(item.clone()).unwrap();
         }
-        let mut executed = Vec::new();
-        let mut discarded = Vec::new();
-        while let Some(taken) = queue.take() {
+        let mut fates = HashMap::new();
+        while let Some(taken) = queue.take(0, at(1_000)) {
             let rows: usize = taken.batch.iter().map(|item| item.rows).sum();
             prop_assert_eq!(rows, taken.rows);
             prop_assert!(rows <= max || taken.batch.len() == 1);
             prop_assert!(taken.batch.windows(2).all(|pair| pair[0].kind == pair[1].kind));
-            executed.extend(taken.batch);
-            discarded.extend(taken.discarded);
-        }
-        let (gone, live): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|i| i.abandoned);
-        prop_assert_eq!(executed, live);
-        prop_assert_eq!(discarded, gone);
-        prop_assert_eq!(queue.rows(), 0);
-        prop_assert_eq!(queue.next_rows(), 0);
-    }
-
-    #[test]
-    fn a_batch_is_as_large_as_it_may_be(items in items(), max in 1_usize..30) {
-        let mut queue = Queue::new(limits(max, 1_000_000));
-        for item in items {
-            queue.push(item).unwrap();
-        }
-        let mut before: Option<(usize, u8)> = None;
-        while let Some(taken) = queue.take() {
-            let Some(first) = taken.batch.first() else { continue };
-            if let Some((rows, kind)) = before {
-                prop_assert!(rows + first.rows > max || kind != first.kind);
+            prop_assert!(taken.batch.windows(2).all(|p| urgency(&p[0]) < urgency(&p[1])));
+            for item in taken.batch {
+                prop_assert!(fates.insert(item.id, false).is_none());
             }
-            before = Some((taken.rows, first.kind));
+            for refused in taken.refused {
+                prop_assert_eq!(refused.refusal.reason, Reason::Abandoned);
+                prop_assert!(fates.insert(refused.work.id, true).is_none());
+            }
         }
+        prop_assert_eq!(fates.len(), items.len());
+        prop_assert!(items.iter().all(|item| fates[&item.id] == item.abandoned));
+        prop_assert_eq!((queue.rows(), queue.bytes(), queue.is_timed()), (0, 0, false));
     }
 
     #[test]
-    fn the_bound_on_the_next_batch_holds(items in items(), max in 1_usize..30) {
-        let mut queue = Queue::new(limits(max, 1_000_000));
-        for item in items.into_iter().filter(|item| !item.abandoned) {
-            queue.push(item).unwrap();
+    fn the_most_urgent_leads_each_batch(items in items(), max in 1_usize..30) {
+        let mut left: Vec<Item> = items.into_iter().filter(|item| !item.abandoned).collect();
+        let mut queue = Queue::new(limits(max, 1_000_000), 1);
+        for item in &left {
+            queue.push(item.clone()).unwrap();
         }
-        loop {
-            let bound = queue.next_rows();
-            let Some(taken) = queue.take() else { break };
-            prop_assert!(taken.rows <= bound);
+        while let Some(taken) = queue.take(0, at(1_000)) {
+            let first = left.iter().min_by_key(|item| urgency(item)).unwrap();
+            prop_assert_eq!(taken.batch[0].id, first.id);
+            left.retain(|item| taken.batch.iter().all(|run| run.id != item.id));
         }
+        prop_assert!(left.is_empty());
     }
 
     #[test]
-    fn the_queue_is_bounded(items in items(), bound in 1_usize..50) {
-        let mut queue = Queue::new(limits(8, bound));
+    fn the_queue_is_bounded_in_rows_and_bytes(
+        items in items(),
+        rows in 1_usize..50,
+        bytes in 1_usize..400,
+    ) {
+        let limits = Limits { max_queue_bytes: bytes, ..limits(8, rows) };
+        let mut queue = Queue::new(limits, 1);
+        // Works without rows weigh one each.
+        let mut weight = 0;
         for item in items {
-            let rows = item.rows;
+            let (own, held) = (item.rows, item.bytes);
+            weight += own.max(1);
             if let Err(refused) = queue.push(item) {
-                let expected = if rows > bound { Reason::TooLarge } else { Reason::Full };
-                prop_assert_eq!(refused.reason, expected);
-                prop_assert_eq!(refused.work.rows, rows);
+                let expected = if own > rows || held > bytes {
+                    Reason::TooLarge
+                } else if weight > rows {
+                    Reason::Rows
+                } else {
+                    Reason::Bytes
+                };
+                weight -= own.max(1);
+                prop_assert_eq!(refused.refusal.reason, expected);
+                prop_assert_eq!(refused.work.rows, own);
             }
-            prop_assert!(queue.rows() <= bound);
+            prop_assert!(queue.rows() <= rows && queue.bytes() <= bytes);
         }
     }
 
-    /// One backend, Poisson-like arrivals, a batch of n rows takes `fixed + each × n`.
+    /// One backend, random arrivals, a batch of n rows takes `fixed + each × n`: whoever waits
+    /// does so only while a batch runs that began before it came.
     #[test]
     fn an_idle_backend_never_leaves_work_waiting(
         gaps in prop::collection::vec(0_u64..300, 1..200),
         fixed in 1_u64..200,
         each in 0_u64..50,
-        max in 1_usize..64,
     ) {
-        let mut arrivals: VecDeque<u64> = gaps
-            .iter()
-            .scan(0, |now, gap| { *now += gap; Some(*now) })
-            .collect();
-        let mut queue = Queue::new(limits(max, 1_000_000));
-        let mut free_at = 0_u64;
-        let mut last_end = 0_u64;
-        let mut answered = 0;
-        let mut waited = 0_u64;
+        let mut now = 0;
+        let arrivals = gaps.iter().map(|gap| { now += gap; now });
+        let mut arrivals = arrivals.enumerate().peekable();
+        let mut queue = Queue::new(limits(64, 1_000_000), 1);
+        let (mut free, mut answered) = (0_u64, 0);
         while answered < gaps.len() {
-            // The backend becomes free, or the next work arrives at an idle one.
-            let now = if queue.is_empty() {
-                free_at.max(*arrivals.front().unwrap())
-            } else {
-                free_at
-            };
-            while arrivals.front().is_some_and(|at| *at <= now) {
-                let id = arrivals.pop_front().unwrap() as usize;
-                queue.push(Item { id, rows: 1, kind: 0, abandoned: false }).unwrap();
+            let next = arrivals.peek().map_or(u64::MAX, |(_, at)| *at);
+            let now = if queue.is_empty() { free.max(next) } else { free };
+            while let Some((id, came)) = arrivals.next_if(|(_, came)| *came <= now) {
+                queue.push(Item::new(id, 1, at(came))).unwrap();
             }
-            let taken = queue.take().unwrap();
+            let taken = queue.take(0, at(now)).unwrap();
+            let idle_since = free;
             for item in &taken.batch {
-                // Nobody waits longer than for the batch that ran on arrival, and those that
-                // the works before it fill.
-                waited = waited.max(now - item.id as u64);
+                prop_assert!(now == idle_since || item.arrived == at(now));
             }
-            prop_assert!(now == last_end || queue.is_empty() || taken.batch.len() == max);
             answered += taken.batch.len();
-            free_at = now + fixed + each * taken.rows as u64;
-            last_end = free_at;
-        }
-        prop_assert_eq!(answered, gaps.len());
-        if gaps.iter().skip(1).all(|gap| *gap > fixed + each) {
-            prop_assert_eq!(waited, 0, "an idle backend waits for nobody");
+            free = now + fixed + each * taken.rows as u64;
+            queue.done(0, at(now), at(free), Some(taken.rows));
         }
     }
 }
 
-/// 32 clients, each sends its next request when it has its answer: the closed loop of a benchmark.
-/// Without any timer the batches grow to what the cost of a batch lets gather.
-#[test]
-fn company_gathers_without_a_timer() {
-    let mut queue = Queue::new(limits(256, 1_000_000));
-    let think = 150_u64;
-    let mut arrivals: VecDeque<u64> = (0..32).map(|i| i * 5).collect();
-    let (mut now, mut batches, mut rows) = (0_u64, 0_u64, 0_u64);
-    while batches < 1_000 {
-        if queue.is_empty() {
-            now = now.max(*arrivals.front().unwrap());
-        }
-        while arrivals.front().is_some_and(|at| *at <= now) {
-            let id = arrivals.pop_front().unwrap() as usize;
-            let item = Item {
-                id,
-                rows: 1,
-                kind: 0,
-                abandoned: false,
-            };
-            queue.push(item).unwrap();
-        }
-        let taken = queue.take().unwrap();
-        now += 10 + 4 * taken.rows as u64;
-        batches += 1;
-        rows += taken.rows as u64;
-        for i in 0..taken.rows as u64 {
-            arrivals.push_back(now + think + i);
+fn known(limits: Limits, each: u64) -> Queue<Item> {
+    let mut queue = Queue::new(limits, 1);
+    // Often enough to be sure of it.
+    for _ in 0..60 {
+        for rows in [1, 8, 64, 256] {
+            queue.done(0, at(0), at(each * rows as u64), Some(rows));
         }
     }
-    let mean = rows as f64 / batches as f64;
-    assert!(mean > 4.0, "mean batch {mean}");
+    queue
 }
 
 #[test]
-fn an_oversized_work_runs_alone() {
+fn what_cannot_be_in_time_is_refused_at_the_door() {
+    let mut queue = known(limits(8, 1_000), 100);
+    let due = |id, rows, time| Item {
+        deadline: Some(at(time)),
+        ..Item::new(id, rows, at(0))
+    };
+    queue.push(Item::new(0, 8, at(0))).unwrap();
+    queue.take(0, at(0)).unwrap();
+    // 800 µs are left of what runs.
+    queue.push(due(1, 4, 1_300)).unwrap();
+    let refused = queue.push(due(2, 6, 1_350)).unwrap_err();
+    assert_eq!(refused.refusal.reason, Reason::Deadline);
+    let wait = refused.refusal.retry_after.unwrap();
+    assert!(wait > micros(0) && wait < micros(900), "{wait:?}");
+    // A more important one goes first, and without a deadline nothing is refused.
+    let urgent = Item {
+        priority: 1,
+        ..due(3, 4, 1_300)
+    };
+    queue.push(urgent).unwrap();
+    queue.push(Item::new(4, 100, at(0))).unwrap();
+    queue.done(0, at(0), at(800), Some(8));
+    // The one that has been overtaken cannot make it any more.
+    let taken = queue.take(0, at(800)).unwrap();
+    assert_eq!(taken.batch[0].id, 3);
+    let late: Vec<_> = taken
+        .refused
+        .iter()
+        .map(|r| (r.work.id, r.refusal.reason))
+        .collect();
+    assert!(late.is_empty() || late == [(1, Reason::Deadline)]);
+    let rest = queue.take(0, at(1_300)).unwrap();
+    assert_eq!(rest.batch[0].id, 4);
+}
+
+#[test]
+fn the_objective_is_the_deadline_of_all() {
+    let limits = Limits {
+        objective: Some(micros(1_000)),
+        ..limits(256, 100_000)
+    };
+    let mut queue = known(limits, 10);
+    let accepted = (0..1_000).take_while(|id| queue.push(Item::new(*id, 1, at(0))).is_ok());
+    let accepted = accepted.count();
+    assert!(
+        (40..=100).contains(&accepted),
+        "{accepted} in 1000 µs at 10 µs each"
+    );
+    let mut now = 0;
+    let mut in_time = 0;
+    while let Some(taken) = queue.take(0, at(now)) {
+        now += 10 * taken.rows as u64;
+        in_time += taken.rows;
+        assert!(now <= 1_000);
+        assert!(taken.refused.is_empty());
+    }
+    assert_eq!(in_time, accepted);
+}
+
+#[test]
+fn a_wrong_estimate_does_not_refuse_for_ever() {
+    let limits = Limits {
+        objective: Some(micros(1_000)),
+        ..limits(256, 100_000)
+    };
+    let mut queue = known(limits, 5_000);
+    let learned = at(5_000 * 256);
+    let refused = queue.push(Item::new(0, 1, learned)).unwrap_err();
+    assert_eq!(refused.refusal.reason, Reason::Deadline);
+    let later = learned + PROBE_AFTER;
+    queue.push(Item::new(1, 1, later)).unwrap();
+    assert!(queue.push(Item::new(2, 1, later)).is_err(), "one is enough");
+    let taken = queue.take(0, later).unwrap();
+    assert_eq!(taken.batch.len(), 1);
+}
+
+#[test]
+fn a_longest_delay_bounds_the_wait_and_not_the_run() {
+    let limits = Limits {
+        max_delay: Some(micros(1_000)),
+        ..limits(8, 100_000)
+    };
+    let mut queue = known(limits, 500);
+    queue.push(Item::new(0, 8, at(0))).unwrap();
+    queue.take(0, at(0)).unwrap();
+    let refused = queue.push(Item::new(1, 1, at(0))).unwrap_err();
+    assert_eq!(refused.refusal.reason, Reason::Delay);
+    queue.push(Item::new(2, 1, at(3_500))).unwrap();
+    let taken = queue.take(0, at(4_501)).unwrap();
+    assert_eq!(taken.refused[0].refusal.reason, Reason::Delay);
+    assert!(taken.batch.is_empty());
+}
+
+#[test]
+fn nothing_starves() {
+    let mut queue = Queue::new(limits(1, 100_000), 1);
+    let last = Item {
+        priority: 16,
+        ..Item::new(usize::MAX, 1, at(0))
+    };
+    queue.push(last).unwrap();
+    // Important work comes as fast as it can be served.
+    for step in 0.. {
+        let now = at(1_000 * step);
+        let first = Item {
+            priority: 1,
+            deadline: Some(now + micros(10_000)),
+            ..Item::new(step as usize, 1, now)
+        };
+        queue.push(first).unwrap();
+        let taken = queue.take(0, now).unwrap();
+        let waited = now - at(0);
+        if taken.batch[0].id == usize::MAX {
+            assert!(waited >= AGEING * 15, "overtaken too soon: {waited:?}");
+            break;
+        }
+        assert!(waited < AGEING * 16, "starved");
+    }
+    // Nor does a work without a deadline behind those that have one.
+    let mut queue = Queue::new(limits(1, 100_000), 1);
+    queue.push(Item::new(usize::MAX, 1, at(0))).unwrap();
+    for step in 0.. {
+        let now = at(1_000 * step);
+        let near = Item {
+            deadline: Some(now + micros(500)),
+            ..Item::new(step as usize, 1, now)
+        };
+        queue.push(near).unwrap();
+        let taken = queue.take(0, now).unwrap();
+        if taken.batch[0].id == usize::MAX {
+            break;
+        }
+        assert!(now - at(0) < Duration::from_secs(2), "starved");
+    }
+}
+
+#[test]
+fn kinds_that_alternate_still_form_batches() {
+    let mut queue = Queue::new(limits(64, 100_000), 1);
+    for id in 0..64 {
+        let item = Item {
+            kind: (id % 2) as u8,
+            ..Item::new(id, 1, at(id as u64))
+        };
+        queue.push(item).unwrap();
+    }
+    for kind in 0..2 {
+        let taken = queue.take(0, at(100)).unwrap();
+        let ids: Vec<usize> = taken.batch.iter().map(|item| item.id).collect();
+        assert_eq!(ids, (kind..64).step_by(2).collect::<Vec<_>>());
+    }
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn full_queues_are_swept_once_between_batches() {
+    let mut queue = Queue::new(limits(4, 8), 1);
+    for id in 0..8 {
+        let item = Item {
+            abandoned: id % 2 == 1,
+            ..Item::new(id, 1, at(0))
+        };
+        queue.push(item).unwrap();
+    }
+    let refused = queue.push(Item::new(8, 1, at(1))).unwrap_err();
+    assert!(refused.refusal.is_full());
+    let swept: Vec<usize> = queue.sweep(at(1)).iter().map(|r| r.work.id).collect();
+    assert_eq!(swept, [1, 3, 5, 7]);
+    assert_eq!(queue.rows(), 4);
+    let taken = queue.take(0, at(2)).unwrap();
+    let ids: Vec<usize> = taken.batch.iter().map(|item| item.id).collect();
+    assert_eq!(ids, [0, 2, 4, 6]);
+}
+
+#[test]
+fn idle_instances_share_what_is_dear() {
+    let cost = |time| Some(micros(time));
+    assert_eq!(share(64, 1, cost(1_000)), 32);
+    assert_eq!(share(64, 1, cost(100)), 64);
+    assert_eq!(share(64, 0, cost(1_000)), 64);
+    assert_eq!(share(64, 3, None), 64);
+    let mut queue = Queue::new(limits(64, 1_000), 2);
+    for instance in 0..2 {
+        for _ in 0..60 {
+            queue.done(instance, at(0), at(1_000), Some(64));
+        }
+    }
+    for id in 0..64 {
+        queue.push(Item::new(id, 1, at(0))).unwrap();
+    }
+    assert_eq!(queue.take(0, at(0)).unwrap().rows, 32);
+    assert_eq!(queue.take(1, at(0)).unwrap().rows, 32);
+}
+
+#[test]
+fn the_first_work_is_always_taken() {
     let mut cutter = Cutter::new(8);
-    assert_eq!(cutter.consider(100, false, true), Fate::Take);
-    assert_eq!(cutter.consider(1, false, true), Fate::Stop);
+    assert_eq!(cutter.consider(100, true, 50), Fate::Take);
+    assert!(cutter.is_full());
+    assert_eq!(cutter.consider(1, true, 50), Fate::Stop);
     let mut cutter = Cutter::new(8);
-    assert_eq!(cutter.consider(1, false, true), Fate::Take);
-    assert_eq!(cutter.consider(100, false, true), Fate::Stop);
-    assert_eq!(cutter.consider(100, true, false), Fate::Discard);
+    assert_eq!(cutter.consider(1, true, usize::MAX), Fate::Take);
+    assert_eq!(cutter.consider(100, true, usize::MAX), Fate::Stop);
+    for _ in 0..MAX_PASSED_OVER {
+        assert_eq!(cutter.consider(1, false, usize::MAX), Fate::PassOver);
+    }
+    assert_eq!(cutter.consider(1, false, usize::MAX), Fate::Stop);
+}
+
+#[test]
+fn a_refusal_says_whether_room_would_help() {
+    for reason in Reason::ALL {
+        let full = matches!(reason, Reason::Rows | Reason::Bytes);
+        assert_eq!(Refusal::from(reason).is_full(), full, "{}", reason.name());
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `GET /v2/models[/{model}[/versions/{version}]]/stats`: Triton's statistics extension.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// The body: statistics of some models.
@@ -24,8 +26,35 @@ pub struct ModelStatistics<'a> {
     pub execution_count: u64,
     /// Counts and times of the stages.
     pub inference_stats: InferenceStatistics,
-    /// By size of batch.
+    /// By size of batch: each entry counts the batches of more rows than the entry before it has,
+    /// and at most its own `batch_size`.
     pub batch_stats: Vec<BatchStatistics>,
+    /// Beyond Triton's: why batches do or do not form.
+    pub batching: Batching,
+}
+
+/// The queue of a model, and what its policy knows.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Batching {
+    /// Batches that can run at the same time.
+    pub instances: usize,
+    /// Rows that wait now.
+    pub queued_rows: usize,
+    /// Bytes that wait now.
+    pub queued_bytes: usize,
+    /// Requests that were not executed, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// What a batch of a size is held to take now.
+    pub cost_curve: Vec<Cost>,
+}
+
+/// A point of the cost curve.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Cost {
+    /// Rows of a batch, at most.
+    pub batch_size: u64,
+    /// Its time.
+    pub ns: u64,
 }
 
 /// How often, and for how long altogether.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use numpy::{PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -103,16 +104,30 @@ impl Runtime {
     pub fn loading(&self) -> &LoadOptions {
         &self.loading
     }
+
+    /// How one model is loaded that has an objective of its own.
+    fn loading_for(&self, objective: Option<f64>) -> PyResult<LoadOptions> {
+        let mut options = self.loading.clone();
+        let own = seconds("objective", objective)?;
+        options.limits.objective = own.or(options.limits.objective);
+        Ok(options)
+    }
 }
 
 #[pymethods]
 impl Runtime {
     #[new]
-    #[pyo3(signature = (*, max_batch_rows=None, max_queue_rows=None, watch=true,
+    #[pyo3(signature = (*, objective=None, max_batch_rows=None, max_delay=None,
+                        max_queue_rows=None, max_queue_bytes=None, instances=None, watch=true,
                         window_rows=None, window_seconds=None, observe_bytes=None))]
+    #[allow(clippy::too_many_arguments)] // One keyword for each option.
     fn new(
+        objective: Option<f64>,
         max_batch_rows: Option<usize>,
+        max_delay: Option<f64>,
         max_queue_rows: Option<usize>,
+        max_queue_bytes: Option<usize>,
+        instances: Option<usize>,
         watch: bool,
         window_rows: Option<u64>,
         window_seconds: Option<f64>,
@@ -122,11 +137,15 @@ impl Runtime {
         options.observation_bytes = observe_bytes.unwrap_or(options.observation_bytes);
         let mut loading = LoadOptions {
             watch,
+            instances,
             ..LoadOptions::default()
         };
         let limits = &mut loading.limits;
         limits.max_batch_rows = max_batch_rows.unwrap_or(limits.max_batch_rows);
         limits.max_queue_rows = max_queue_rows.unwrap_or(limits.max_queue_rows);
+        limits.max_queue_bytes = max_queue_bytes.unwrap_or(limits.max_queue_bytes);
+        limits.objective = seconds("objective", objective)?;
+        limits.max_delay = seconds("max_delay", max_delay)?;
         let windows = &mut loading.windows;
         windows.rows = window_rows.unwrap_or(windows.rows);
         windows.seconds = window_seconds.unwrap_or(windows.seconds);
@@ -137,27 +156,34 @@ impl Runtime {
     }
 
     /// Loads a bundle from its folder and proves it by its golden rows.
-    #[pyo3(signature = (directory, digest=None))]
-    fn load(&self, py: Python<'_>, directory: PathBuf, digest: Option<String>) -> PyResult<Model> {
+    #[pyo3(signature = (directory, digest=None, objective=None))]
+    fn load(
+        &self,
+        py: Python<'_>,
+        directory: PathBuf,
+        digest: Option<String>,
+        objective: Option<f64>,
+    ) -> PyResult<Model> {
         let options = LoadOptions {
             digest,
-            ..self.loading.clone()
+            ..self.loading_for(objective)?
         };
         let inner = run(py, || self.inner.load(&directory, &options))?;
         Ok(Model { inner })
     }
 
     /// Loads a bare ONNX file under a name and a version.
+    #[pyo3(signature = (name, version, file, objective=None))]
     fn load_onnx(
         &self,
         py: Python<'_>,
         name: &str,
         version: &str,
         file: PathBuf,
+        objective: Option<f64>,
     ) -> PyResult<Model> {
-        let inner = run(py, || {
-            self.inner.load_onnx(name, version, &file, &self.loading)
-        })?;
+        let options = self.loading_for(objective)?;
+        let inner = run(py, || self.inner.load_onnx(name, version, &file, &options))?;
         Ok(Model { inner })
     }
 
@@ -309,6 +335,18 @@ impl Runtime {
             Ok(())
         })
     }
+}
+
+/// A time given in seconds.
+fn seconds(name: &str, given: Option<f64>) -> PyResult<Option<Duration>> {
+    let read = |given: f64| {
+        Duration::try_from_secs_f64(given).map_err(|_| {
+            raise(Error::invalid(format!(
+                "{name} is {given} seconds: give a time above 0"
+            )))
+        })
+    };
+    given.map(read).transpose()
 }
 
 /// One row: a mapping of raw columns, or of tensors for a model without a feature set.

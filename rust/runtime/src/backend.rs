@@ -16,6 +16,7 @@ pub struct Slab<'a> {
 /// What computes the outputs of one loaded model.
 ///
 /// A backend is run by one thread at a time: it sits in a slot that is taken for each batch.
+/// Several instances of it may run at the same time.
 pub trait Backend: Send + 'static {
     /// The inputs, in the order in which [`Backend::run`] takes them.
     fn inputs(&self) -> &[TensorInfo];
@@ -28,4 +29,13 @@ pub trait Backend: Send + 'static {
     /// # Errors
     /// `InvalidInput` where the values or shapes are at fault, `Backend` where the model is.
     fn run(&mut self, inputs: &[Slab<'_>]) -> Result<Vec<Tensor>>;
+
+    /// Another instance of the same model, sharing what is not changed by a run; `None` where
+    /// only one can be.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn another(&self) -> Result<Option<Box<dyn Backend>>> {
+        Ok(None)
+    }
 }

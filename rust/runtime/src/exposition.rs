@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
-use tidegate_batching::Statistics as BatchStatistics;
+use tidegate_batching::{Reason, Statistics as BatchStatistics};
 use tidegate_schema::ErrorKind;
 
 use crate::metrics::{Counters, EDGES, Stage};
@@ -153,6 +153,8 @@ impl Page {
             self.line(&format!("{name}_sum"), at, "", model.batches.rows);
             self.line(&format!("{name}_count"), at, "", sum);
         }
+        self.costs(models);
+        self.refusals(models);
         let families = [
             Family {
                 name: "tidegate_queue_rows",
@@ -161,16 +163,16 @@ impl Page {
                 value: |m| m.batches.queued_rows as u64,
             },
             Family {
-                name: "tidegate_queue_refused_total",
-                kind: "counter",
-                help: "Requests refused because the queue was full or closed.",
-                value: |m| m.batches.refused,
+                name: "tidegate_queue_bytes",
+                kind: "gauge",
+                help: "Bytes that wait for the model.",
+                value: |m| m.batches.queued_bytes as u64,
             },
             Family {
-                name: "tidegate_queue_abandoned_total",
-                kind: "counter",
-                help: "Requests dropped unexecuted: cancelled, or too late.",
-                value: |m| m.batches.abandoned,
+                name: "tidegate_model_instances",
+                kind: "gauge",
+                help: "Batches of the model that can run at the same time.",
+                value: |m| m.batches.instances as u64,
             },
             Family {
                 name: "tidegate_observations_dropped_total",
@@ -183,6 +185,38 @@ impl Page {
             self.family(family.name, family.kind, family.help);
             for (at, model) in models.iter().enumerate() {
                 self.line(family.name, at, "", (family.value)(model));
+            }
+        }
+    }
+
+    /// Why batches do or do not form: what a batch of each size takes.
+    fn costs(&mut self, models: &[Measured<'_>]) {
+        let name = "tidegate_batch_cost_seconds";
+        self.family(
+            name,
+            "gauge",
+            "What a batch of at most so many rows is held to take, learned from those that ran.",
+        );
+        for (at, model) in models.iter().enumerate() {
+            for size in &model.batches.sizes {
+                if let Some(cost) = size.cost {
+                    let label = format!(",rows=\"{}\"", size.rows);
+                    self.line(name, at, &label, cost.as_secs_f64());
+                }
+            }
+        }
+    }
+
+    fn refusals(&mut self, models: &[Measured<'_>]) {
+        let name = "tidegate_queue_refused_total";
+        self.family(
+            name,
+            "counter",
+            "Requests that were not executed: no room for rows or bytes, too_large, deadline or delay that cannot be kept, abandoned, closed.",
+        );
+        for (at, model) in models.iter().enumerate() {
+            for (reason, count) in Reason::ALL.iter().zip(model.batches.refusals) {
+                self.line(name, at, &format!(",reason=\"{}\"", reason.name()), count);
             }
         }
     }

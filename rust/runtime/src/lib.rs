@@ -35,6 +35,6 @@ pub use output::output_columns;
 pub use runtime::Runtime;
 pub use ticket::Ticket;
 
-pub use tidegate_batching::{Limits, Statistics as BatchStatistics};
+pub use tidegate_batching::{Limits, Reason, SizeStatistics, Statistics as BatchStatistics};
 pub use tidegate_drift::{Report, Windows};
 pub use tidegate_protocol::TensorInfo;

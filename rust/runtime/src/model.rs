@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tidegate_batching::{Batcher, Limits};
+use tidegate_batching::{Batcher, Limits, MAX_INSTANCES};
 use tidegate_drift::{Report, WindowReport};
 use tidegate_features::Plan;
 use tidegate_protocol::columns;
@@ -18,7 +18,7 @@ use crate::admit::variable_rows;
 use crate::backend::Backend;
 use crate::bundle::{Kind, Manifest};
 use crate::metrics::{Counters, Stage, Statistics};
-use crate::options::LoadOptions;
+use crate::options::{LoadOptions, instances_by_cores};
 use crate::shared::Shared;
 use crate::watch::Watch;
 use crate::work::{Executor, Job};
@@ -88,8 +88,15 @@ impl Model {
         let mut executor = Executor::new(backend, Arc::new(Counters::new()), plan.is_some());
         prove(&mut executor)?;
         executor.count_in(Arc::clone(&counters));
-        let batcher = Batcher::new(&thread_name(&name), executor, options.limits)
-            .map_err(|error| Error::new(ErrorKind::Backend, format!("model {name:?}: {error}")))?;
+        let executors = instances(executor, options.instances).map_err(|e| e.at(&name))?;
+        let batcher = Batcher::new(&thread_name(&name), executors, options.limits);
+        let batcher = batcher.map_err(|error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::InvalidInput => ErrorKind::InvalidInput,
+                _ => ErrorKind::Backend,
+            };
+            Error::new(kind, format!("model {name:?}: {error}"))
+        })?;
         Ok(Arc::new(Self {
             shared,
             name,
@@ -282,6 +289,31 @@ impl fmt::Debug for Model {
             .field("revision", &self.revision())
             .finish_non_exhaustive()
     }
+}
+
+/// As many instances as are asked for, or as cores allow.
+fn instances(first: Executor, asked: Option<usize>) -> Result<Vec<Executor>> {
+    let count = asked.unwrap_or_else(instances_by_cores);
+    if count == 0 || count > MAX_INSTANCES {
+        return Err(Error::invalid(format!(
+            "{count} instances: give 1 to {MAX_INSTANCES}"
+        )));
+    }
+    let mut instances = Vec::with_capacity(count);
+    for _ in 1..count {
+        match first.another()? {
+            Some(another) => instances.push(another),
+            None if asked.is_some() => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{count} instances of a backend that can be only one: ask for 1"),
+                ));
+            }
+            None => break,
+        }
+    }
+    instances.push(first);
+    Ok(instances)
 }
 
 /// Systems cut thread names at 15 bytes, so the model comes first.

@@ -33,13 +33,27 @@ impl Default for Options {
     }
 }
 
+/// Most instances of a model where none are asked for.
+const MOST_BY_CORES: usize = 4;
+
+/// The instances of a model where none are asked for: one for each two cores, at most four. The
+/// other cores read requests, compute features and write answers; each instance runs its model on
+/// one thread.
+#[must_use]
+pub fn instances_by_cores() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, MOST_BY_CORES)
+}
+
 /// How a model is loaded.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
     /// The digest that the registry holds for the bundle; without one the manifest is unverified.
     pub digest: Option<String>,
-    /// How many rows share a batch, and how many wait.
+    /// The latency objective, how many rows share a batch, and how much waits.
     pub limits: Limits,
+    /// How many batches of the model run at the same time; `None` is [`instances_by_cores`].
+    pub instances: Option<usize>,
     /// When a window of watched rows closes.
     pub windows: Windows,
     /// Are inputs and answers watched, if the bundle has a baseline?
@@ -54,6 +68,7 @@ impl Default for LoadOptions {
         Self {
             digest: None,
             limits: Limits::default(),
+            instances: None,
             windows: Windows::default(),
             watch: true,
             merge: true,

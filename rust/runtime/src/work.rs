@@ -4,13 +4,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tidegate_batching::{Execute, Work};
+use tidegate_batching::{Execute, Reason, Refusal, Refused, Work};
 use tidegate_schema::{Error, ErrorKind, Result, Tensor, TensorData};
 
 use crate::backend::{Backend, Slab};
 use crate::metrics::{Counters, Stage};
+use crate::options::CallOptions;
 
 /// Called once with the outputs of a request, or with the reason why there are none.
 pub(crate) type Reply = Box<dyn FnOnce(Result<Vec<Tensor>>) + Send>;
@@ -40,9 +41,32 @@ pub(crate) struct Job {
     /// May it share a batch? Only if every input's first dimension is its `rows`.
     mergeable: bool,
     cancelled: Arc<AtomicBool>,
-    deadline: Option<Instant>,
+    urgency: Urgency,
     queued: Instant,
     reply: Option<Reply>,
+}
+
+/// How soon an answer is due.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Urgency {
+    pub deadline: Option<Instant>,
+    pub priority: u32,
+}
+
+impl Urgency {
+    fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+impl From<&CallOptions> for Urgency {
+    fn from(options: &CallOptions) -> Self {
+        Self {
+            deadline: options.deadline,
+            priority: options.priority,
+        }
+    }
 }
 
 impl Job {
@@ -51,7 +75,7 @@ impl Job {
         rows: usize,
         mergeable: bool,
         cancelled: Arc<AtomicBool>,
-        deadline: Option<Instant>,
+        urgency: Urgency,
         reply: Reply,
     ) -> Self {
         Self {
@@ -59,15 +83,10 @@ impl Job {
             rows,
             mergeable,
             cancelled,
-            deadline,
+            urgency,
             queued: Instant::now(),
             reply: Some(reply),
         }
-    }
-
-    fn late(&self) -> bool {
-        self.deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Calls the reply; a panic in it is the caller's and must not end the batch.
@@ -88,14 +107,46 @@ impl Drop for Job {
             return;
         }
         let error = if self.cancelled.load(Ordering::Relaxed) {
-            Error::new(ErrorKind::Cancelled, "the request was cancelled")
-        } else if self.late() {
+            cancelled_error()
+        } else if self.urgency.is_late() {
             late_error()
         } else {
             Error::internal("the request was dropped without an answer")
         };
         self.deliver(Err(error));
     }
+}
+
+fn cancelled_error() -> Error {
+    Error::new(ErrorKind::Cancelled, "the request was cancelled")
+}
+
+/// Said with an error after which to try again, where nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a request that could have been executed was not, for whoever sent it.
+pub(crate) fn refusal_error(refusal: &Refusal, rows: usize, urgency: Urgency) -> Error {
+    let what = match refusal.reason {
+        Reason::Abandoned => return cancelled_error(),
+        Reason::Deadline if urgency.is_late() => return late_error(),
+        Reason::Closed => {
+            return Error::new(ErrorKind::Closed, "the model is being unloaded");
+        }
+        Reason::TooLarge => {
+            let message = format!(
+                "the request has {rows} rows, more than the queue of the model may hold: send fewer rows at once"
+            );
+            return Error::new(ErrorKind::TooLarge, message);
+        }
+        Reason::Rows | Reason::Bytes => "the queue of the model is full",
+        Reason::Deadline => "the model is too busy to answer in time",
+        Reason::Delay => "the request would wait too long for the model",
+    };
+    Error::new(
+        ErrorKind::Overloaded,
+        format!("{what}: try again later, or send less"),
+    )
+    .retry_after(refusal.retry_after.unwrap_or(RETRY_AFTER))
 }
 
 pub(crate) fn late_error() -> Error {
@@ -119,8 +170,30 @@ impl Work for Job {
             })
     }
 
+    fn bytes(&self) -> usize {
+        self.inputs.iter().map(|block| block.data.bytes()).sum()
+    }
+
+    fn arrived(&self) -> Instant {
+        self.queued
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.urgency.deadline
+    }
+
+    fn priority(&self) -> u32 {
+        self.urgency.priority
+    }
+
     fn abandoned(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed) || self.late()
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    fn refuse(refused: Refused<Self>) {
+        let Refused { work, refusal } = &refused;
+        let error = refusal_error(refusal, work.rows, work.urgency);
+        refused.work.answer(Err(error));
     }
 }
 
@@ -148,6 +221,12 @@ impl Executor {
             merges: true,
             spare: Vec::new(),
         }
+    }
+
+    /// Another instance of the same model; `None` where the backend can only be one.
+    pub fn another(&self) -> Result<Option<Self>> {
+        let another = self.backend.another()?;
+        Ok(another.map(|backend| Self::new(backend, Arc::clone(&self.counters), self.rowwise)))
     }
 
     /// Counts in these counters from now on: what was run to prove a bundle is counted nowhere.

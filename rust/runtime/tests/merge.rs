@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use support::{Collector, Doubler, Seen, WIDTH, check_doubled, executions, rows};
-use tidegate_runtime::{CallOptions, Input, Limits, LoadOptions, Model, Options, Runtime};
+use tidegate_runtime::{CallOptions, Input, Limits, LoadOptions, Model, Options, Reason, Runtime};
 use tidegate_schema::{ErrorKind, Tensor, TensorData};
 
 fn limits(max_batch_rows: usize, max_queue_rows: usize) -> LoadOptions {
@@ -17,6 +17,7 @@ fn limits(max_batch_rows: usize, max_queue_rows: usize) -> LoadOptions {
         limits: Limits {
             max_batch_rows,
             max_queue_rows,
+            ..Limits::default()
         },
         ..LoadOptions::default()
     }
@@ -166,7 +167,7 @@ fn a_full_queue_refuses() {
     let answers = collector.take(3);
     assert!(answers[0].is_ok() && answers[1].is_ok());
     assert_eq!(answers[2].as_ref().unwrap_err().kind, ErrorKind::Overloaded);
-    assert_eq!(model.statistics().batches.refused, 1);
+    assert_eq!(model.statistics().batches.refused(Reason::Rows), 1);
     drop(tickets);
 }
 
@@ -201,7 +202,9 @@ fn cancelled_and_late_work_is_not_executed() {
     ];
     assert_eq!(kinds, expected);
     assert_eq!(*seen.rows.lock().unwrap(), [0.0, 3_000.0]);
-    assert_eq!(model.statistics().batches.abandoned, 2);
+    let batches = model.statistics().batches;
+    assert_eq!(batches.refused(Reason::Abandoned), 1);
+    assert_eq!(batches.refused(Reason::Deadline), 1);
 }
 
 #[test]

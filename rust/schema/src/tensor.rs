@@ -192,6 +192,18 @@ impl TensorData {
         self.len() == 0
     }
 
+    /// The memory that the elements take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Bytes(values) => {
+                let texts: usize = values.iter().map(Vec::len).sum();
+                texts + size_of_val(values.as_slice())
+            }
+            other => each!(other, values => size_of_val(values.as_slice())),
+        }
+    }
+
     /// The elements `start .. start + count`, copied.
     #[must_use]
     pub fn slice(&self, start: usize, count: usize) -> Self {

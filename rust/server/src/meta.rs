@@ -7,7 +7,7 @@ use tidegate_protocol::metadata::{
     to_json,
 };
 use tidegate_protocol::statistics;
-use tidegate_runtime::{Model, Statistics};
+use tidegate_runtime::{BatchStatistics, Model, Reason, SizeStatistics, Statistics};
 use tidegate_schema::{Error, Result};
 
 use crate::reply::{Reply, json as json_bytes, value};
@@ -158,6 +158,39 @@ fn of_model<'a>(
             compute_output: duration(stats.encode),
             ..Default::default()
         },
-        batch_stats: Vec::new(),
+        batch_stats: batch_stats(&stats.batches),
+        batching: batching(&stats.batches),
+    }
+}
+
+fn batch_stats(batches: &BatchStatistics) -> Vec<statistics::BatchStatistics> {
+    let ran = batches.sizes.iter().filter(|size| size.batches > 0);
+    ran.map(|size| statistics::BatchStatistics {
+        batch_size: size.rows as u64,
+        compute_infer: statistics::Duration {
+            count: size.batches,
+            ns: size.ns,
+        },
+        ..Default::default()
+    })
+    .collect()
+}
+
+fn batching(batches: &BatchStatistics) -> statistics::Batching {
+    let refused = Reason::ALL.iter().zip(batches.refusals);
+    let cost = |size: &SizeStatistics| {
+        Some(statistics::Cost {
+            batch_size: size.rows as u64,
+            ns: u64::try_from(size.cost?.as_nanos()).unwrap_or(u64::MAX),
+        })
+    };
+    statistics::Batching {
+        instances: batches.instances,
+        queued_rows: batches.queued_rows,
+        queued_bytes: batches.queued_bytes,
+        refused: refused
+            .map(|(reason, count)| (reason.name(), count))
+            .collect(),
+        cost_curve: batches.sizes.iter().filter_map(cost).collect(),
     }
 }

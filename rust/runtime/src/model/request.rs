@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tidegate_batching::Reason;
+use tidegate_batching::{Reason, Refusal, Terms};
 use tidegate_features::Plan;
 use tidegate_protocol::columns;
-use tidegate_schema::{Error, ErrorKind, Result, Table, TableBuf, Tensor, TensorData};
+use tidegate_schema::{Error, Result, Table, TableBuf, Tensor, TensorData};
 
 use super::Model;
 use crate::admit::admit;
@@ -20,7 +20,7 @@ use crate::park::Parked;
 use crate::path::features;
 use crate::split::{Gather, cut, stack};
 use crate::ticket::Ticket;
-use crate::work::{Block, Job, Reply, late_error};
+use crate::work::{Block, Job, Reply, Urgency, late_error, refusal_error};
 
 /// Most floats of a thread's matrix that is kept between requests.
 const KEPT_FLOATS: usize = 1 << 20;
@@ -48,11 +48,11 @@ impl Model {
         let begin = Instant::now();
         let outcome = match (&self.plan, input) {
             (Some(plan), input) => self.rows_of(plan, input).and_then(|table| {
-                let outputs = self.table_outputs(plan, &table.view()?, options.deadline)?;
+                let outputs = self.table_outputs(plan, &table.view()?, options.into())?;
                 Ok((table.rows(), outputs, Some(table)))
             }),
             (None, Input::Tensors(tensors)) => self
-                .tensor_outputs(tensors, options.deadline)
+                .tensor_outputs(tensors, options.into())
                 .map(|(rows, outputs)| (rows, outputs, None)),
             (None, Input::Table(_)) => Err(self.no_columns()),
         };
@@ -76,7 +76,7 @@ impl Model {
         let begin = Instant::now();
         let outcome = match &self.plan {
             None => Err(self.no_columns()),
-            Some(plan) => self.table_outputs(plan, table, options.deadline),
+            Some(plan) => self.table_outputs(plan, table, options.into()),
         };
         let outcome = outcome.map(|outputs| {
             if let Some(watch) = self.watch.as_ref().filter(|_| options.watch) {
@@ -106,7 +106,9 @@ impl Model {
         let begin = Instant::now();
         let cancelled = Arc::new(AtomicBool::new(false));
         let ticket = Ticket::new(Arc::clone(&cancelled));
-        let prepared = self.shared.check_open().and_then(|()| self.prepare(input));
+        let urgency = Urgency::from(options);
+        let prepared = self.shared.check_open();
+        let prepared = prepared.and_then(|()| self.prepare(input, begin, urgency));
         match prepared {
             Err(error) => done(self.conclude(begin, Err(error))),
             Ok(prepared) => {
@@ -121,7 +123,7 @@ impl Model {
                 let reply: Reply = Box::new(move |outcome| {
                     model.finish(begin, rows, table.filter(|_| watched), outcome, done);
                 });
-                self.enqueue(blocks, rows, rowwise, &cancelled, options.deadline, reply);
+                self.enqueue(blocks, rows, rowwise, &cancelled, urgency, reply);
             }
         }
         ticket
@@ -157,11 +159,12 @@ impl Model {
         table.check(plan.input_schema())
     }
 
-    fn prepare(&self, input: Input) -> Result<Prepared> {
+    fn prepare(&self, input: Input, arrived: Instant, urgency: Urgency) -> Result<Prepared> {
         match (&self.plan, input) {
             (Some(plan), input) => {
                 let table = self.rows_of(plan, input)?;
                 let rows = table.rows();
+                self.knock(plan, rows, arrived, urgency)?;
                 let mut matrix = Vec::new();
                 {
                     let view = table.view()?;
@@ -191,6 +194,22 @@ impl Model {
         }
     }
 
+    /// Refuses what the queue would refuse anyhow, before features are computed for it.
+    fn knock(&self, plan: &Plan, rows: usize, arrived: Instant, urgency: Urgency) -> Result<()> {
+        let asked = self.batcher.ask(&Terms {
+            rows,
+            bytes: rows * plan.width() * size_of::<f32>(),
+            arrived,
+            deadline: urgency.deadline,
+            priority: urgency.priority,
+        });
+        asked.map_err(|refusal| self.refused(&refusal, rows, urgency))
+    }
+
+    fn refused(&self, refusal: &Refusal, rows: usize, urgency: Urgency) -> Error {
+        refusal_error(refusal, rows, urgency).at(format_args!("model {:?}", self.name))
+    }
+
     fn compute(&self, plan: &Plan, table: &Table<'_>, matrix: &mut Vec<f32>) -> Result<()> {
         let begin = Instant::now();
         features(plan, table, matrix)?;
@@ -202,29 +221,40 @@ impl Model {
         &self,
         plan: &Plan,
         table: &Table<'_>,
-        deadline: Option<Instant>,
+        urgency: Urgency,
     ) -> Result<Vec<Tensor>> {
         self.check_table(plan, table)?;
         let most = self.limits.max_batch_rows;
         if table.rows() <= most {
-            return self.piece(plan, table, deadline);
+            return self.piece(plan, table, urgency);
         }
+        let most = self.batcher.piece_rows();
         let mut pieces = Vec::with_capacity(table.rows().div_ceil(most));
         for start in (0..table.rows()).step_by(most) {
             let rows = most.min(table.rows() - start);
-            pieces.push(self.piece(plan, &table.slice(start, rows), deadline)?);
+            pieces.push(self.piece(plan, &table.slice(start, rows), urgency)?);
         }
         stack(pieces)
     }
 
-    /// At most a batch of rows.
-    fn piece(
+    /// Runs a request in this thread if the model is idle. One with a deadline passes the queue,
+    /// which knows whether it can be kept.
+    fn try_direct(
         &self,
-        plan: &Plan,
-        table: &Table<'_>,
-        deadline: Option<Instant>,
-    ) -> Result<Vec<Tensor>> {
-        check_time(deadline)?;
+        rows: usize,
+        urgency: Urgency,
+        slabs: &[Slab<'_>],
+    ) -> Option<Result<Vec<Tensor>>> {
+        if urgency.deadline.is_some() {
+            return None;
+        }
+        self.batcher
+            .try_direct_rows(rows, |executor| executor.run_one(slabs))
+    }
+
+    /// At most a batch of rows.
+    fn piece(&self, plan: &Plan, table: &Table<'_>, urgency: Urgency) -> Result<Vec<Tensor>> {
+        check_time(urgency.deadline)?;
         let mut matrix = MATRIX.take();
         self.compute(plan, table, &mut matrix)?;
         let rows = table.rows();
@@ -234,9 +264,7 @@ impl Model {
             shape: &shape,
             data: &data,
         }];
-        let direct = self
-            .batcher
-            .try_direct_rows(rows, |executor| executor.run_one(&slab));
+        let direct = self.try_direct(rows, urgency, &slab);
         match direct {
             Some(outcome) => {
                 if let TensorData::Fp32(matrix) = data
@@ -251,7 +279,7 @@ impl Model {
                     shape: shape.to_vec(),
                     data,
                 }];
-                self.wait(blocks, rows, true, deadline)
+                self.wait(blocks, rows, true, urgency)
             }
         }
     }
@@ -259,21 +287,22 @@ impl Model {
     fn tensor_outputs(
         &self,
         tensors: Vec<Tensor>,
-        deadline: Option<Instant>,
+        urgency: Urgency,
     ) -> Result<(usize, Vec<Tensor>)> {
         self.shared.check_open()?;
         let admitted = admit(tensors, &self.inputs)?;
         let (rows, most) = (admitted.rows, self.limits.max_batch_rows);
         let rowwise = self.merge && admitted.rowwise;
         if !rowwise || rows <= most {
-            let outputs = self.direct(admitted.blocks, rows, rowwise, deadline)?;
+            let outputs = self.direct(admitted.blocks, rows, rowwise, urgency)?;
             return Ok((rows, outputs));
         }
+        let most = self.batcher.piece_rows();
         let mut pieces = Vec::with_capacity(rows.div_ceil(most));
         for start in (0..rows).step_by(most) {
             let count = most.min(rows - start);
             let blocks = cut(&admitted.blocks, start, count);
-            pieces.push(self.direct(blocks, count, true, deadline)?);
+            pieces.push(self.direct(blocks, count, true, urgency)?);
         }
         Ok((rows, stack(pieces)?))
     }
@@ -283,17 +312,16 @@ impl Model {
         blocks: Vec<Block>,
         rows: usize,
         rowwise: bool,
-        deadline: Option<Instant>,
+        urgency: Urgency,
     ) -> Result<Vec<Tensor>> {
-        check_time(deadline)?;
+        check_time(urgency.deadline)?;
         let outcome = {
             let slabs: Vec<Slab<'_>> = blocks.iter().map(Block::slab).collect();
-            self.batcher
-                .try_direct_rows(rows, |executor| executor.run_one(&slabs))
+            self.try_direct(rows, urgency, &slabs)
         };
         match outcome {
             Some(outcome) => outcome,
-            None => self.wait(blocks, rows, rowwise, deadline),
+            None => self.wait(blocks, rows, rowwise, urgency),
         }
     }
 
@@ -303,13 +331,13 @@ impl Model {
         blocks: Vec<Block>,
         rows: usize,
         rowwise: bool,
-        deadline: Option<Instant>,
+        urgency: Urgency,
     ) -> Result<Vec<Tensor>> {
         let parked = Arc::new(Parked::default());
         let cancelled = Arc::new(AtomicBool::new(false));
-        self.push(blocks, rows, rowwise, &cancelled, deadline, parked.reply());
+        self.push(blocks, rows, rowwise, &cancelled, urgency, parked.reply());
         self.batcher.flush();
-        parked.wait(deadline).unwrap_or_else(|| {
+        parked.wait(urgency.deadline).unwrap_or_else(|| {
             cancelled.store(true, Ordering::Relaxed);
             Err(late_error())
         })
@@ -322,18 +350,20 @@ impl Model {
         rows: usize,
         rowwise: bool,
         cancelled: &Arc<AtomicBool>,
-        deadline: Option<Instant>,
+        urgency: Urgency,
         reply: Reply,
     ) {
         let most = self.limits.max_batch_rows;
         if !rowwise || rows <= most {
-            self.push(blocks, rows, rowwise, cancelled, deadline, reply);
+            self.push(blocks, rows, rowwise, cancelled, urgency, reply);
             return;
         }
         if rows > self.limits.max_queue_rows {
-            reply(Err(self.too_large(rows)));
+            let refusal = self.batcher.refuse(Reason::TooLarge);
+            reply(Err(self.refused(&refusal, rows, urgency)));
             return;
         }
+        let most = self.batcher.piece_rows();
         // The failure of one piece cancels the others, not the caller's ticket.
         let gather = Gather::new(rows.div_ceil(most), Arc::clone(cancelled), reply);
         for (position, start) in (0..rows).step_by(most).enumerate() {
@@ -343,7 +373,7 @@ impl Model {
                 count,
                 true,
                 cancelled,
-                deadline,
+                urgency,
                 gather.piece(position),
             );
         }
@@ -355,38 +385,15 @@ impl Model {
         rows: usize,
         rowwise: bool,
         cancelled: &Arc<AtomicBool>,
-        deadline: Option<Instant>,
+        urgency: Urgency,
         reply: Reply,
     ) {
         let cancelled = Arc::clone(cancelled);
-        let job = Job::new(blocks, rows, rowwise, cancelled, deadline, reply);
+        let job = Job::new(blocks, rows, rowwise, cancelled, urgency, reply);
         if let Err(refused) = self.batcher.enqueue(job) {
-            let error = match refused.reason {
-                Reason::Full => Error::new(
-                    ErrorKind::Overloaded,
-                    format!(
-                        "the queue of model {:?} is full ({} rows): try again later",
-                        self.name, self.limits.max_queue_rows
-                    ),
-                ),
-                Reason::Closed => Error::new(
-                    ErrorKind::Closed,
-                    format!("model {:?} is being unloaded", self.name),
-                ),
-                Reason::TooLarge => self.too_large(rows),
-            };
+            let error = self.refused(&refused.refusal, rows, urgency);
             refused.work.answer(Err(error));
         }
-    }
-
-    fn too_large(&self, rows: usize) -> Error {
-        Error::new(
-            ErrorKind::TooLarge,
-            format!(
-                "the request has {rows} rows where the queue of model {:?} holds {}: send fewer rows at once",
-                self.name, self.limits.max_queue_rows
-            ),
-        )
     }
 
     fn finish(

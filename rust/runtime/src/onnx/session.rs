@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::Arc;
 
 use ort::AsPointer;
 use ort::session::Session;
@@ -21,7 +22,8 @@ use crate::backend::{Backend, Slab};
 ///
 /// One thread, no spinning, nodes in sequence: a small model loses more to a hand-off between
 /// threads than it gains, and several models in one process must not compete with pools of their
-/// own.
+/// own. Instances share the session, which runs in several threads at once, and hence the memory of
+/// the weights.
 pub struct OnnxBackend {
     // Dropped first: values may refer to the session's allocator.
     values: Vec<Value>,
@@ -31,7 +33,7 @@ pub struct OnnxBackend {
     outputs: Vec<TensorInfo>,
     names: Names,
     memory: Memory,
-    session: Session,
+    session: Arc<Session>,
 }
 
 /// Names of inputs and outputs as C wants them.
@@ -114,6 +116,11 @@ impl OnnxBackend {
         }))
         .map_err(|_| unsupported("the graph has inputs or outputs of an unknown kind"))?
         .map_err(|error| load_error(&error))?;
+        Self::on(Arc::new(session))
+    }
+
+    /// An instance on a session.
+    fn on(session: Arc<Session>) -> Result<Self> {
         let inputs = described("input", session.inputs())?;
         let outputs = described("output", session.outputs())?;
         Ok(Self {
@@ -145,6 +152,10 @@ impl Backend for OnnxBackend {
         self.results.clear();
         outcome
     }
+
+    fn another(&self) -> Result<Option<Box<dyn Backend>>> {
+        Ok(Some(Box::new(Self::on(Arc::clone(&self.session))?)))
+    }
 }
 
 impl OnnxBackend {
@@ -163,7 +174,8 @@ impl OnnxBackend {
         self.results
             .resize_with(self.names.outputs.len(), Value::none);
         // SAFETY: `Value` is transparent over the pointer; all arrays have the lengths given and
-        // live through the call; `&mut self` keeps other threads out of the session.
+        // live through the call. Other instances may run the session meanwhile: `Run` is safe to
+        // call from several threads, and all else that it writes to is this instance's own.
         check(unsafe {
             (ort::api().Run)(
                 self.session.ptr().cast_mut(),

@@ -1,0 +1,31 @@
+"""Times as people write them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tidegate.errors import InputError
+
+__all__ = ["seconds"]
+
+_UNITS: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
+_TIME: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s)\s*")
+
+
+def seconds(time: str | float) -> float:
+    """Read a time: a number of seconds, or a text with a unit (us, ms, s).
+
+    Raises:
+        InputError: If the text is no time.
+
+    Example:
+        >>> seconds("20ms"), seconds("1.5 s"), seconds(0.25)
+        (0.02, 1.5, 0.25)
+    """
+    if not isinstance(time, str):
+        return float(time)
+    match = _TIME.fullmatch(time)
+    if match is None:
+        raise InputError(f"time {time!r}: give it as 500us, 20ms or 1.5s")
+    return float(match[1]) * _UNITS[match[2]]
