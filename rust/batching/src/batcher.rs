@@ -151,14 +151,10 @@ impl<W: Work, E: Execute<W>> Batcher<W, E> {
         };
         drop(waiting);
         shared.refuse(in_vain);
-        asked.map_err(|refusal| self.refuse(refusal))
-    }
-
-    /// Counts a work that its caller refuses, as one that is too large for the queue as a whole.
-    pub fn refuse(&self, refusal: impl Into<Refusal>) -> Refusal {
-        let refusal = refusal.into();
-        self.shared.refusals.add(refusal.reason);
-        refusal
+        if let Err(refusal) = &asked {
+            shared.refusals.add(refusal.reason);
+        }
+        asked
     }
 
     /// Puts a work into the queue and does nothing else: call [`Batcher::flush`] when all that

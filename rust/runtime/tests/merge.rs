@@ -307,6 +307,84 @@ fn what_does_not_fit_is_refused_before_the_queue() {
 }
 
 #[test]
+fn the_more_important_request_goes_first() {
+    let (_runtime, model, seen) = doubling(&limits(1, 1_000));
+    let collector = Arc::new(Collector::default());
+    let tickets: Vec<_> = [3, 0, 1]
+        .into_iter()
+        .enumerate()
+        .map(|(number, priority)| {
+            let options = CallOptions {
+                priority,
+                ..CallOptions::default()
+            };
+            let input = Input::Tensors(rows(&values(number, 1, false)));
+            model.submit(input, &options, collector.done(number))
+        })
+        .collect();
+    model.flush();
+    collector.take(3);
+    drop(tickets);
+    // 0 is the middle of 16.
+    assert_eq!(*seen.rows.lock().unwrap(), [2_000.0, 0.0, 1_000.0]);
+}
+
+#[test]
+fn what_would_miss_the_objective_is_refused_before_it_runs() {
+    let mut options = limits(1, 1_000);
+    options.limits.objective = Some(Duration::from_millis(500));
+    let runtime = Runtime::new(&Options::default()).unwrap();
+    let (mut doubler, seen) = Doubler::new();
+    doubler.nap = Duration::from_millis(100);
+    let model = runtime
+        .load_backend("slow", "1", Box::new(doubler), &options)
+        .unwrap();
+    // Nothing is known before the first run.
+    model
+        .predict(Input::Tensors(rows(&values(0, 1, false))), &CallOptions::default())
+        .unwrap();
+    assert_eq!(executions(&model, 1), 1);
+    let collector = Arc::new(Collector::default());
+    let tickets: Vec<_> = (0..50)
+        .map(|number| {
+            let input = Input::Tensors(rows(&values(number, 1, false)));
+            model.submit(input, &CallOptions::default(), collector.done(number))
+        })
+        .collect();
+    model.flush();
+    let answers = collector.take(50);
+    drop(tickets);
+    let refused: Vec<_> = answers.iter().filter_map(|a| a.as_ref().err()).collect();
+    assert!(refused.len() >= 45, "{} refused", refused.len());
+    for error in refused {
+        assert_eq!(error.kind, ErrorKind::Overloaded, "{error}");
+        assert!(error.retry_after.is_some());
+    }
+    assert!(seen.runs.lock().unwrap().len() <= 6);
+    let batches = model.statistics().batches;
+    assert!(batches.refused(Reason::Deadline) >= 45);
+    assert!(batches.sizes.iter().all(|size| size.cost.is_some() && size.ns > 0));
+}
+
+#[test]
+fn a_backend_that_can_be_only_one_is_not_asked_for_two() {
+    let runtime = Runtime::new(&Options::default()).unwrap();
+    for (instances, kind) in [
+        (0, ErrorKind::InvalidInput),
+        (2, ErrorKind::Unsupported),
+        (65, ErrorKind::InvalidInput),
+    ] {
+        let options = LoadOptions {
+            instances: Some(instances),
+            ..LoadOptions::default()
+        };
+        let (doubler, _) = Doubler::new();
+        let loaded = runtime.load_backend("doubler", "1", Box::new(doubler), &options);
+        assert_eq!(loaded.unwrap_err().kind, kind);
+    }
+}
+
+#[test]
 fn a_panic_in_the_callback_does_not_stop_the_model() {
     let (_runtime, model, _) = doubling(&LoadOptions::default());
     let hook = std::panic::take_hook();

@@ -128,6 +128,38 @@ fn a_linear_model_computes() {
 }
 
 #[test]
+fn instances_share_a_session_and_not_their_rows() {
+    ort();
+    let runtime = Runtime::new(&Options::default()).unwrap();
+    let options = LoadOptions {
+        instances: Some(3),
+        ..LoadOptions::default()
+    };
+    let linear = runtime
+        .load_onnx("linear", "1", &model("linear"), &options)
+        .unwrap();
+    let answer = |seed: usize, rows: usize| {
+        let values: Vec<f32> = (0..rows * 3).map(|i| (seed * 31 + i) as f32).collect();
+        ask(&linear, vec![f32s("x", &[rows, 3], &values)]).unwrap()
+    };
+    // Row by row, alone, is what each must say in company.
+    let alone: Vec<_> = (0..40).map(|seed| answer(seed, 1 + seed % 7)).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let (answer, alone) = (&answer, &alone);
+            scope.spawn(move || {
+                for round in 0..200 {
+                    let seed = (thread * 7 + round) % 40;
+                    assert_eq!(answer(seed, 1 + seed % 7), alone[seed]);
+                }
+            });
+        }
+    });
+    assert_eq!(linear.statistics().batches.instances, 3);
+    assert_eq!(linear.statistics().success.count, 1_240);
+}
+
+#[test]
 fn a_fixed_first_dimension_is_not_merged() {
     let (_runtime, fixed) = load("fixed");
     let fixed = fixed.unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tidegate_batching::{Reason, Refusal, Terms};
+use tidegate_batching::{Refusal, Terms};
 use tidegate_features::Plan;
 use tidegate_protocol::columns;
 use tidegate_schema::{Error, Result, Table, TableBuf, Tensor, TensorData};
@@ -358,8 +358,14 @@ impl Model {
             self.push(blocks, rows, rowwise, cancelled, urgency, reply);
             return;
         }
-        if rows > self.limits.max_queue_rows {
-            let refusal = self.batcher.refuse(Reason::TooLarge);
+        let asked = self.batcher.ask(&Terms {
+            rows,
+            bytes: blocks.iter().map(|block| block.data.bytes()).sum(),
+            arrived: Instant::now(),
+            deadline: urgency.deadline,
+            priority: urgency.priority,
+        });
+        if let Err(refusal) = asked {
             reply(Err(self.refused(&refusal, rows, urgency)));
             return;
         }
