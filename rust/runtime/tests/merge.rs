@@ -334,15 +334,22 @@ fn what_would_miss_the_objective_is_refused_before_it_runs() {
     let mut options = limits(1, 1_000);
     options.limits.objective = Some(Duration::from_millis(500));
     let runtime = Runtime::new(&Options::default()).unwrap();
-    let (mut doubler, seen) = Doubler::new();
-    doubler.nap = Duration::from_millis(100);
+    let (doubler, seen) = Doubler::new();
+    let door = Arc::clone(&doubler.door);
     let model = runtime
         .load_backend("slow", "1", Box::new(doubler), &options)
         .unwrap();
-    // Nothing is known before the first run.
-    model
-        .predict(Input::Tensors(rows(&values(0, 1, false))), &CallOptions::default())
-        .unwrap();
+    // Nothing is known before the first run, which is made a slow one.
+    std::thread::scope(|scope| {
+        let closed = door.lock().unwrap();
+        let input = Input::Tensors(rows(&values(0, 1, false)));
+        scope.spawn(|| model.predict(input, &CallOptions::default()).unwrap());
+        while seen.runs.lock().unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        drop(closed);
+    });
     assert_eq!(executions(&model, 1), 1);
     let collector = Arc::new(Collector::default());
     let tickets: Vec<_> = (0..50)
@@ -363,7 +370,12 @@ fn what_would_miss_the_objective_is_refused_before_it_runs() {
     assert!(seen.runs.lock().unwrap().len() <= 6);
     let batches = model.statistics().batches;
     assert!(batches.refused(Reason::Deadline) >= 45);
-    assert!(batches.sizes.iter().all(|size| size.cost.is_some() && size.ns > 0));
+    assert!(
+        batches
+            .sizes
+            .iter()
+            .all(|size| size.cost.is_some() && size.ns > 0)
+    );
 }
 
 #[test]

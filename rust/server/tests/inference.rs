@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 use tidegate_runtime::backend::{Backend, Slab};
-use tidegate_runtime::{CallOptions, Input, LoadOptions, Model, Runtime, TensorInfo};
+use tidegate_runtime::{CallOptions, Input, LoadOptions, Model, Reason, Runtime, TensorInfo};
 use tidegate_schema::{Datatype, Error, ErrorKind, Result, Tensor, TensorData};
 use tidegate_server::{Options, Running, Server, Service, Shared};
 use wire::{Client, PATIENCE, until};
@@ -402,7 +402,12 @@ fn work_of_clients_that_have_gone_is_dropped() {
     assert_eq!(first.read().unwrap().status, 200);
     until("its work leaves the queue", || subject.queued() == 0);
     until("nothing runs", || {
-        subject.model.statistics().batches.abandoned == 1
+        subject
+            .model
+            .statistics()
+            .batches
+            .refused(Reason::Abandoned)
+            == 1
     });
     assert_eq!(subject.runs(), 1);
 }
