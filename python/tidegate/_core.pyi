@@ -122,12 +122,8 @@ class Runtime:
     def __new__(
         cls,
         *,
-        objective: float | None = None,
         max_batch_rows: int | None = None,
-        max_delay: float | None = None,
         max_queue_rows: int | None = None,
-        max_queue_bytes: int | None = None,
-        instances: int | None = None,
         watch: bool = True,
         window_rows: int | None = None,
         window_seconds: float | None = None,

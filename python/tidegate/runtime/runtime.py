@@ -37,19 +37,9 @@ _alive: Final[weakref.WeakSet[Runtime]] = weakref.WeakSet()
 class Options:
     """Limits and windows of the runtime.
 
-    A latency objective is all that a model needs to be told: size and delay of batches follow from
-    it and from what batches turn out to cost. The other limits are bounds.
-
     Attributes:
-        objective: The time within which 99 of 100 requests are to be answered, in seconds or as
-            `"20ms"`. A request that is predicted to take longer is refused at once. Without one
-            nothing is refused but by the bounds.
         max_batch_rows: Most rows that one run of a model takes.
-        max_delay: Longest time that a request may wait before its batch begins, as `objective`.
         max_queue_rows: Most rows that wait for one model; beyond, requests are refused.
-        max_queue_bytes: Most bytes that wait for one model; beyond, requests are refused.
-        instances: Batches of one model that run at the same time, each on one thread. By default
-            one for each two cores, at most four.
         watch: Observe features and predictions where a bundle has a baseline.
         window_rows: A window of observations closes after so many rows.
         window_seconds: A window of observations closes after so many seconds.
@@ -57,12 +47,8 @@ class Options:
             dropped and counted.
     """
 
-    objective: str | float | None = None
     max_batch_rows: int | None = None
-    max_delay: str | float | None = None
     max_queue_rows: int | None = None
-    max_queue_bytes: int | None = None
-    instances: int | None = None
     watch: bool = True
     window_rows: int | None = None
     window_seconds: float | None = None
@@ -131,12 +117,8 @@ class Runtime:
             else Registry(registry, read_only=True)
         )
         self._core = _core.Runtime(
-            objective=None if options.objective is None else seconds(options.objective),
             max_batch_rows=options.max_batch_rows,
-            max_delay=None if options.max_delay is None else seconds(options.max_delay),
             max_queue_rows=options.max_queue_rows,
-            max_queue_bytes=options.max_queue_bytes,
-            instances=options.instances,
             watch=options.watch,
             window_rows=options.window_rows,
             window_seconds=options.window_seconds,
@@ -166,7 +148,7 @@ class Runtime:
                 `"flight-delay@sha256:…"`), a `Bundle`, a bundle's folder, or an `.onnx` file.
             name: The served name; the bundle's own by default, the file's stem for a bare model.
             objective: The time within which 99 of 100 requests to this model are to be answered, in
-                seconds or as `"20ms"`; that of the runtime's options by default.
+                seconds or as `"20ms"`; by default nothing is refused but by the bounds.
 
         Returns:
             What is served now.

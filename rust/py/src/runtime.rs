@@ -117,17 +117,11 @@ impl Runtime {
 #[pymethods]
 impl Runtime {
     #[new]
-    #[pyo3(signature = (*, objective=None, max_batch_rows=None, max_delay=None,
-                        max_queue_rows=None, max_queue_bytes=None, instances=None, watch=true,
+    #[pyo3(signature = (*, max_batch_rows=None, max_queue_rows=None, watch=true,
                         window_rows=None, window_seconds=None, observe_bytes=None))]
-    #[allow(clippy::too_many_arguments)] // One keyword for each option.
     fn new(
-        objective: Option<f64>,
         max_batch_rows: Option<usize>,
-        max_delay: Option<f64>,
         max_queue_rows: Option<usize>,
-        max_queue_bytes: Option<usize>,
-        instances: Option<usize>,
         watch: bool,
         window_rows: Option<u64>,
         window_seconds: Option<f64>,
@@ -137,15 +131,11 @@ impl Runtime {
         options.observation_bytes = observe_bytes.unwrap_or(options.observation_bytes);
         let mut loading = LoadOptions {
             watch,
-            instances,
             ..LoadOptions::default()
         };
         let limits = &mut loading.limits;
         limits.max_batch_rows = max_batch_rows.unwrap_or(limits.max_batch_rows);
         limits.max_queue_rows = max_queue_rows.unwrap_or(limits.max_queue_rows);
-        limits.max_queue_bytes = max_queue_bytes.unwrap_or(limits.max_queue_bytes);
-        limits.objective = seconds("objective", objective)?;
-        limits.max_delay = seconds("max_delay", max_delay)?;
         let windows = &mut loading.windows;
         windows.rows = window_rows.unwrap_or(windows.rows);
         windows.seconds = window_seconds.unwrap_or(windows.seconds);
