@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tidegate.errors import InputError
+from tidegate.errors import InputError, OverloadedError
 from tidegate.registry import Bundle
-from tidegate.runtime import Runtime
+from tidegate.runtime import Options, Runtime
 from tidegate.runtime.duration import seconds
 
 
@@ -56,3 +57,35 @@ def test_an_objective_that_can_be_kept_changes_nothing(bundle: Bundle) -> None:
     assert 'tidegate_model_instances{model="tiny",version="1.0.0"}' in metrics
     assert 'tidegate_batch_cost_seconds{model="tiny",version="1.0.0",rows="1"}' in metrics
     assert 'version="1.0.0",reason="deadline"} 0' in metrics
+
+
+def _is_refused(runtime: Runtime) -> bool:
+    """Whether the queue refuses a request: what no model can keep is refused for every one."""
+    try:
+        asyncio.run(runtime.apredict("tiny", {"x": 1.0, "colour": "red"}))
+    except OverloadedError:
+        return True
+    return False
+
+
+def test_an_objective_stays_with_its_name(bundle: Bundle) -> None:
+    with Runtime() as runtime:
+        runtime.deploy(bundle, objective="1us")
+        assert _is_refused(runtime)
+        runtime.deploy(bundle)
+        assert _is_refused(runtime)
+        runtime.deploy(bundle, objective="60s")
+        assert not _is_refused(runtime)
+        runtime.unload("tiny")
+        runtime.deploy(bundle)
+        assert not _is_refused(runtime)
+
+
+def test_options_give_every_model_an_objective(bundle: Bundle) -> None:
+    with Runtime(options=Options(objective="1us")) as runtime:
+        runtime.deploy(bundle)
+        assert _is_refused(runtime)
+        runtime.deploy(bundle, objective="60s")
+        assert not _is_refused(runtime)
+    with pytest.raises(InputError, match="20ms"):
+        Runtime(options=Options(objective="soon"))

@@ -189,7 +189,7 @@ def test_rows_as_arrow(client: httpx.Client) -> None:
     table = pa.table(
         {
             "x": pa.array([1.25, None, 3.0], pa.float32()),
-            "colour": pa.array(["red", "blue", None]).dictionary_encode(),
+            "colour": pa.array(["red", "blue", "red"]).dictionary_encode(),
             "at": pa.array([0, 1, None], pa.timestamp("s", tz="UTC")),
         }
     )

@@ -45,6 +45,9 @@ class Options:
         window_seconds: A window of observations closes after so many seconds.
         observe_bytes: Most bytes of answered requests that wait to be observed; beyond, they are
             dropped and counted.
+        objective: The time within which 99 of 100 requests are to be answered, such as `"20ms"`,
+            for models that are deployed without one of their own; by default there is none, and
+            nothing is refused but by the bounds.
     """
 
     max_batch_rows: int | None = None
@@ -53,6 +56,7 @@ class Options:
     window_rows: int | None = None
     window_seconds: float | None = None
     observe_bytes: int | None = None
+    objective: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,8 @@ class Runtime:
         # Threads of the core must be gone before the interpreter is.
         self._finalizer = weakref.finalize(self, _close, self._core)
         self._aliased: dict[str, str] = {}
+        self._objective = None if options.objective is None else seconds(options.objective)
+        self._objectives: dict[str, float] = {}
         _alive.add(self)
 
     # ---- deployments
@@ -148,7 +154,7 @@ class Runtime:
                 `"flight-delay@sha256:…"`), a `Bundle`, a bundle's folder, or an `.onnx` file.
             name: The served name; the bundle's own by default, the file's stem for a bare model.
             objective: The time within which 99 of 100 requests to this model are to be answered, in
-                seconds or as `"20ms"`; by default nothing is refused but by the bounds.
+                seconds or as `"20ms"`; by default that of what stood there, else the options'.
 
         Returns:
             What is served now.
@@ -158,7 +164,8 @@ class Runtime:
             IntegrityError: If a byte differs from its digest, or the golden rows do not reproduce.
             InputError: If the model does not fit the feature set, or is no ONNX model.
         """
-        due = None if objective is None else seconds(objective)
+        before = self._objectives.get(name or self._name_of(source), self._objective)
+        due = before if objective is None else seconds(objective)
         model, served = self._load(source, due)
         served = name or served
         if not _NAME.fullmatch(served):
@@ -168,9 +175,22 @@ class Runtime:
             )
         revision = self._core.deploy(served, model)
         self._aliased.pop(served, None)
+        if due is not None:
+            self._objectives[served] = due
         if isinstance(source, str) and self._is_alias(source):
             self._aliased[served] = source
         return Deployment(served, model.name, model.version, model.digest, revision)
+
+    @staticmethod
+    def _name_of(source: str | os.PathLike[str] | Bundle) -> str:
+        """The name under which a source is served unless it is given another.
+
+        Of a bundle's folder only the core knows it, when it has verified what is in there.
+        """
+        if isinstance(source, Bundle):
+            return source.name
+        path = Path(source)
+        return path.stem if path.suffix == ".onnx" else os.fspath(source).partition("@")[0]
 
     def _load(
         self, source: str | os.PathLike[str] | Bundle, objective: float | None
@@ -230,6 +250,7 @@ class Runtime:
         """
         self._core.undeploy(name)
         self._aliased.pop(name, None)
+        self._objectives.pop(name, None)
 
     def deployments(self) -> list[Deployment]:
         """List what is served, by name."""
