@@ -53,10 +53,15 @@ pub fn spawn(service: &Service, pulses: &Rc<Pulses>, stream: TcpStream, peer: So
     let task = tokio::task::spawn_local(async move {
         match tls {
             None => drive(stream, handler, pulse).await,
+            // In memory of its own: the state of a session is larger than all that a connection
+            // without TLS holds.
             Some(acceptor) => {
-                if let Ok(stream) = acceptor.accept(stream).await {
-                    drive(stream, handler, pulse).await;
-                }
+                Box::pin(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        drive(stream, handler, pulse).await;
+                    }
+                })
+                .await;
             }
         }
         drop((seat, open));

@@ -322,7 +322,8 @@ impl Service {
         if matches!(found, Ok(Found::Control)) {
             drop(found);
             let request = Request::from_parts(parts, incoming);
-            return self.control(request, peer, pulse, pass).await;
+            // In memory of its own, which the idle connections do not pay for.
+            return Box::pin(self.control(request, peer, pulse, pass)).await;
         }
         let mut ended = true;
         let body = if incoming.is_end_stream() {
