@@ -80,6 +80,11 @@ struct Lane<W> {
 }
 
 impl<W> Lane<W> {
+    /// Takes in a work that goes before others of the plain queue.
+    fn overtake(&mut self, entry: Entry<W>) {
+        self.urgent.insert(entry.key(), entry);
+    }
+
     fn oldest(&self) -> Option<Instant> {
         let urgent = self
             .urgent
@@ -173,40 +178,33 @@ impl<W> Order<W> {
     pub fn push(&mut self, mut entry: Entry<W>) {
         self.sequence += 1;
         entry.sequence = self.sequence;
-        let Some(lane) = self.lanes.get_mut(entry.place.rank as usize) else {
+        let Some(lane) = self.enter(&entry) else {
             return;
         };
-        self.occupied |= 1 << entry.place.rank;
-        self.works += 1;
-        lane.rows += entry.rows;
-        if lane
-            .queue
-            .back()
-            .is_none_or(|last| last.key() <= entry.key())
-        {
-            lane.queue.push_back(entry);
-        } else {
-            lane.urgent.insert(entry.key(), entry);
+        match lane.queue.back() {
+            Some(last) if entry.key() < last.key() => lane.overtake(entry),
+            _ => lane.queue.push_back(entry),
         }
     }
 
     /// Puts back what was just taken.
     pub fn restore(&mut self, entry: Entry<W>) {
-        let Some(lane) = self.lanes.get_mut(entry.place.rank as usize) else {
+        let Some(lane) = self.enter(&entry) else {
             return;
         };
+        match lane.queue.front() {
+            Some(front) if front.key() < entry.key() => lane.overtake(entry),
+            _ => lane.queue.push_front(entry),
+        }
+    }
+
+    /// The lane of a work that comes in, which counts it from now on.
+    fn enter(&mut self, entry: &Entry<W>) -> Option<&mut Lane<W>> {
+        let lane = self.lanes.get_mut(entry.place.rank as usize)?;
         self.occupied |= 1 << entry.place.rank;
         self.works += 1;
         lane.rows += entry.rows;
-        if lane
-            .queue
-            .front()
-            .is_none_or(|front| entry.key() <= front.key())
-        {
-            lane.queue.push_front(entry);
-        } else {
-            lane.urgent.insert(entry.key(), entry);
-        }
+        Some(lane)
     }
 
     /// The lane whose turn it is: the most important one, unless another has aged beyond it.
