@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import CapsuleType
 
+from tidegate.types import BatchBounds
+
 __version__: str
 
 # ---- errors.rs
@@ -122,8 +124,7 @@ class Runtime:
     def __new__(
         cls,
         *,
-        max_batch_rows: int | None = None,
-        max_queue_rows: int | None = None,
+        batching: BatchBounds | None = None,
         watch: bool = True,
         window_rows: int | None = None,
         window_seconds: float | None = None,
@@ -133,14 +134,14 @@ class Runtime:
         self,
         directory: str | PathLike[str],
         digest: str | None = None,
-        objective: float | None = None,
+        batching: BatchBounds | None = None,
     ) -> Model: ...
     def load_onnx(
         self,
         name: str,
         version: str,
         file: str | PathLike[str],
-        objective: float | None = None,
+        batching: BatchBounds | None = None,
     ) -> Model: ...
     def deploy(self, name: str, model: Model) -> int: ...
     def undeploy(self, name: str) -> None: ...

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["ArrowTable", "FittedFeatures", "FloatMatrix", "Json", "JsonObject", "SchemaLike"]
+__all__ = [
+    "ArrowTable",
+    "BatchBounds",
+    "FittedFeatures",
+    "FloatMatrix",
+    "Json",
+    "JsonObject",
+    "SchemaLike",
+]
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A value that JSON can hold."""
@@ -31,6 +39,37 @@ class ArrowTable(Protocol):
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """A capsule that holds an `ArrowArrayStream`."""
+
+
+class BatchBounds(Protocol):
+    """How a model batches: one objective at most, and bounds.
+
+    Times are in seconds; `None` is what is not said.
+    """
+
+    @property
+    def objective(self) -> float | None:
+        """The time within which 99 of 100 requests are to be answered."""
+
+    @property
+    def max_delay(self) -> float | None:
+        """The longest that a request may wait before its batch begins."""
+
+    @property
+    def max_batch_rows(self) -> int | None:
+        """Most rows that one run takes."""
+
+    @property
+    def max_queue_rows(self) -> int | None:
+        """Most rows that wait."""
+
+    @property
+    def max_queue_bytes(self) -> int | None:
+        """Most bytes that wait."""
+
+    @property
+    def instances(self) -> int | None:
+        """How many batches run at the same time."""
 
 
 class SchemaLike(Protocol):

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 
-def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *arguments: str, command: str = "config", **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tidegate.cli", "config", *arguments],
+        [sys.executable, "-m", "tidegate.cli", command, *arguments],
         cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,
@@ -45,3 +47,16 @@ def test_the_reference(tmp_path: Path) -> None:
     done = run(tmp_path, "--reference")
     assert "### [server]" in done.stdout
     assert "| `limits.body_bytes` | number | `67108864` |" in done.stdout
+
+
+def test_the_bounds_of_batching_are_flags(tmp_path: Path) -> None:
+    for flags, message in [
+        (("--objective", "soon"), "time 'soon'"),
+        (("--set", "runtime.max_delay=0ms"), "max_delay is 0ns"),
+        (("--set", "runtime.max_queue_bytes=0"), "max_queue_bytes is 0"),
+        (("--set", "runtime.instances=100"), "give 1 to 64"),
+    ]:
+        done = run(tmp_path, *flags, "--port", "0", command="serve")
+        assert done.returncode == 1, flags
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr

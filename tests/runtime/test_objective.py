@@ -43,6 +43,57 @@ def test_what_is_no_objective_is_refused(
         runtime.deploy(linear, objective=objective)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(max_queue_bytes=0), "max_queue_bytes is 0"),
+        (Options(max_batch_rows=0), "max_batch_rows is 0"),
+        (Options(max_delay="0ms"), "max_delay is 0ns"),
+        (Options(max_delay="late"), "time 'late'"),
+        (Options(instances=65), "instances is 65: give 1 to 64"),
+        (Options(instances=0), "instances is 0: give 1 to 64"),
+    ],
+)
+def test_bounds_out_of_range_are_named(options: Options, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Runtime(options=options)
+
+
+def _instances(runtime: Runtime) -> int:
+    """The number of instances that the runtime says it has."""
+    (line,) = [
+        line
+        for line in runtime.metrics().splitlines()
+        if line.startswith("tidegate_model_instances{")
+    ]
+    return int(line.rpartition(" ")[2])
+
+
+def test_a_model_has_as_many_instances_as_asked_for(bundle: Bundle) -> None:
+    with Runtime(options=Options(instances=3)) as runtime:
+        runtime.deploy(bundle)
+        assert _instances(runtime) == 3
+        runtime.deploy(bundle, instances=2)
+        assert _instances(runtime) == 2
+        runtime.deploy(bundle, objective="60s")
+        assert _instances(runtime) == 2
+
+
+@pytest.mark.parametrize(("rows", "size"), [(1, None), (None, 1)], ids=["rows", "bytes"])
+def test_the_bounds_of_one_model_hold(rows: int | None, size: int | None, bundle: Bundle) -> None:
+    row = {"x": 1.0, "colour": "red"}
+    with Runtime() as runtime:
+        runtime.deploy(bundle)
+
+        async def both() -> list[object]:
+            asked = [runtime.apredict("tiny", row) for _ in range(2)]
+            return list(await asyncio.gather(*asked, return_exceptions=True))
+
+        assert not any(isinstance(one, Exception) for one in asyncio.run(both()))
+        runtime.deploy(bundle, max_queue_rows=rows, max_queue_bytes=size)
+        assert any(isinstance(one, OverloadedError | InputError) for one in asyncio.run(both()))
+
+
 def test_an_objective_that_can_be_kept_changes_nothing(bundle: Bundle) -> None:
     row = {"x": 1.0, "colour": "red"}
     with Runtime() as plain, Runtime() as kept:

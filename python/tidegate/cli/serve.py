@@ -44,6 +44,12 @@ def serve(
         float | None,
         typer.Option(min=0, help="Seconds between refusing readiness and closing the port. [0]"),
     ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="The time within which 99 of 100 requests are to be answered.", metavar="20ms"
+        ),
+    ] = None,
     watch: Annotated[
         bool | None, typer.Option("--watch/--no-watch", help="Watch features and predictions.")
     ] = None,
@@ -95,6 +101,7 @@ def serve(
                 "--drain-delay": ("server.drain_delay", drain_delay),
                 "--echo": ("server.echo", echo),
                 "--allow-anonymous": ("access.allow_anonymous", allow_anonymous),
+                "--objective": ("runtime.objective", objective),
                 "--watch": ("runtime.watch", watch),
                 "--window-rows": ("runtime.window_rows", window_rows),
                 "--window-seconds": ("runtime.window_seconds", window_seconds),

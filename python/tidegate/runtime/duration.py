@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, overload
 
 from tidegate.errors import InputError
 
@@ -13,8 +13,12 @@ _UNITS: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 _TIME: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s)\s*")
 
 
-def seconds(time: str | float) -> float:
-    """Read a time: a number of seconds, or a text with a unit (us, ms, s).
+@overload
+def seconds(time: str | float) -> float: ...
+@overload
+def seconds(time: str | float | None) -> float | None: ...
+def seconds(time: str | float | None) -> float | None:
+    """Read a time: a number of seconds, or a text with a unit (us, ms, s); `None` is none.
 
     Raises:
         InputError: If the text is no time.
@@ -24,7 +28,7 @@ def seconds(time: str | float) -> float:
         (0.02, 1.5, 0.25)
     """
     if not isinstance(time, str):
-        return float(time)
+        return None if time is None else float(time)
     match = _TIME.fullmatch(time)
     if match is None:
         raise InputError(f"time {time!r}: give it as 500us, 20ms or 1.5s")

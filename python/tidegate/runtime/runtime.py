@@ -16,6 +16,7 @@ from tidegate._core import Prediction, Predictions
 from tidegate.errors import InputError
 from tidegate.registry import Bundle, Registry
 from tidegate.registry.reference import Reference
+from tidegate.runtime.batching import Batching
 from tidegate.runtime.channel import channel
 from tidegate.runtime.duration import seconds
 
@@ -38,25 +39,33 @@ class Options:
     """Limits and windows of the runtime.
 
     Attributes:
+        objective: The time within which 99 of 100 requests are to be answered, such as `"20ms"`,
+            for models that are deployed without one of their own; by default there is none, and
+            nothing is refused but by the bounds.
+        max_delay: The longest that a request may wait before its batch begins, such as `"5ms"`;
+            beyond, it is refused.
         max_batch_rows: Most rows that one run of a model takes.
         max_queue_rows: Most rows that wait for one model; beyond, requests are refused.
+        max_queue_bytes: Most bytes that wait for one model; beyond, requests are refused.
+        instances: How many batches of one model run at the same time, each on a thread; one for
+            each two cores, at most 4, by default.
         watch: Observe features and predictions where a bundle has a baseline.
         window_rows: A window of observations closes after so many rows.
         window_seconds: A window of observations closes after so many seconds.
         observe_bytes: Most bytes of answered requests that wait to be observed; beyond, they are
             dropped and counted.
-        objective: The time within which 99 of 100 requests are to be answered, such as `"20ms"`,
-            for models that are deployed without one of their own; by default there is none, and
-            nothing is refused but by the bounds.
     """
 
+    objective: str | None = None
+    max_delay: str | None = None
     max_batch_rows: int | None = None
     max_queue_rows: int | None = None
+    max_queue_bytes: int | None = None
+    instances: int | None = None
     watch: bool = True
     window_rows: int | None = None
     window_seconds: float | None = None
     observe_bytes: int | None = None
-    objective: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +130,14 @@ class Runtime:
             else Registry(registry, read_only=True)
         )
         self._core = _core.Runtime(
-            max_batch_rows=options.max_batch_rows,
-            max_queue_rows=options.max_queue_rows,
+            batching=Batching(
+                objective=seconds(options.objective),
+                max_delay=seconds(options.max_delay),
+                max_batch_rows=options.max_batch_rows,
+                max_queue_rows=options.max_queue_rows,
+                max_queue_bytes=options.max_queue_bytes,
+                instances=options.instances,
+            ),
             watch=options.watch,
             window_rows=options.window_rows,
             window_seconds=options.window_seconds,
@@ -131,8 +146,7 @@ class Runtime:
         # Threads of the core must be gone before the interpreter is.
         self._finalizer = weakref.finalize(self, _close, self._core)
         self._aliased: dict[str, str] = {}
-        self._objective = None if options.objective is None else seconds(options.objective)
-        self._objectives: dict[str, float] = {}
+        self._batching: dict[str, Batching] = {}
         _alive.add(self)
 
     # ---- deployments
@@ -143,18 +157,32 @@ class Runtime:
         *,
         name: str | None = None,
         objective: str | float | None = None,
+        max_delay: str | float | None = None,
+        max_batch_rows: int | None = None,
+        max_queue_rows: int | None = None,
+        max_queue_bytes: int | None = None,
+        instances: int | None = None,
     ) -> Deployment:
         """Load a bundle, or a bare ONNX model, and serve it in place of what stood there.
 
         Every digest is checked and the golden rows are replayed through the real path before the
         first request can reach it. Requests in flight finish on the version they began with.
 
+        What is said of batching here goes before the runtime's options, and stays with the name
+        until it is unloaded: a later `deploy` changes only what it says anew.
+
         Args:
             source: A reference (`"flight-delay@1.4.2"`, `"flight-delay@champion"`,
                 `"flight-delay@sha256:…"`), a `Bundle`, a bundle's folder, or an `.onnx` file.
             name: The served name; the bundle's own by default, the file's stem for a bare model.
             objective: The time within which 99 of 100 requests to this model are to be answered, in
-                seconds or as `"20ms"`; by default that of what stood there, else the options'.
+                seconds or as `"20ms"`.
+            max_delay: The longest that a request may wait before its batch begins, in seconds or as
+                `"5ms"`; beyond, it is refused.
+            max_batch_rows: Most rows that one run takes.
+            max_queue_rows: Most rows that wait; beyond, requests are refused.
+            max_queue_bytes: Most bytes that wait; beyond, requests are refused.
+            instances: How many batches run at the same time, each on a thread.
 
         Returns:
             What is served now.
@@ -162,11 +190,19 @@ class Runtime:
         Raises:
             NotFoundError: If there is no such bundle, version or alias.
             IntegrityError: If a byte differs from its digest, or the golden rows do not reproduce.
-            InputError: If the model does not fit the feature set, or is no ONNX model.
+            InputError: If the model does not fit the feature set, or is no ONNX model; if a bound
+                is out of its range.
         """
-        before = self._objectives.get(name or self._name_of(source), self._objective)
-        due = before if objective is None else seconds(objective)
-        model, served = self._load(source, due)
+        said = Batching(
+            seconds(objective),
+            seconds(max_delay),
+            max_batch_rows,
+            max_queue_rows,
+            max_queue_bytes,
+            instances,
+        )
+        batching = said.over(self._batching.get(name or self._name_of(source)))
+        model, served = self._load(source, batching)
         served = name or served
         if not _NAME.fullmatch(served):
             raise InputError(
@@ -175,8 +211,7 @@ class Runtime:
             )
         revision = self._core.deploy(served, model)
         self._aliased.pop(served, None)
-        if due is not None:
-            self._objectives[served] = due
+        self._batching[served] = batching
         if isinstance(source, str) and self._is_alias(source):
             self._aliased[served] = source
         return Deployment(served, model.name, model.version, model.digest, revision)
@@ -193,25 +228,25 @@ class Runtime:
         return path.stem if path.suffix == ".onnx" else os.fspath(source).partition("@")[0]
 
     def _load(
-        self, source: str | os.PathLike[str] | Bundle, objective: float | None
+        self, source: str | os.PathLike[str] | Bundle, batching: Batching
     ) -> tuple[_core.Model, str]:
         if isinstance(source, Bundle):
-            model = self._core.load(os.fspath(source.path), source.digest, objective)
+            model = self._core.load(os.fspath(source.path), source.digest, batching)
             return model, model.name
         path = Path(source)
         if path.suffix == ".onnx":
-            model = self._core.load_onnx(path.stem, _BARE_VERSION, os.fspath(path), objective)
+            model = self._core.load_onnx(path.stem, _BARE_VERSION, os.fspath(path), batching)
             return model, path.stem
         if path.is_dir():
             # Nothing vouches for the manifest of a bare folder: its digest is what it says it is.
-            model = self._core.load(os.fspath(path), None, objective)
+            model = self._core.load(os.fspath(path), None, batching)
             return model, model.name
         if self._registry is None:
             raise InputError(
                 f"{os.fspath(source)!r} is no folder, and this runtime has no registry to look it "
                 "up in: pass one to Runtime(…)"
             )
-        return self._load(self._registry.open(os.fspath(source)), objective)
+        return self._load(self._registry.open(os.fspath(source)), batching)
 
     def _is_alias(self, source: str) -> bool:
         """Whether a source is a reference that may mean another bundle later."""
@@ -250,7 +285,7 @@ class Runtime:
         """
         self._core.undeploy(name)
         self._aliased.pop(name, None)
-        self._objectives.pop(name, None)
+        self._batching.pop(name, None)
 
     def deployments(self) -> list[Deployment]:
         """List what is served, by name."""

@@ -40,7 +40,7 @@ def sections() -> tuple[Section, ...]:
         Section("access", Access),
         Section("rates", Rates),
         Section("tls", Tls),
-        Section("runtime", Options, _core.runtime_defaults),
+        Section("runtime", Options, _core.runtime_defaults, varying=("instances",)),
     )
 
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
-use tidegate_runtime::{LoadOptions, Options as RuntimeOptions};
+use tidegate_runtime::{LoadOptions, Options as RuntimeOptions, instances_by_cores};
 use tidegate_server::Options as ServerOptions;
 
 /// What a runtime takes for the options that nobody gave.
@@ -13,6 +13,8 @@ pub fn runtime_defaults() -> BTreeMap<&'static str, f64> {
     BTreeMap::from([
         ("max_batch_rows", loading.limits.max_batch_rows as f64),
         ("max_queue_rows", loading.limits.max_queue_rows as f64),
+        ("max_queue_bytes", loading.limits.max_queue_bytes as f64),
+        ("instances", instances_by_cores() as f64),
         ("window_rows", loading.windows.rows as f64),
         ("window_seconds", loading.windows.seconds),
         ("observe_bytes", options.observation_bytes as f64),

@@ -10,6 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod access;
 mod arrow;
+mod batching;
 mod bundle;
 mod completion;
 mod defaults;

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use numpy::{PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -14,6 +13,7 @@ use tidegate_runtime::{
 use tidegate_schema::{DType, Error, Schema, TableBuf};
 
 use crate::arrow::import;
+use crate::batching::Batching;
 use crate::completion::Completions;
 use crate::enter::{run, run_attached};
 use crate::errors::raise;
@@ -104,24 +104,15 @@ impl Runtime {
     pub fn loading(&self) -> &LoadOptions {
         &self.loading
     }
-
-    /// How one model is loaded that has an objective of its own.
-    fn loading_for(&self, objective: Option<f64>) -> PyResult<LoadOptions> {
-        let mut options = self.loading.clone();
-        let own = seconds("objective", objective)?;
-        options.limits.objective = own.or(options.limits.objective);
-        Ok(options)
-    }
 }
 
 #[pymethods]
 impl Runtime {
     #[new]
-    #[pyo3(signature = (*, max_batch_rows=None, max_queue_rows=None, watch=true,
-                        window_rows=None, window_seconds=None, observe_bytes=None))]
+    #[pyo3(signature = (*, batching=None, watch=true, window_rows=None, window_seconds=None,
+                        observe_bytes=None))]
     fn new(
-        max_batch_rows: Option<usize>,
-        max_queue_rows: Option<usize>,
+        batching: Option<Batching>,
         watch: bool,
         window_rows: Option<u64>,
         window_seconds: Option<f64>,
@@ -133,12 +124,10 @@ impl Runtime {
             watch,
             ..LoadOptions::default()
         };
-        let limits = &mut loading.limits;
-        limits.max_batch_rows = max_batch_rows.unwrap_or(limits.max_batch_rows);
-        limits.max_queue_rows = max_queue_rows.unwrap_or(limits.max_queue_rows);
         let windows = &mut loading.windows;
         windows.rows = window_rows.unwrap_or(windows.rows);
         windows.seconds = window_seconds.unwrap_or(windows.seconds);
+        let loading = batching.unwrap_or_default().over(&loading)?;
         Ok(Self {
             inner: CoreRuntime::new(&options).map_err(raise)?,
             loading,
@@ -146,33 +135,33 @@ impl Runtime {
     }
 
     /// Loads a bundle from its folder and proves it by its golden rows.
-    #[pyo3(signature = (directory, digest=None, objective=None))]
+    #[pyo3(signature = (directory, digest=None, batching=None))]
     fn load(
         &self,
         py: Python<'_>,
         directory: PathBuf,
         digest: Option<String>,
-        objective: Option<f64>,
+        batching: Option<Batching>,
     ) -> PyResult<Model> {
         let options = LoadOptions {
             digest,
-            ..self.loading_for(objective)?
+            ..batching.unwrap_or_default().over(&self.loading)?
         };
         let inner = run(py, || self.inner.load(&directory, &options))?;
         Ok(Model { inner })
     }
 
     /// Loads a bare ONNX file under a name and a version.
-    #[pyo3(signature = (name, version, file, objective=None))]
+    #[pyo3(signature = (name, version, file, batching=None))]
     fn load_onnx(
         &self,
         py: Python<'_>,
         name: &str,
         version: &str,
         file: PathBuf,
-        objective: Option<f64>,
+        batching: Option<Batching>,
     ) -> PyResult<Model> {
-        let options = self.loading_for(objective)?;
+        let options = batching.unwrap_or_default().over(&self.loading)?;
         let inner = run(py, || self.inner.load_onnx(name, version, &file, &options))?;
         Ok(Model { inner })
     }
@@ -325,18 +314,6 @@ impl Runtime {
             Ok(())
         })
     }
-}
-
-/// A time given in seconds.
-fn seconds(name: &str, given: Option<f64>) -> PyResult<Option<Duration>> {
-    let read = |given: f64| {
-        Duration::try_from_secs_f64(given).map_err(|_| {
-            raise(Error::invalid(format!(
-                "{name} is {given} seconds: give a time above 0"
-            )))
-        })
-    };
-    given.map(read).transpose()
 }
 
 /// One row: a mapping of raw columns, or of tensors for a model without a feature set.

@@ -30,7 +30,9 @@ pub use answer::{Answer, Input};
 pub use deployments::Deployment;
 pub use metrics::{Stage, Statistics, Timing};
 pub use model::Model;
-pub use options::{CallOptions, Clock, LoadOptions, OBSERVATION_BYTES, Options};
+pub use options::{
+    CallOptions, Clock, LoadOptions, OBSERVATION_BYTES, Options, instances_by_cores,
+};
 pub use output::output_columns;
 pub use runtime::Runtime;
 pub use ticket::Ticket;

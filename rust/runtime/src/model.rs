@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tidegate_batching::{Batcher, Limits, MAX_INSTANCES};
+use tidegate_batching::{Batcher, Limits};
 use tidegate_drift::{Report, WindowReport};
 use tidegate_features::Plan;
 use tidegate_protocol::columns;
@@ -75,6 +75,8 @@ impl Model {
             watch,
             backend,
         } = made_of;
+        let at_model = |error: Error| error.at(format_args!("model {name:?}"));
+        options.check().map_err(at_model)?;
         let outputs = backend.outputs().to_vec();
         let merge = match &plan {
             Some(_) => true,
@@ -88,15 +90,10 @@ impl Model {
         let mut executor = Executor::new(backend, Arc::new(Counters::new()), plan.is_some());
         prove(&mut executor)?;
         executor.count_in(Arc::clone(&counters));
-        let executors = instances(executor, options.instances).map_err(|e| e.at(&name))?;
+        let executors = instances(executor, options.instances).map_err(at_model)?;
         let batcher = Batcher::new(&thread_name(&name), executors, options.limits);
-        let batcher = batcher.map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::InvalidInput => ErrorKind::InvalidInput,
-                _ => ErrorKind::Backend,
-            };
-            Error::new(kind, format!("model {name:?}: {error}"))
-        })?;
+        let batcher =
+            batcher.map_err(|e| at_model(Error::new(ErrorKind::Backend, e.to_string())))?;
         Ok(Arc::new(Self {
             shared,
             name,
@@ -294,11 +291,6 @@ impl fmt::Debug for Model {
 /// As many instances as are asked for, or as cores allow.
 fn instances(first: Executor, asked: Option<usize>) -> Result<Vec<Executor>> {
     let count = asked.unwrap_or_else(instances_by_cores);
-    if count == 0 || count > MAX_INSTANCES {
-        return Err(Error::invalid(format!(
-            "{count} instances: give 1 to {MAX_INSTANCES}"
-        )));
-    }
     let mut instances = Vec::with_capacity(count);
     for _ in 1..count {
         match first.another()? {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use tidegate_batching::Limits;
+use tidegate_batching::{Limits, MAX_INSTANCES};
 use tidegate_drift::Windows;
+use tidegate_schema::{Error, Result};
 
 /// Seconds since 1970: what windows and timestamps are told in.
 pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;
@@ -72,6 +73,22 @@ impl Default for LoadOptions {
             windows: Windows::default(),
             watch: true,
             merge: true,
+        }
+    }
+}
+
+impl LoadOptions {
+    /// Are the bounds of batching possible?
+    ///
+    /// # Errors
+    /// `InvalidInput` that names the first one that is not.
+    pub fn check(&self) -> Result<()> {
+        self.limits.check().map_err(Error::invalid)?;
+        match self.instances {
+            Some(count) if count == 0 || count > MAX_INSTANCES => Err(Error::invalid(format!(
+                "instances is {count}: give 1 to {MAX_INSTANCES}"
+            ))),
+            _ => Ok(()),
         }
     }
 }
