@@ -8,12 +8,15 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from tidegate.bench import Plan, judge, read_budgets, run, suite
+from tidegate.bench import Plan, context, judge, read_budgets, run
 from tidegate.bench.budgets import folder
 from tidegate.bench.report import document, figure_rows, http_rows, verdict_rows
+from tidegate.bench.results import Results
 from tidegate.bench.subjects import Subject
+from tidegate.bench.suite import SUITES
 from tidegate.cli.app import build_app
-from tidegate.errors import MissingDependencyError
+from tidegate.cli.bench import SUITES as COMMAND_SUITES
+from tidegate.errors import InputError, MissingDependencyError
 
 TINY = Plan(
     seconds=0.15,
@@ -32,7 +35,7 @@ def absent(_: Path) -> Subject:
 
 @pytest.mark.slow
 def test_a_short_run_measures_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite, "build_flights", absent)
+    monkeypatch.setattr(context, "build_flights", absent)
     results = run(TINY)
     assert results.not_measured["flights"] == "the flights are not installed"
     assert {"features_table_over_sklearn", "features_row_rust_us", "mean_batch_at_32"} <= set(
@@ -61,9 +64,9 @@ def test_a_short_run_measures_what_it_can(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("enforce", [True, False])
 def test_the_command_names_what_is_missed(monkeypatch: pytest.MonkeyPatch, enforce: bool) -> None:
-    def empty(plan: Plan, progress: object) -> suite.Results:
-        del plan, progress
-        return suite.Results()
+    def empty(plan: Plan, suites: list[str], progress: object) -> Results:
+        del plan, suites, progress
+        return Results()
 
     monkeypatch.setattr("tidegate.bench.run", empty)
     arguments = ["bench", "--quick", "--json", *(("--enforce",) if enforce else ())]
@@ -71,3 +74,38 @@ def test_the_command_names_what_is_missed(monkeypatch: pytest.MonkeyPatch, enfor
     assert done.exit_code == (1 if enforce else 0)
     report = orjson.loads(done.stdout)
     assert {budget["status"] for budget in report["budgets"]} == {"not measured"}
+
+
+def test_goals_are_judged_with_their_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def empty(plan: Plan, suites: list[str], progress: object) -> Results:
+        del plan, progress
+        asked.append(suites)
+        return Results(suites=suites)
+
+    monkeypatch.setattr("tidegate.bench.run", empty)
+    place = folder()
+    assert place is not None
+    goals = read_budgets(place / "budgets.toml")
+    for arguments, suites in (
+        ([], ["basic"]),
+        (["--suite", "peers"], ["peers"]),
+        (["--full"], list(SUITES)),
+    ):
+        done = CliRunner().invoke(build_app(), ["bench", "--json", *arguments])
+        judged = {budget["name"] for budget in orjson.loads(done.stdout)["budgets"]}
+        assert asked[-1] == suites
+        assert judged == {goal.name for goal in goals if goal.suite in suites}
+
+
+def test_the_command_knows_every_suite() -> None:
+    assert list(SUITES) == list(COMMAND_SUITES)
+    with pytest.raises(InputError, match="no suite 'tea'"):
+        run(suites=["tea"])
+
+
+def test_every_goal_has_a_suite() -> None:
+    place = folder()
+    assert place is not None
+    assert {goal.suite for goal in read_budgets(place / "budgets.toml")} <= set(SUITES)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +25,8 @@ SPEAKS = {"tidegate": HTTP, "triton": CLIENTS}
 ROOT = Path(__file__).parents[2]
 TRITON_PYTHON = ROOT / ".venv-triton" / "bin" / "python"
 """The environment of requirements/triton.lock."""
+LAUNCH = ROOT / "benches" / "peers" / "triton" / "launch.py"
+"""Becomes the Triton of that environment; the benchmarks start theirs by it, too."""
 START = 60.0
 """Seconds that a server gets to be ready, on a machine that does other work."""
 END = 20.0
@@ -58,34 +57,17 @@ def why_no_triton() -> str | None:
 @contextlib.contextmanager
 def triton(folder: Path) -> Iterator[Serving]:
     """The real Triton that the package nvidia-pytriton carries, on the CPU."""
-    package = Path(_purelib()) / "pytriton" / "tritonserver"
     models = write_repository(folder / "models")
-    # The backend finds its stub beside itself; the environment stays as it was installed.
-    backends = folder / "backends"
-    shutil.copytree(package / "backends" / "python", backends / "python")
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    for stub in (package / "python_backend_stubs" / version).iterdir():
-        shutil.copy(stub, backends / "python")
-    libraries = [
-        str(package.parents[1] / "nvidia_pytriton.libs"),
-        sysconfig.get_config_var("LIBDIR"),
-    ]
     http, grpc = _free_ports(2)
     command = [
-        str(package / "bin" / "tritonserver"),
+        *(str(TRITON_PYTHON), str(LAUNCH), str(folder)),
         f"--model-repository={models}",
-        f"--backend-directory={backends}",
         *("--http-address=127.0.0.1", f"--http-port={http}"),
         *("--grpc-address=127.0.0.1", f"--grpc-port={grpc}"),
         *("--allow-metrics=false", "--model-control-mode=explicit", "--exit-timeout-secs=5"),
         *(f"--load-model={model.name}" for model in MODELS),
     ]
-    # Its stub takes the first python3 of the path, and that interpreter's packages.
-    settings = {
-        "PATH": f"{TRITON_PYTHON.parent}:{os.environ['PATH']}",
-        "LD_LIBRARY_PATH": ":".join([*libraries, os.environ.get("LD_LIBRARY_PATH", "")]),
-    }
-    with _running(command, folder / "triton.log", settings) as process:
+    with _running(command, folder / "triton.log") as process:
         _wait(f"http://127.0.0.1:{http}/v2/health/ready", process, folder / "triton.log")
         yield Serving("triton", f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", "1")
 
@@ -108,17 +90,12 @@ def tidegate(folder: Path) -> Iterator[Serving]:
         *(str(path) for path in paths),
         *("--registry", str(registry), "--port", "0", "--address-file", str(address)),
     ]
-    with _running(command, folder / "tidegate.log", {}) as process:
+    with _running(command, folder / "tidegate.log") as process:
         until = time.monotonic() + START
         while not address.exists():
             _check(process, folder / "tidegate.log", until)
         url = address.read_text().strip()
         yield Serving("tidegate", url.removeprefix("http://"), None, ONNX_VERSION)
-
-
-def _purelib() -> str:
-    (folder,) = TRITON_PYTHON.parents[1].glob("lib/python3.*/site-packages")
-    return str(folder)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -130,11 +107,9 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def _running(
-    command: list[str], log: Path, settings: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
+def _running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **settings})
+        process = subprocess.Popen(command, stdout=out, stderr=out)
     try:
         yield process
     finally:

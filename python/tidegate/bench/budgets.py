@@ -27,6 +27,7 @@ class Budget:
         what: The sentence that a report prints.
         at_most: The greatest value that is good enough, if it is bounded above.
         at_least: The least value that is good enough, if it is bounded below.
+        suite: The suite that measures it; it is judged in a run of that suite only.
         bound: Whether the worse end of the interval is judged instead of the median.
     """
 
@@ -34,6 +35,7 @@ class Budget:
     what: str
     at_most: float | None = None
     at_least: float | None = None
+    suite: str = "basic"
     bound: bool = False
 
 
@@ -93,12 +95,18 @@ def read_budgets(path: Path) -> list[Budget]:
     return budgets
 
 
-def judge(budgets: Sequence[Budget], measured: Mapping[str, Figure]) -> list[Verdict]:
+def judge(
+    budgets: Sequence[Budget],
+    measured: Mapping[str, Figure],
+    *,
+    suites: Sequence[str] = ("basic",),
+) -> list[Verdict]:
     """Holds the figures against the goals.
 
     Args:
         budgets: The goals.
         measured: Figures by the names of goals.
+        suites: The suites that were run: goals of others are left out.
 
     Returns:
         One verdict a goal, in the same order.
@@ -111,6 +119,8 @@ def judge(budgets: Sequence[Budget], measured: Mapping[str, Figure]) -> list[Ver
     """
     verdicts = []
     for budget in budgets:
+        if budget.suite not in suites:
+            continue
         found = measured.get(budget.name)
         if found is None:
             verdicts.append(Verdict(budget, None, "not measured"))

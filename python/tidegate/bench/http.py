@@ -39,6 +39,7 @@ class Target:
         cases: Bodies with the probabilities that are due.
         checked: Whether the probabilities are compared; a fixed answer has none.
         statistics: Path of the statistics of the protocol, where they are offered.
+        numbers_after: Texts that precede the probabilities in an answer.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Target:
     cases: Path
     checked: bool = True
     statistics: str | None = None
+    numbers_after: Sequence[str] = ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ def measure(client: Worker, target: Target, *, core: int, connections: int, seco
         "seconds": seconds,
         "warmup_seconds": 0.0,
         "cpu": core,
-        "numbers_after": ANSWER,
+        "numbers_after": list(target.numbers_after),
         "seed": connections,
     }
     batches = _batches(target)

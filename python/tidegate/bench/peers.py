@@ -1,57 +1,89 @@
-"""tidegate beside other servers: each in an environment of its own, with the same model and bodies."""
+"""The suite of peers: tidegate beside other servers, each in an environment of its own.
+
+One peer runs at a time, in each of its settings, and takes turns with tidegate: a server that
+idles on the same core would still take some of it.
+"""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-import tempfile
+import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
-from tidegate.bench import http
+from tidegate.bench import budgets, http
+from tidegate.bench.context import Context
 from tidegate.bench.http import Cell, Target
-from tidegate.bench.machine import cores
+from tidegate.bench.measure import figure
 from tidegate.bench.process import Daemon, Worker, free_port
-from tidegate.bench.subjects import Subject, build_trees
-from tidegate.errors import TidegateError
+from tidegate.bench.results import summary
+from tidegate.bench.subjects import ANSWER, Subject
+from tidegate.errors import ConfigurationError, InputError, TidegateError
 
-__all__ = ["CONNECTIONS", "PeerReport", "compare", "install", "peers_in"]
+__all__ = ["AT", "Peer", "install", "measure", "peers_in"]
 
-CONNECTIONS: Final = (1, 8, 32, 128)
-"""How many connections ask at one time, in turns."""
+AT: Final = 32
+"""How many connections ask tidegate when it is compared with a peer at the peer's best number."""
 
 ENVIRONMENTS: Final = ".venv-peers"
 """The folder of the peers' environments, beside `benches`."""
 
+USUAL: Final = "default"
+"""What the only setting of a peer is called that names none."""
 
-@dataclass
-class PeerReport:
-    """What was measured of each server.
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server to compare with: `service.py MODEL PORT` in the environment of a lock.
 
     Attributes:
-        versions: What is in each peer's lock.
-        cells: By server and number of connections, the median of the repetitions by rate.
-        not_measured: Servers that could not be asked, and why.
+        folder: Where it is; its last part is the peer's name.
+        path: The request target; `{model}` is the model's name.
+        ready: The target that answers with status 200 when it is ready.
+        answer: Texts that precede the expected numbers in an answer.
+        settings: Further arguments of the service for each setting that is measured.
     """
 
-    versions: dict[str, dict[str, str]] = field(default_factory=dict)
-    cells: dict[str, dict[int, Cell]] = field(default_factory=dict)
-    not_measured: dict[str, str] = field(default_factory=dict)
+    folder: Path
+    path: str = "/v2/models/{model}/infer"
+    ready: str = "/v2/health/ready"
+    answer: Sequence[str] = ANSWER
+    settings: Mapping[str, Sequence[str]] = field(default_factory=lambda: {USUAL: ()})
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.folder.name
 
 
-def peers_in(folder: Path) -> list[Path]:
+def peers_in(folder: Path) -> list[Peer]:
     """The peers of a folder: those with a service and a lock, by name.
 
     Args:
-        folder: `benches/peers` of the source tree.
+        folder: `benches/peers` of the source tree. A peer that is not asked as tidegate is, or has
+            several settings, says so in `peer.toml`: the fields of `Peer`.
+
+    Raises:
+        ConfigurationError: A `peer.toml` cannot be read or has an unknown field.
     """
-    locks = sorted(folder.glob("*/requirements.lock"))
-    return [lock.parent for lock in locks if (lock.parent / "service.py").is_file()]
+    found = []
+    for lock in sorted(folder.glob("*/requirements.lock")):
+        if not (lock.parent / "service.py").is_file():
+            continue
+        path = lock.parent / "peer.toml"
+        try:
+            fields: dict[str, Any] = tomllib.loads(path.read_text()) if path.is_file() else {}
+            found.append(Peer(lock.parent, **fields))
+        except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
+            raise ConfigurationError(f"the peer in {path} cannot be read: {error}") from error
+    return found
 
 
 def install(peer: Path, environments: Path) -> Path:
@@ -84,85 +116,143 @@ def install(peer: Path, environments: Path) -> Path:
     return python
 
 
-def compare(
-    folder: Path,
-    *,
-    seconds: float = 3.0,
-    repetitions: int = 5,
-    connections: Sequence[int] = CONNECTIONS,
-    progress: Callable[[str], None] = lambda _: None,
-) -> PeerReport:
-    """Starts tidegate and each peer, checks their answers, and measures them in turns.
+def measure(context: Context) -> None:
+    """Measures each peer in each of its settings, in turns with tidegate.
 
     Args:
-        folder: `benches/peers` of the source tree.
-        seconds: How long each cell is measured.
-        repetitions: How often.
-        connections: How many connections ask at one time.
-        progress: Told what is being done.
-
-    Raises:
-        UnsupportedError: The machine has one core, on which a client would take the server's time.
+        context: Where the figures go: `http32_over_NAME` is tidegate at 32 connections over the
+            peer at its best, which is the setting and the number of connections with most right
+            answers a second.
     """
-    report, places = PeerReport(), cores()
-    environments = folder.parents[1] / ENVIRONMENTS
-    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
-        work = Path(temporary)
-        progress("preparing the model")
-        subject = build_trees(work)
-        client = stack.enter_context(Worker("load", places.client))
-
-        def cell(target: Target, at: int, long: float) -> Cell:
-            return http.measure(client, target, core=places.client, connections=at, seconds=long)
-
-        makers: dict[str, Callable[[], Target]] = {
-            "tidegate": lambda: http.tidegate(subject, core=places.server, folder=work)
-        }
-        for peer in peers_in(folder):
-            report.versions[peer.name] = _versions(peer / "requirements.lock")
-            makers[peer.name] = _maker(peer, environments, subject, places.server, work)
-        targets: dict[str, Target] = {}
-        for name, make in makers.items():
-            progress(f"starting {name}")
-            try:
-                target = make()
-                stack.enter_context(target.daemon)
-                first = cell(target, 8, seconds / 2)
-            except (TidegateError, OSError) as error:
-                report.not_measured[name] = str(error)
-                continue
-            if first.errors:
-                report.not_measured[name] = f"wrong answers: {first.first_error}"
-                continue
-            targets[name] = target
-        cells: dict[tuple[str, int], list[Cell]] = defaultdict(list)
-        for repetition in range(repetitions):
-            progress(f"repetition {repetition + 1} of {repetitions}")
-            for at in connections:
-                for name, target in targets.items():
-                    cells[name, at].append(cell(target, at, seconds))
-    for (name, at), group in cells.items():
-        middle = median(one.rate for one in group)
-        report.cells.setdefault(name, {})[at] = min(group, key=lambda c: abs(c.rate - middle))
-    return report
-
-
-def _maker(
-    peer: Path, environments: Path, subject: Subject, core: int, work: Path
-) -> Callable[[], Target]:
-    def make() -> Target:
-        python = install(peer, environments)
-        port = free_port()
-        daemon = Daemon(
-            [str(python), str(peer / "service.py"), str(subject.onnx), str(port)],
-            core=core,
-            ready=f"http://127.0.0.1:{port}/v2/health/ready",
-            log=work / f"{peer.name}.log",
+    place = budgets.folder()
+    if place is None:
+        context.results.not_measured["peers"] = "there is no benches/peers: use the source tree"
+        return
+    found = {peer.name: peer for peer in peers_in(place / "peers")}
+    chosen = context.plan.peers or list(found)
+    for name in chosen:
+        if name not in found:
+            raise InputError(f"there is no peer {name!r}: take one of {', '.join(found)}")
+    subject = context.trees()
+    if subject is None:
+        return
+    with Worker("load", context.places.client) as client:
+        ours = context.attempt(
+            "tidegate",
+            lambda: http.tidegate(subject, core=context.places.server, folder=context.folder),
         )
-        path = f"/v2/models/{subject.name}/infer"
-        return Target(peer.name, daemon, f"127.0.0.1:{port}", path, subject.cases)
+        if ours is None:
+            return
+        with ours.daemon:
+            turns = Turns(context, client, ours)
+            turns.ours_alone()
+            for name in chosen:
+                context.attempt(name, partial(turns.against, found[name], subject))
 
-    return make
+
+class Turns:
+    """tidegate, and one peer after the other beside it."""
+
+    def __init__(self, context: Context, client: Worker, ours: Target) -> None:
+        self._context = context
+        self._client = client
+        self._ours = ours
+
+    def _cell(self, target: Target, connections: int, seconds: float) -> Cell:
+        core = self._context.places.client
+        return http.measure(
+            self._client, target, core=core, connections=connections, seconds=seconds
+        )
+
+    def ours_alone(self) -> None:
+        """Measures tidegate at each number of connections."""
+        plan = self._context.plan
+        self._context.progress("tidegate at each number of connections")
+        self._cell(self._ours, 8, plan.seconds)
+        cells: dict[int, list[Cell]] = defaultdict(list)
+        for _ in range(plan.repetitions):
+            for at in plan.connections:
+                cells[at].append(self._cell(self._ours, at, plan.seconds))
+        self._context.results.http[self._ours.name] = {
+            at: summary(group) for at, group in cells.items()
+        }
+
+    def against(self, peer: Peer, subject: Subject) -> None:
+        """One peer in each of its settings.
+
+        Args:
+            peer: The peer.
+            subject: What it serves.
+
+        Raises:
+            TidegateError: It could not be installed or started, or answers wrongly.
+        """
+        context, results = self._context, self._context.results
+        context.progress(f"installing {peer.name}")
+        environments = peer.folder.parents[2] / ENVIRONMENTS
+        python = install(peer.folder, environments)
+        versions = _versions(peer.folder / "requirements.lock")
+        best: tuple[float, str, int, list[float]] | None = None
+        for setting, arguments in peer.settings.items():
+            name = peer.name if setting == USUAL else f"{peer.name}, {setting}"
+            context.progress(f"measuring {name}")
+            target = self._start(peer, name, python, arguments, subject)
+            with target.daemon:
+                mine, theirs = self._turns(target)
+                memory = target.daemon.memory_mb()
+            wrong = sum(cell.errors for group in theirs.values() for cell in group)
+            results.http[name] = {at: summary(group) for at, group in theirs.items()}
+            results.memory_mb[name] = memory
+            if wrong:
+                results.not_measured[name] = f"{wrong} wrong answers, so it is not compared"
+                continue
+            for at, group in theirs.items():
+                rate = median(cell.rate for cell in group)
+                if best is None or rate > best[0]:
+                    ratios = [a.rate / b.rate for a, b in zip(mine, group, strict=True)]
+                    best = (rate, setting, at, ratios)
+        asked = [package for package in versions if package in _asked(peer.folder)]
+        results.peers[peer.name] = {"versions": versions, "asked": asked}
+        if best is not None:
+            rate, setting, at, ratios = best
+            results.peers[peer.name] |= {"best": setting, "connections": at, "rate": rate}
+            results.figures[f"http32_over_{peer.name}"] = figure(ratios)
+
+    def _start(
+        self, peer: Peer, name: str, python: Path, arguments: Sequence[str], subject: Subject
+    ) -> Target:
+        port = free_port()
+        command = [python, peer.folder / "service.py", subject.onnx, port, *arguments]
+        context = self._context
+        daemon = Daemon(
+            [str(part) for part in command],
+            core=context.places.server,
+            ready=f"http://127.0.0.1:{port}{peer.ready}",
+            log=context.folder / f"{name.replace(', ', '-').replace(' ', '-')}.log",
+        )
+        path = peer.path.format(model=subject.name)
+        return Target(
+            name, daemon, f"127.0.0.1:{port}", path, subject.cases, numbers_after=peer.answer
+        )
+
+    def _turns(self, target: Target) -> tuple[list[Cell], dict[int, list[Cell]]]:
+        plan = self._context.plan
+        first = self._cell(target, 8, plan.seconds)
+        if first.errors:
+            raise TidegateError(f"wrong answers of {target.name}: {first.first_error}")
+        mine: list[Cell] = []
+        theirs: dict[int, list[Cell]] = defaultdict(list)
+        for _ in range(plan.repetitions):
+            mine.append(self._cell(self._ours, AT, plan.seconds))
+            for at in plan.connections:
+                theirs[at].append(self._cell(target, at, plan.seconds))
+        return mine, theirs
+
+
+def _asked(folder: Path) -> set[str]:
+    """The packages that the peer itself names."""
+    lines = (folder / "requirements.in").read_text().split()
+    return {re.split(r"[<>=\[]", line)[0] for line in lines}
 
 
 def _versions(lock: Path) -> dict[str, str]:

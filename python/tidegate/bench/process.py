@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import orjson
 
-from tidegate.bench.machine import Usage, usage
+from tidegate.bench.machine import Process, Usage, family, shared_memory_mb, usage
 from tidegate.errors import BackendError, DeadlineError
 
 __all__ = ["Daemon", "Worker", "free_port", "on_core"]
 
-READY_SECONDS: Final = 60.0
+READY_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 10.0
 
 
@@ -140,14 +142,19 @@ class Daemon:
         log: Where what it prints goes.
 
     Raises:
-        DeadlineError: It was not ready within a minute, or ended; the message quotes its log.
+        DeadlineError: It was not ready within two minutes, or ended; the message quotes its log.
     """
 
     def __init__(self, command: Sequence[str], *, core: int, ready: str, log: Path) -> None:
         self._log = log
+        self._members: list[Process] = []
         with log.open("wb") as output, on_core(core):
             self._process = subprocess.Popen(
-                list(command), stdout=output, stderr=output, env=environment()
+                list(command),
+                stdout=output,
+                stderr=output,
+                env=environment(),
+                start_new_session=True,
             )
         end = time.monotonic() + READY_SECONDS
         while not _answers(ready):
@@ -156,14 +163,30 @@ class Daemon:
                 tail = log.read_text(errors="replace").strip()[-600:]
                 raise DeadlineError(f"{command[0]} is not ready at {ready}: {tail}")
             time.sleep(0.02)
+        self._look()
+
+    def _look(self) -> list[Process]:
+        self._members = family(self._process.pid, self._members)
+        return self._members
 
     def usage(self) -> Usage:
-        """What the server has used so far."""
-        return usage(self._process.pid)
+        """What the server has used so far, with the CPU time of every process of it."""
+        members = self._look()
+        return replace(
+            usage(self._process.pid), cpu_seconds=sum(one.cpu_seconds for one in members)
+        )
+
+    def memory_mb(self) -> float:
+        """What all processes of the server hold now, in 10⁶ bytes."""
+        return shared_memory_mb(self._look())
 
     def close(self) -> None:
-        """Stops the server; harmless when it has stopped."""
+        """Stops the server and every process of it; harmless when it has stopped."""
+        self._look()
         _stop(self._process)
+        for left in self._look():
+            with suppress(ProcessLookupError):
+                os.kill(left.pid, signal.SIGKILL)
 
     def __enter__(self) -> Self:
         return self

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from tidegate.bench.budgets import Verdict
-from tidegate.bench.suite import Results
+from tidegate.bench.results import Results
 
-__all__ = ["document", "figure_rows", "http_rows", "verdict_rows"]
+__all__ = ["document", "figure_rows", "http_rows", "peer_rows", "verdict_rows"]
 
 
 def document(results: Results, verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -81,4 +81,18 @@ def http_rows(results: Results) -> list[tuple[str, ...]]:
         )
         for name, cells in results.http.items()
         for connections, cell in cells.items()
+    ]
+
+
+def peer_rows(results: Results) -> list[tuple[str, ...]]:
+    """The cells of the table of peers: name, its best setting, connections, rate, versions."""
+    return [
+        (
+            name,
+            str(peer.get("best", "not measured")),
+            str(peer.get("connections", "")),
+            f"{peer['rate']:,.0f}" if "rate" in peer else "",
+            ", ".join(f"{package} {peer['versions'][package]}" for package in peer["asked"]),
+        )
+        for name, peer in results.peers.items()
     ]

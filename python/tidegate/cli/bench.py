@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +12,9 @@ from tidegate.cli.output import CONSOLE, DIAGNOSTICS, JsonOption, emit, table
 from tidegate.errors import ConfigurationError
 
 __all__ = ["bench"]
+
+SUITES: Final = ("basic", "peers")
+"""The suites of `tidegate.bench.suite`, which is imported when it is run; the first is the usual."""
 
 
 def bench(
@@ -24,30 +28,43 @@ def bench(
         Path | None,
         typer.Option(metavar="FILE", help="The goals; by default benches/budgets.toml."),
     ] = None,
-    peers: Annotated[
-        bool,
-        typer.Option("--peers", help="Instead, other servers, each in an environment of its own."),
-    ] = False,
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help=f"What to measure: {', '.join(SUITES)}; may be repeated."
+        ),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Every suite.")] = False,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Of the suite of peers only this one; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """Measure features, embedded predictions and HTTP against peers, in one run and in turns."""
-    if peers:
-        _peers(quick=quick, as_json=as_json)
-        return
     from tidegate.bench import judge, read_budgets, run
     from tidegate.bench.budgets import folder
-    from tidegate.bench.report import document, figure_rows, http_rows, verdict_rows
-    from tidegate.bench.suite import FULL, QUICK
+    from tidegate.bench.context import FULL, QUICK
+    from tidegate.bench.report import (
+        document,
+        figure_rows,
+        http_rows,
+        peer_rows,
+        verdict_rows,
+    )
 
     place = folder()
     path = budgets or (place / "budgets.toml" if place else None)
     if path is None and enforce:
         raise ConfigurationError("there is no benches/budgets.toml here: name one with --budgets")
     goals = read_budgets(path) if path else []
+    suites = list(SUITES) if full else list(dict.fromkeys(suite or SUITES[:1]))
     results = run(
-        QUICK if quick else FULL, progress=lambda text: DIAGNOSTICS.print(f"• {text}", style="dim")
+        replace(QUICK if quick else FULL, peers=peer or ()),
+        suites=suites,
+        progress=lambda text: DIAGNOSTICS.print(f"• {text}", style="dim"),
     )
-    verdicts = judge(goals, results.figures)
+    verdicts = judge(goals, results.figures, suites=suites)
     if as_json:
         emit(document(results, verdicts))
     else:
@@ -62,7 +79,9 @@ def bench(
             right=("conn.", "req/s", "p50 ms", "p99 ms", "CPU µs", "batch", "errors"),
         )
         CONSOLE.print()
-        table(("peak memory", "MB"), [(n, f"{mb:.0f}") for n, mb in results.memory_mb.items()])
+        table(("peer", "its best", "conn.", "req/s", "versions"), peer_rows(results))
+        CONSOLE.print()
+        table(("memory", "MB"), [(n, f"{mb:.0f}") for n, mb in results.memory_mb.items()])
         CONSOLE.print()
         table(("ratio", "median", "interval"), figure_rows(results, verdicts))
         CONSOLE.print()
@@ -77,45 +96,6 @@ def bench(
         for verdict in bad:
             DIAGNOSTICS.print(f"{verdict.status}: {verdict.budget.name} ({verdict.budget.what})")
         raise typer.Exit(1)
-
-
-def _peers(*, quick: bool, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from tidegate.bench.budgets import folder
-    from tidegate.bench.peers import compare
-
-    place = folder()
-    if place is None:
-        raise ConfigurationError("there is no benches/peers here: run from the source tree")
-    report = compare(
-        place / "peers",
-        seconds=0.5 if quick else 3.0,
-        repetitions=1 if quick else 5,
-        progress=lambda text: DIAGNOSTICS.print(f"• {text}", style="dim"),
-    )
-    if as_json:
-        emit(asdict(report))
-        return
-    rows = [
-        (
-            name,
-            str(at),
-            f"{c.rate:.0f}",
-            f"{c.p50_us / 1e3:.2f}",
-            f"{c.p99_us / 1e3:.2f}",
-            str(c.errors),
-        )
-        for name, cells in report.cells.items()
-        for at, c in cells.items()
-    ]
-    columns = ("server, one core", "conn.", "req/s", "p50 ms", "p99 ms", "errors")
-    table(columns, rows, right=columns[1:])
-    for name, versions in report.versions.items():
-        listed = ", ".join(f"{package} {version}" for package, version in versions.items())
-        CONSOLE.print(f"{name}: {listed}", markup=False)
-    for name, why in report.not_measured.items():
-        CONSOLE.print(f"not measured: {name}: {why}", markup=False)
 
 
 def _plain(value: object) -> str:
