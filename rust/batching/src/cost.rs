@@ -2,27 +2,26 @@
 
 use std::time::Duration;
 
+use crate::point::Point;
+
 /// Sizes that are learned apart: up to 1, 2, 3, 4, 6, 8, 12, … 2^20 rows, the last also for all
 /// above.
 pub const SIZES: usize = 40;
-
-/// Weight of the newest sample: a change of the model's speed is believed after some ten batches,
-/// one descheduled batch is not.
-const WEIGHT: f64 = 0.125;
-
-/// A sample counts for at most so many times what was known: a batch during which the thread
-/// was not running must not make the model look slow for the next hundred.
-const MOST_SURPRISE: f64 = 4.0;
 
 /// Mean deviations above the mean that a batch is taken to need where a deadline depends on it:
 /// 99 of 100 normally distributed times stay below 2.9.
 const CAUTION: f64 = 3.0;
 
-/// The deviation that one sample alone is taken to have, as a share of it.
-const UNSURE: f64 = 0.125;
+/// What a clock may show as no time at all.
+const LEAST_SECONDS: f64 = 1e-9;
 
-/// A split must save so much of the time of the whole batch to be worth another run.
-const WORTH: f64 = 0.99;
+/// A split must save more than such a share of the time of the whole batch to be worth another
+/// run: each run has costs of its own outside of the model.
+const WORTH: f64 = 0.03;
+
+/// Standard errors by which a size must be better: of some ten sizes that are in truth equal the
+/// best looks better than the mean by 1.5.
+const SURE: f64 = 2.0;
 
 /// One decision in so many may try another size than the best known, so that what has become
 /// faster is found out.
@@ -38,28 +37,8 @@ const MOST_BUDGET: f64 = 0.1;
 /// is seen whenever the load is low.
 const EXPLORE_DEPTH: usize = 6;
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Point {
-    rows: f64,
-    seconds: f64,
-    /// Mean deviation of `seconds`.
-    spread: f64,
-    /// Seconds a row.
-    each: f64,
-}
-
-impl Point {
-    fn learn(&mut self, rows: f64, seconds: f64) {
-        let seconds = seconds.min(self.seconds * MOST_SURPRISE);
-        self.spread += WEIGHT * ((seconds - self.seconds).abs() - self.spread);
-        self.seconds += WEIGHT * (seconds - self.seconds);
-        self.rows += WEIGHT * (rows - self.rows);
-        self.each = self.seconds / self.rows;
-    }
-}
-
-/// The time of a batch as a curve over its size: exponentially weighted means of rows, time and
-/// its deviation for each of [`SIZES`] sizes.
+/// The time of a batch as a curve over its size: for each of [`SIZES`] sizes what batches take as
+/// they come, with their deviation, and what an undisturbed one takes.
 ///
 /// Models differ: some gain twenty-fold by batching, some nothing, and kernels change their
 /// strategy with size. So the sizes are learned apart. Between two known sizes the curve is
@@ -70,6 +49,10 @@ pub struct CostCurve {
     points: [Point; SIZES],
     /// A bit for each size that has run.
     known: u64,
+    /// How fast the machine is now, as a factor on the undisturbed times of all sizes.
+    pace: f64,
+    /// All batches.
+    count: u32,
     decisions: u32,
     /// Which other size is tried next.
     turn: usize,
@@ -82,6 +65,8 @@ impl Default for CostCurve {
         Self {
             points: [Point::default(); SIZES],
             known: 0,
+            pace: 1.0,
+            count: 0,
             decisions: 0,
             turn: 0,
             budget: 0.0,
@@ -121,20 +106,16 @@ impl CostCurve {
     /// to take.
     pub fn learn(&mut self, rows: usize, time: Duration) -> Duration {
         let class = size_class(rows);
-        let (rows, seconds) = (rows.max(1) as f64, time.as_secs_f64());
+        let (rows, seconds) = (rows.max(1) as f64, time.as_secs_f64().max(LEAST_SECONDS));
         let Some(point) = self.points.get_mut(class) else {
             return time;
         };
+        self.count = self.count.wrapping_add(1);
         if self.known & (1 << class) == 0 {
             self.known |= 1 << class;
-            *point = Point {
-                rows,
-                seconds,
-                spread: seconds * UNSURE,
-                each: seconds / rows,
-            };
+            *point = Point::new(rows, seconds, self.pace, self.count);
         } else {
-            point.learn(rows, seconds);
+            self.pace *= point.learn(rows, seconds, self.pace, self.count);
         }
         duration(point.seconds)
     }
@@ -148,14 +129,14 @@ impl CostCurve {
     /// What a batch of `rows` rows is likely to take; nothing while no batch has run.
     #[must_use]
     pub fn estimate(&self, rows: usize) -> Option<Duration> {
-        self.at(rows).map(|(seconds, _)| duration(seconds))
+        self.disturbed(rows).map(|(seconds, _)| duration(seconds))
     }
 
     /// What a batch of `rows` rows is unlikely to exceed: the estimate, and twice the mean
     /// deviation. For decisions on which a deadline depends.
     #[must_use]
     pub fn bound(&self, rows: usize) -> Option<Duration> {
-        self.at(rows)
+        self.disturbed(rows)
             .map(|(seconds, spread)| duration(seconds + CAUTION * spread))
     }
 
@@ -183,10 +164,11 @@ impl CostCurve {
     /// several batches are known to take less time than one.
     #[must_use]
     pub fn best(&self, rows: usize) -> usize {
-        let Some((whole, _)) = self.at(rows).filter(|_| rows > 1) else {
+        let Some((whole, error)) = self.undisturbed(rows).filter(|_| rows > 1) else {
             return rows;
         };
-        let worth = whole * WORTH;
+        // What is gained has to be more than the two may be wrong by.
+        let worth = (whole - SURE * error) * (1.0 - WORTH);
         let classes = || {
             let below = size_class(rows);
             (0..below).filter(|class| self.known & (1 << class) != 0)
@@ -194,30 +176,40 @@ impl CostCurve {
         // No size is fast enough in the most common case, which is thereby cheap.
         let each = classes().filter_map(|class| self.points.get(class));
         let fastest = each.fold(f64::INFINITY, |least, point| least.min(point.each));
-        if fastest * rows as f64 >= worth {
+        if fastest * self.pace * rows as f64 >= worth {
             return rows;
         }
-        let mut best = (worth, rows);
+        let mut surely = false;
+        let mut best = (f64::INFINITY, rows);
         for class in classes() {
             let size = size_limit(class);
-            let seconds = |rows| self.at(rows).map_or(f64::INFINITY, |(seconds, _)| seconds);
-            let rest = rows % size;
-            let mut total = (rows / size) as f64 * seconds(size);
-            if rest > 0 {
-                total += seconds(rest);
-            }
+            let (total, error) = self.in_pieces(rows, size);
+            surely |= total + SURE * error < worth;
             if total < best.0 {
                 best = (total, size);
             }
         }
-        best.1
+        if surely { best.1 } else { rows }
+    }
+
+    /// Seconds and their error when so many rows are run in pieces of a size.
+    fn in_pieces(&self, rows: usize, size: usize) -> (f64, f64) {
+        let unknown = (f64::INFINITY, 0.0);
+        let of = |rows| match rows {
+            0 => (0.0, 0.0),
+            rows => self.undisturbed(rows).unwrap_or(unknown),
+        };
+        let (whole, rest) = (of(size), of(rows % size));
+        let pieces = (rows / size) as f64;
+        // The pieces of one size are wrong by the same.
+        (pieces * whole.0 + rest.0, pieces * whole.1 + rest.1)
     }
 
     /// As [`CostCurve::best`], but once in a while another size, so that the curve stays known
     /// around the best one. That costs at most one hundredth of the time.
     pub fn choose(&mut self, rows: usize) -> usize {
         let best = self.best(rows);
-        let Some((seconds, _)) = self.at(best).filter(|_| rows > 1) else {
+        let Some((seconds, _)) = self.undisturbed(best).filter(|_| rows > 1) else {
             return best;
         };
         self.budget = (self.budget + EXPLORE_SHARE * seconds).min(MOST_BUDGET);
@@ -236,7 +228,8 @@ impl CostCurve {
         let class = lowest + step;
         let class = if class < own { class } else { class + 1 };
         let other = size_limit(class).min(rows);
-        let expected = self.at(other).map_or(0.0, |(expected, _)| expected);
+        let expected = self.undisturbed(other);
+        let expected = expected.map_or(0.0, |(expected, _)| expected);
         let loss = expected - seconds * other as f64 / best as f64;
         if loss > self.budget && loss <= MOST_BUDGET {
             // Saved up for, or the cheap ones alone would ever be tried.
@@ -258,14 +251,27 @@ impl CostCurve {
         self.points.iter().enumerate().filter_map(known)
     }
 
-    /// Seconds and their spread at a size.
-    fn at(&self, rows: usize) -> Option<(f64, f64)> {
+    /// Seconds as batches come, and their spread.
+    fn disturbed(&self, rows: usize) -> Option<(f64, f64)> {
+        self.at(rows, |point| (point.seconds, point.spread))
+    }
+
+    /// Seconds of an undisturbed batch, and their standard error.
+    fn undisturbed(&self, rows: usize) -> Option<(f64, f64)> {
+        self.at(rows, |point| {
+            let seconds = point.each * self.pace * point.rows;
+            (seconds, seconds * point.error(self.count))
+        })
+    }
+
+    /// Both figures of a point, at a size between the points.
+    fn at(&self, rows: usize, figures: impl Fn(&Point) -> (f64, f64)) -> Option<(f64, f64)> {
         let size = rows.max(1) as f64;
         let class = size_class(rows);
         let own = self.points.get(class)?;
         let is_known = self.known & (1 << class) != 0;
         if is_known && own.rows == size {
-            return Some((own.seconds, own.spread));
+            return Some(figures(own));
         }
         let mut lower = self.known & ((1 << class) - 1);
         let mut upper = self.known >> class >> 1 << class << 1;
@@ -282,21 +288,22 @@ impl CostCurve {
             .flatten();
         match (lower, upper) {
             (None, None) => None,
-            (None, Some(only)) => Some((only.seconds, only.spread)),
+            (None, Some(only)) => Some(figures(only)),
             (Some(only), None) => {
-                let factor = size / only.rows;
-                Some((only.seconds * factor, only.spread * factor))
+                let (factor, (seconds, spread)) = (size / only.rows, figures(only));
+                Some((seconds * factor, spread * factor))
             }
             (Some(a), Some(b)) => {
+                let ((low, low_spread), (high, high_spread)) = (figures(a), figures(b));
                 // Kernels change their strategy at some size: what holds in the own class is not
                 // spoilt by the next.
-                let proportional = size / a.rows;
-                if size_class(a.rows as usize) == class && a.seconds * proportional < b.seconds {
-                    return Some((a.seconds * proportional, a.spread * proportional));
+                let factor = size / a.rows;
+                if size_class(a.rows as usize) == class && low * factor < high {
+                    return Some((low * factor, low_spread * factor));
                 }
                 let share = (size - a.rows) / (b.rows - a.rows);
                 let between = |a: f64, b: f64| a + share * (b - a);
-                Some((between(a.seconds, b.seconds), between(a.spread, b.spread)))
+                Some((between(low, high), between(low_spread, high_spread)))
             }
         }
     }

@@ -8,6 +8,7 @@ mod batcher;
 pub mod cost;
 mod limits;
 mod order;
+mod point;
 pub mod policy;
 mod queue;
 mod refusal;

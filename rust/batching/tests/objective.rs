@@ -6,22 +6,8 @@ mod simulator;
 
 use std::time::Duration;
 
-use simulator::{Outcome, Recorded, cost, fixed, learned, poisson};
+use simulator::{NETWORK, Outcome, Recorded, STEP, TREES, cost, fixed, learned, poisson};
 use tidegate_batching::Limits;
-
-/// ONNX Runtime on one thread, fresh rows in each call: a LightGBM of 200 trees with 31 leaves on
-/// 20 inputs.
-const TREES: Recorded = &[
-    (1, 13.8),
-    (8, 60.8),
-    (32, 192.0),
-    (100, 540.0),
-    (128, 672.0),
-];
-/// The same for a network of 64 and 32 units.
-const NETWORK: Recorded = &[(1, 10.4), (32, 16.64)];
-/// Not recorded: a kernel that changes its strategy and is at its best with 48 rows.
-const STEP: Recorded = &[(1, 20.0), (48, 96.0), (49, 196.0), (256, 1_024.0)];
 
 const OBJECTIVE: f64 = 5_000.0;
 /// Long enough that what fits into the queue at the end does not count.
