@@ -6,9 +6,11 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tidegate.bench.load import Client, Load, read_cases, run_load, write_cases
@@ -24,8 +26,9 @@ class Echo(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        missing = self.path == "/missing" and next(ASKED) % 10 < 9
-        self.send_response(404 if missing else 200)
+        away = {"/missing": 404, "/busy": 503}.get(self.path)
+        usual = int(self.headers.get("X-Status", 200))
+        self.send_response(away if away and next(ASKED) % 10 < 9 else usual)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -79,6 +82,32 @@ def test_another_status_is_not_an_answer(address: str) -> None:
     report = run_load(load(address, "/missing", requests=2, connections=1), BODIES)
     assert (report["requests"], report["errors"]["status"]) == (2, 18)
     assert sum(report["errors"].values()) == 18, report
+
+
+def test_refusals_are_counted_apart(address: str) -> None:
+    # Every tenth is served.
+    plan = load(address, "/busy", requests=2, connections=1, within_seconds=3600.0)
+    report = run_load(plan, BODIES)
+    assert (report["requests"], report["within"]) == (2, 2)
+    assert 9 <= report["refused"] <= 18
+    assert sum(report["errors"].values()) == 0, report
+
+
+def test_what_finds_no_connection_is_given_up(address: str) -> None:
+    plan = load(address, rate=100_000.0, seconds=0.2, connections=1)
+    report = run_load(replace(plan, late="drop"), BODIES)
+    assert report["dropped"] > report["requests"] > 0
+
+
+def test_headers_go_out_and_numbers_come_back_in_binary(address: str) -> None:
+    bodies = [b"{}" + np.array([i, 1 / 3], dtype="<f4").tobytes() for i in range(100)]
+    plan = replace(load(address, requests=50), form="fp32", headers=[("X-Status", "200")])
+    report = run_load(plan, bodies, expected=[[float(i), 1 / 3] for i in range(100)])
+    assert sum(report["errors"].values()) == 0, report
+    refusing = replace(plan, headers=[("X-Status", "500")], requests=None, seconds=0.2)
+    report = run_load(refusing, bodies)
+    assert report["requests"] == 0
+    assert report["errors"]["status"] > 0
 
 
 def test_an_open_loop_takes_its_rate(address: str) -> None:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 from typer.testing import CliRunner
 
-from tidegate.bench import Plan, context, judge, read_budgets, run
+from tidegate.bench import (
+    Plan,
+    context,
+    judge,
+    overload,
+    read_budgets,
+    run,
+)
 from tidegate.bench.budgets import folder
+from tidegate.bench.http import NGINX
 from tidegate.bench.report import document, figure_rows, http_rows, verdict_rows
 from tidegate.bench.results import Results
-from tidegate.bench.subjects import Subject
+from tidegate.bench.subjects import Subject, build_trees
 from tidegate.bench.suite import SUITES
 from tidegate.cli.app import build_app
 from tidegate.cli.bench import SUITES as COMMAND_SUITES
@@ -31,6 +41,12 @@ TINY = Plan(
 
 def absent(_: Path) -> Subject:
     raise MissingDependencyError("the flights are not installed")
+
+
+def elsewhere(folder: Path) -> Subject:
+    place = folder / "flights"
+    place.mkdir()
+    return build_trees(place)
 
 
 @pytest.mark.slow
@@ -109,3 +125,40 @@ def test_every_goal_has_a_suite() -> None:
     place = folder()
     assert place is not None
     assert {goal.suite for goal in read_budgets(place / "budgets.toml")} <= set(SUITES)
+
+
+@pytest.mark.slow
+def test_a_short_run_finds_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The trees stand in for the flights, which are a data set that need not be installed.
+    monkeypatch.setattr(context, "build_flights", elsewhere)
+    monkeypatch.setattr(overload, "LOADS", (0.5, 3.0))
+    monkeypatch.setattr(overload, "SIZES", (8, 256))
+    monkeypatch.setattr(overload, "STEPS", 2)
+    monkeypatch.setattr(overload, "TIGHT", 2.0)
+    results = run(replace(TINY, requests=2_000), suites=["limits", "overload", "memory"])
+    if shutil.which("nginx") is None and not Path(NGINX).is_file():
+        assert "nginx" in results.not_measured["limits"]
+        assert "nginx" in results.not_measured["overload"]
+        return
+    assert results.not_measured == {}
+    assert {
+        "share_of_limit",
+        "p50_over_floor",
+        "table_json_over_bare",
+        "table_binary_over_bare",
+        "p99_open_over_nginx",
+        "overload_100_goodput",
+        "overload_1_goodput_less_refusing",
+        "objective_over_tuned",
+    } <= set(results.figures)
+    overloaded = results.curves["tidegate, trees, 100 rows a request"]
+    # What is beyond the capacity is refused, not answered late or wrongly.
+    assert overloaded["refused"][-1] > overloaded["refused"][0]
+    cells = [cell for by_connections in results.http.values() for cell in by_connections.values()]
+    assert all(cell["rate"] > 0 and cell["errors"] == 0 for cell in cells), results.http
+    assert len(results.curves["memory"]["memory_mb"]) == 100
+    assert min(results.curves["memory"]["memory_mb"]) > 5
+    assert results.curves["memory"]["requests"][-1] >= 2_000
+    stages = {"admit", "decode", "backend", "encode", "total"}
+    times = {stage: results.figures[f"stage_{stage}_us"].median for stage in stages}
+    assert 0 < times["decode"] < times["total"], times

@@ -30,6 +30,7 @@ class Plan:
         table_rows: Most rows of the table of features; `None` takes all.
         table_turns: Turns over that table.
         row_calls: One-row calls of scikit-learn, each some ten milliseconds.
+        requests: How many are sent while the memory is watched.
         peers: The peers that are measured; none named is all of them.
     """
 
@@ -40,6 +41,7 @@ class Plan:
     table_rows: int | None = None
     table_turns: int = 5
     row_calls: int = 60
+    requests: int = 10_000_000
     peers: Sequence[str] = ()
 
 
@@ -52,6 +54,7 @@ QUICK: Final = Plan(
     table_rows=100_000,
     table_turns=3,
     row_calls=15,
+    requests=200_000,
 )
 
 

@@ -94,6 +94,23 @@ class Bare:
         start, self._next = self._next, self._next + calls
         return _time(calls, lambda i: run(None, {name: rows[i % count]}), start)
 
+    def batches(self, rows: int, calls: int) -> dict[str, float]:
+        """Runs batches, and gives the time and the CPU time of a row in them.
+
+        Args:
+            rows: Rows of a batch.
+            calls: How many batches; they go through the matrix, which should be large.
+        """
+        run, name, matrix = self._session.run, self._input, self._matrix
+        last = len(matrix) - rows + 1
+        starts = [(self._next + i) * rows % last for i in range(calls)]
+        self._next += calls
+        cpu, begin = time.process_time_ns(), time.perf_counter_ns()
+        for start in starts:
+            run(None, {name: matrix[start : start + rows]})
+        wall, cpu = time.perf_counter_ns() - begin, time.process_time_ns() - cpu
+        return {"row_us": wall / calls / rows / 1e3, "row_cpu_us": cpu / calls / rows / 1e3}
+
     def outputs(self, rows: int) -> list[list[float]]:
         """The probabilities of the first rows, to be compared with the other's."""
         feed = {self._input: self._matrix[:rows]}

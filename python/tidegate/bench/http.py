@@ -9,10 +9,10 @@ from __future__ import annotations
 import shutil
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -40,6 +40,8 @@ class Target:
         checked: Whether the probabilities are compared; a fixed answer has none.
         statistics: Path of the statistics of the protocol, where they are offered.
         numbers_after: Texts that precede the probabilities in an answer.
+        form: How an answer holds them.
+        headers: Further header fields of a request.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Target:
     checked: bool = True
     statistics: str | None = None
     numbers_after: Sequence[str] = ANSWER
+    form: Literal["json", "fp32"] = "json"
+    headers: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,14 @@ class Cell:
         rate: Right answers a second.
         p50_us: Median latency.
         p99_us: 99 of 100 are below.
-        errors: Requests without a right answer.
+        errors: Requests without a right answer; in a closed loop, refused ones too.
         first_error: What the first of them was.
         cpu_us: The server's CPU time a request.
         batch: Rows a batch, where the server tells.
         foreign: Share of the machine that was busy with something else.
+        good: Right answers a second that came within the objective, if there is one.
+        refused: Requests a second that the server refused.
+        dropped: Requests a second that were due while no connection was free, and were given up.
     """
 
     rate: float
@@ -75,9 +82,19 @@ class Cell:
     cpu_us: float
     batch: float | None
     foreign: float
+    good: float = 0.0
+    refused: float = 0.0
+    dropped: float = 0.0
 
 
-def tidegate(subject: Subject, *, core: int, folder: Path, watch: bool = True) -> Target:
+def tidegate(
+    subject: Subject,
+    *,
+    core: int,
+    folder: Path,
+    watch: bool = True,
+    settings: Mapping[str, str] | None = None,
+) -> Target:
     """`tidegate serve` with one worker.
 
     Args:
@@ -85,14 +102,18 @@ def tidegate(subject: Subject, *, core: int, folder: Path, watch: bool = True) -
         core: Its core.
         folder: For its log.
         watch: Whether it observes what passes.
+        settings: Any other settings by `section.key`.
     """
     name = f"tidegate, {subject.name}" if watch else f"tidegate, {subject.name} unwatched"
+    given = [f"{key}={value}" for key, value in (settings or {}).items()]
+    name = " ".join([name, *given])
     address = f"127.0.0.1:{free_port()}"
     command = [
         *(sys.executable, "-m", "tidegate.cli", "serve", subject.reference),
         *("--registry", str(subject.registry), "--workers", "1", "--echo"),
         *("--host", "127.0.0.1", "--port", address.rpartition(":")[2]),
         *(() if watch else ("--no-watch",)),
+        *(part for one in given for part in ("--set", one)),
     ]
     daemon = Daemon(
         command,
@@ -165,7 +186,16 @@ def nginx(subject: Subject, *, core: int, folder: Path, peers: Path) -> Target:
     return Target("nginx, fixed body", daemon, f"127.0.0.1:{port}", "/", subject.cases, False)
 
 
-def measure(client: Worker, target: Target, *, core: int, connections: int, seconds: float) -> Cell:
+def measure(
+    client: Worker,
+    target: Target,
+    *,
+    core: int,
+    connections: int,
+    seconds: float,
+    rate: float | None = None,
+    within: float | None = None,
+) -> Cell:
     """Makes load on one target.
 
     Args:
@@ -174,11 +204,14 @@ def measure(client: Worker, target: Target, *, core: int, connections: int, seco
         core: The client's core.
         connections: How many.
         seconds: How long.
+        rate: Requests a second of an open loop; `None` is a closed one.
+        within: The objective in seconds. With one, an open loop gives up what finds no connection:
+            a backlog in the client would hide what the server does.
 
     Returns:
         What was measured.
     """
-    load = {
+    load: dict[str, Any] = {
         "address": target.address,
         "path": target.path,
         "connections": connections,
@@ -186,7 +219,12 @@ def measure(client: Worker, target: Target, *, core: int, connections: int, seco
         "warmup_seconds": 0.0,
         "cpu": core,
         "numbers_after": list(target.numbers_after),
+        "form": target.form,
+        "headers": list(target.headers),
         "seed": connections,
+        "rate": rate,
+        "within_seconds": within,
+        "late": "wait" if within is None else "drop",
     }
     batches = _batches(target)
     server, us, busy = target.daemon.usage(), client.usage(), busy_seconds()
@@ -200,16 +238,20 @@ def measure(client: Worker, target: Target, *, core: int, connections: int, seco
     batch = None
     if batches and after and after[1] > batches[1]:
         batch = (after[0] - batches[0]) / (after[1] - batches[1])
-    latency = report["latency_us"]
+    latency, long = report["latency_us"], max(report["seconds"], 1e-9)
+    errors = sum(report["errors"].values())
     return Cell(
         rate=report["rate"],
         p50_us=latency["p50"],
         p99_us=latency["p99"],
-        errors=sum(report["errors"].values()),
+        errors=errors + (report["refused"] if rate is None else 0),
         first_error=report["first_error"],
         cpu_us=spent / max(1, report["requests"]) * 1e6,
         batch=batch,
-        foreign=foreign / max(report["seconds"], 1e-9),
+        foreign=foreign / long,
+        good=report["within"] / long,
+        refused=report["refused"] / long,
+        dropped=report["dropped"] / long,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ class Load:
         address: `host:port`.
         path: The request target.
         method: The HTTP method.
+        headers: Further header fields.
         connections: Connections kept open, each with one request at a time.
         seconds: How long answers are counted.
         warmup_seconds: How long they are checked, but not counted, before that.
@@ -29,10 +31,14 @@ class Load:
         rate: Requests a second of an open loop, whose latencies count from the moment a request was
             due; `None` is a closed loop.
         arrivals: How an open loop spreads its requests over time.
+        late: What an open loop does with a request that is due while no connection is free: send it
+            late, or give it up and count it.
+        within_seconds: Answers that took no longer are counted apart.
         timeout_seconds: After which an unanswered request is an error.
         cpu: The core that the generator is bound to.
         seed: Of the order of bodies, and of the gaps of an open loop.
         numbers_after: Texts that precede the array of expected numbers in an answer.
+        form: How an answer holds expected numbers: as JSON, or as its last bytes in FP32.
         rtol: Relative tolerance of expected numbers.
         atol: Absolute tolerance of expected numbers.
     """
@@ -40,16 +46,20 @@ class Load:
     address: str
     path: str | None = None
     method: str | None = None
+    headers: Sequence[tuple[str, str]] | None = None
     connections: int | None = None
     seconds: float | None = None
     warmup_seconds: float | None = None
     requests: int | None = None
     rate: float | None = None
     arrivals: Literal["poisson", "constant"] | None = None
+    late: Literal["wait", "drop"] | None = None
+    within_seconds: float | None = None
     timeout_seconds: float | None = None
     cpu: int | None = None
     seed: int | None = None
     numbers_after: Sequence[str] | None = None
+    form: Literal["json", "fp32"] | None = None
     rtol: float | None = None
     atol: float | None = None
 
@@ -73,7 +83,8 @@ def run_load(
             asks for status 200 only.
 
     Returns:
-        `requests`, `seconds`, `rate`, `errors` by cause, `first_error` and `latency_us` with
+        `requests`, `seconds`, `rate`, how many of them came `within` the objective, how many were
+        `refused` (503, 429) and `dropped`, `errors` by cause, `first_error` and `latency_us` with
         `mean`, `min`, `p50`, `p90`, `p99`, `p999` and `max`.
 
     Raises:
@@ -91,14 +102,14 @@ def run_load(
 
 
 def write_cases(path: Path, bodies: Sequence[bytes], expected: Sequence[Sequence[float]]) -> None:
-    """Writes JSON bodies and the numbers that are due, for `read_cases`.
+    """Writes bodies and the numbers that are due, for `read_cases`.
 
     Args:
         path: The file.
-        bodies: JSON texts.
+        bodies: JSON texts or binary bodies.
         expected: For each body the numbers of the answer.
     """
-    texts = [body.decode() for body in bodies]
+    texts = [b64encode(body).decode() for body in bodies]
     path.write_bytes(orjson.dumps({"bodies": texts, "expected": [list(row) for row in expected]}))
 
 
@@ -112,7 +123,7 @@ def read_cases(path: Path) -> tuple[list[bytes], list[list[float]]]:
         The bodies and the expected numbers.
     """
     cases = orjson.loads(path.read_bytes())
-    return [body.encode() for body in cases["bodies"]], cases["expected"]
+    return [b64decode(body) for body in cases["bodies"]], cases["expected"]
 
 
 class Client:

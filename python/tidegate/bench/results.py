@@ -24,6 +24,7 @@ class Results:
         http: Medians of the cells by target and number of connections.
         features: Figures of one row and of the table.
         embedded: Figures of the embedded call and the bare one.
+        curves: What is drawn over something else than connections: goodput over offered load.
         peers: What is in each peer's lock, and which of its settings was its best.
         memory_mb: Peak memory of the servers.
         not_measured: What could not be measured, with the reason.
@@ -37,6 +38,7 @@ class Results:
     http: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     features: dict[str, Any] = field(default_factory=dict)
     embedded: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, dict[str, Any]] = field(default_factory=dict)
     peers: dict[str, dict[str, Any]] = field(default_factory=dict)
     memory_mb: dict[str, float] = field(default_factory=dict)
     not_measured: dict[str, str] = field(default_factory=dict)

@@ -20,13 +20,26 @@ if TYPE_CHECKING:
     from tidegate.registry import Bundle
     from tidegate.types import FloatMatrix
 
-__all__ = ["FLIGHTS", "TREES", "Subject", "build_flights", "build_trees", "session"]
+__all__ = [
+    "FLIGHTS",
+    "TREES",
+    "Subject",
+    "Tables",
+    "build_flights",
+    "build_tables",
+    "build_trees",
+    "session",
+]
 
 TREES: Final = "trees"
 FLIGHTS: Final = "flight-delay"
 
 BODIES: Final = 2_048
 """Different rows that are sent: the same few again and again would flatter a tree model."""
+
+TABLES: Final = 256
+TABLE_ROWS: Final = 100
+"""Requests of many rows: together as many different rows as keep a tree model from learning them."""
 
 WIDTH: Final = 20
 ROWS: Final = 20_000
@@ -59,6 +72,25 @@ class Subject:
     cases: Path
     matrix: Path
     rows: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Requests of many rows each.
+
+    Attributes:
+        rows: Rows of a request.
+        as_json: The requests as JSON.
+        as_binary: The same with binary tensors, answered in binary.
+        head: Bytes of JSON before the tensor of a binary request.
+        matrix: All rows as the model takes them, as a NumPy file.
+    """
+
+    rows: int
+    as_json: Path
+    as_binary: Path
+    head: int
+    matrix: Path
 
 
 def session(onnx: Path) -> Any:
@@ -125,6 +157,43 @@ def build_trees(folder: Path) -> Subject:
     matrix = folder / "trees.npy"
     np.save(matrix, fresh.astype(np.float32))
     return Subject(TREES, f"{TREES}@champion", registry, onnx, cases, matrix)
+
+
+def build_tables(subject: Subject, folder: Path) -> Tables:
+    """Requests of many rows for the bare tree model, as JSON and as binary tensors.
+
+    Args:
+        subject: What `build_trees` built.
+        folder: Where to put them.
+
+    Returns:
+        The requests.
+    """
+    random = np.random.default_rng(SEED + 1)
+    rows = random.normal(size=(TABLES * TABLE_ROWS, WIDTH)).round(4)
+    matrix = folder / "tables.npy"
+    np.save(matrix, rows.astype(np.float32))
+    run = session(subject.onnx)
+    entry = run.get_inputs()[0].name
+    plain = {"name": entry, "shape": [TABLE_ROWS, WIDTH], "datatype": "FP32"}
+    size = {"binary_data_size": 4 * TABLE_ROWS * WIDTH}
+    head = orjson.dumps(
+        {
+            "inputs": [{**plain, "parameters": size}],
+            "parameters": {"binary_data_output": True},
+        }
+    )
+    texts, binaries, expected = [], [], []
+    for table in np.split(rows, TABLES):
+        X = table.astype(np.float32)
+        expected.append(run.run(["probabilities"], {entry: X})[0].ravel().tolist())
+        document = {"inputs": [{**plain, "data": table.ravel()}]}
+        texts.append(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
+        binaries.append(head + X.tobytes())
+    as_json, as_binary = folder / "tables.json", folder / "tables-binary.json"
+    write_cases(as_json, texts, expected)
+    write_cases(as_binary, binaries, expected)
+    return Tables(TABLE_ROWS, as_json, as_binary, len(head), matrix)
 
 
 def build_flights(folder: Path) -> Subject:

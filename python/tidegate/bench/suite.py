@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tidegate.bench import basic, peers
+from tidegate.bench import basic, limits, memory, overload, peers
 from tidegate.bench.context import FULL, Context, Plan, Progress
 from tidegate.bench.machine import cores, describe
 from tidegate.bench.results import Results
@@ -21,7 +21,10 @@ BASIC: Final = "basic"
 
 SUITES: Final[Mapping[str, Callable[[Context], None]]] = {
     BASIC: basic.measure,
+    "limits": limits.measure,
+    "overload": overload.measure,
     "peers": peers.measure,
+    "memory": memory.measure,
 }
 """Each suite with what it does."""
 

@@ -13,7 +13,7 @@ from tidegate.errors import ConfigurationError
 
 __all__ = ["bench"]
 
-SUITES: Final = ("basic", "peers")
+SUITES: Final = ("basic", "limits", "overload", "peers", "memory")
 """The suites of `tidegate.bench.suite`, which is imported when it is run; the first is the usual."""
 
 
@@ -38,6 +38,10 @@ def bench(
     peer: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Of the suite of peers only this one; may be repeated."),
+    ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Draw throughput, latency and goodput as SVG here."),
     ] = None,
     as_json: Annotated[bool, JsonOption] = False,
 ) -> None:
@@ -65,8 +69,14 @@ def bench(
         progress=lambda text: DIAGNOSTICS.print(f"• {text}", style="dim"),
     )
     verdicts = judge(goals, results.figures, suites=suites)
+    report = document(results, verdicts)
+    if plots is not None:
+        from tidegate.bench.plots import draw
+
+        DIAGNOSTICS.print("• drawing", style="dim")
+        draw(report, plots)
     if as_json:
-        emit(document(results, verdicts))
+        emit(report)
     else:
         for section, figures in (("features", results.features), ("embedded", results.embedded)):
             rows = [(name, _plain(value)) for name, value in figures.items()]

@@ -2,7 +2,7 @@
 
 use memchr::memmem::Finder;
 
-use crate::{Answer, Plan};
+use crate::{Answer, Form, Plan};
 
 /// What must come back for one body. The status must be 200 in every case.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,8 +11,8 @@ pub enum Expect {
     Status,
     /// Exactly these bytes.
     Exact(Vec<u8>),
-    /// A JSON array of these numbers, nested or flat, within the plan's tolerances, at the plan's
-    /// place.
+    /// These numbers within the plan's tolerances: a JSON array, nested or flat, at the plan's place,
+    /// or the answer's last bytes.
     Numbers(Vec<f64>),
 }
 
@@ -21,6 +21,7 @@ pub enum Expect {
 #[derive(Debug)]
 pub struct Checker {
     place: Vec<Finder<'static>>,
+    form: Form,
     rtol: f64,
     atol: f64,
 }
@@ -32,6 +33,7 @@ impl Checker {
         let finder = |text: &String| Finder::new(text.as_bytes()).into_owned();
         Self {
             place: plan.numbers_after.iter().map(finder).collect(),
+            form: plan.form,
             rtol: plan.rtol,
             atol: plan.atol,
         }
@@ -46,8 +48,28 @@ impl Checker {
         match expect {
             Expect::Status => true,
             Expect::Exact(bytes) => *answer.body == **bytes,
-            Expect::Numbers(numbers) => self.numbers(&answer.body, numbers).is_some(),
+            Expect::Numbers(numbers) => match self.form {
+                Form::Json => self.numbers(&answer.body, numbers).is_some(),
+                Form::Fp32 => self.tail(&answer.body, numbers),
+            },
         }
+    }
+
+    /// Written so that NaN is refused.
+    fn close(&self, number: f64, expected: f64) -> bool {
+        (number - expected).abs() <= self.atol + self.rtol * expected.abs()
+    }
+
+    fn tail(&self, body: &[u8], numbers: &[f64]) -> bool {
+        let Some(start) = body.len().checked_sub(4 * numbers.len()) else {
+            return false;
+        };
+        let (found, rest) = body.get(start..).unwrap_or(&[]).as_chunks::<4>();
+        rest.is_empty()
+            && found
+                .iter()
+                .zip(numbers)
+                .all(|(bytes, expected)| self.close(f32::from_le_bytes(*bytes).into(), *expected))
     }
 
     fn numbers(&self, body: &[u8], numbers: &[f64]) -> Option<()> {
@@ -63,9 +85,7 @@ impl Checker {
             rest = rest.get(rest.iter().position(|b| !between(b))?..)?;
             let (text, after) = rest.split_at(rest.iter().position(between)?);
             let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-            // Written so that NaN is refused.
-            let close = (number - expected).abs() <= self.atol + self.rtol * expected.abs();
-            if !close {
+            if !self.close(number, *expected) {
                 return None;
             }
             rest = after;
@@ -114,6 +134,32 @@ mod tests {
         ] {
             assert!(!holds(wrong, &expect), "{wrong}");
         }
+    }
+
+    #[test]
+    fn binary_numbers_are_the_last_bytes() {
+        let plan = Plan {
+            form: Form::Fp32,
+            ..Plan::default()
+        };
+        let holds = |body: &[u8]| {
+            let answer = Answer {
+                status: 200,
+                body: Cow::Borrowed(body),
+                consumed: 0,
+                closes: false,
+            };
+            Checker::new(&plan).holds(&answer, &Expect::Numbers(vec![0.25, -1e-3]))
+        };
+        let bytes = |numbers: &[f32]| -> Vec<u8> {
+            let tail = numbers.iter().flat_map(|number| number.to_le_bytes());
+            b"{}".iter().copied().chain(tail).collect()
+        };
+        assert!(holds(&bytes(&[0.25, -0.001])));
+        assert!(holds(&bytes(&[7.0, 0.25, -0.001])));
+        assert!(!holds(&bytes(&[0.25, -0.002])));
+        assert!(!holds(&bytes(&[f32::NAN, -0.001])));
+        assert!(!holds(&bytes(&[])));
     }
 
     #[test]

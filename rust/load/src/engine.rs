@@ -9,13 +9,16 @@ use tidegate_schema::{Error, ErrorKind, Result};
 
 use crate::answer::Parsed;
 use crate::connection::{CLOSED, Connection};
-use crate::{Arrivals, Case, Checker, Errors, Histogram, Latency, Plan, Report, pin};
+use crate::{Arrivals, Case, Checker, Errors, Histogram, Late, Latency, Plan, Report, pin};
 
 /// How often requests are looked through for those that take too long.
 const SWEEP: Duration = Duration::from_millis(100);
 
 /// The most connections that are replaced: a server without keep-alive would use up the ports.
 const MAX_RECONNECTIONS: u64 = 10_000;
+
+/// Statuses by which a server refuses work that it could do at another time.
+const REFUSALS: [u16; 2] = [503, 429];
 
 /// How much of a wrong answer is quoted.
 const QUOTE: usize = 300;
@@ -114,6 +117,9 @@ struct Engine<'a> {
 
 struct Tally {
     latencies: Histogram,
+    within: u64,
+    refused: u64,
+    dropped: u64,
     errors: Errors,
     first_error: Option<String>,
     last: Instant,
@@ -136,6 +142,9 @@ impl Tally {
 enum Outcome {
     Partial,
     Right {
+        closes: bool,
+    },
+    Refused {
         closes: bool,
     },
     Wrong {
@@ -166,6 +175,9 @@ impl<'a> Engine<'a> {
             end: now,
             tally: Tally {
                 latencies: Histogram::default(),
+                within: 0,
+                refused: 0,
+                dropped: 0,
                 errors: Errors::default(),
                 first_error: None,
                 last: now,
@@ -281,6 +293,15 @@ impl<'a> Engine<'a> {
                 _ => return Ok(()),
             };
             let Some(index) = self.idle.pop() else {
+                if self.plan.late == Late::Drop
+                    && let Some(schedule) = &mut self.schedule
+                {
+                    schedule.advance();
+                    if self.counts(due) {
+                        self.tally.dropped += 1;
+                    }
+                    continue;
+                }
                 return Ok(());
             };
             if let Some(schedule) = &mut self.schedule {
@@ -353,6 +374,9 @@ impl<'a> Engine<'a> {
                 Some(case) if self.checker.holds(&answer, &case.expect) => Outcome::Right {
                     closes: answer.closes,
                 },
+                Some(_) if REFUSALS.contains(&answer.status) => Outcome::Refused {
+                    closes: answer.closes,
+                },
                 Some(_) => Outcome::Wrong {
                     status: answer.status,
                     quote: String::from_utf8_lossy(
@@ -369,6 +393,12 @@ impl<'a> Engine<'a> {
             Outcome::Right { closes } => {
                 if let Some(pending) = pending {
                     self.count(pending.due, now);
+                }
+                closes
+            }
+            Outcome::Refused { closes } => {
+                if pending.is_some_and(|pending| self.counts(self.moment(pending.due, now))) {
+                    self.tally.refused += 1;
                 }
                 closes
             }
@@ -430,15 +460,26 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Counts a right answer, if it belongs to the time that counts: a closed loop's by its end,
-    /// an open loop's by the moment it was due.
+    /// The moment by which a request belongs to the time that counts: a closed loop's by its end,
+    /// an open loop's by when it was due.
+    fn moment(&self, due: Instant, now: Instant) -> Instant {
+        if self.schedule.is_some() { due } else { now }
+    }
+
+    fn counts(&self, moment: Instant) -> bool {
+        moment >= self.counted_from && moment < self.end && !self.enough()
+    }
+
+    /// Counts a right answer, if it belongs to the time that counts.
     fn count(&mut self, due: Instant, now: Instant) {
-        let moment = if self.schedule.is_some() { due } else { now };
-        if moment >= self.counted_from && moment < self.end && !self.enough() {
-            let took = now.saturating_duration_since(due).as_nanos();
-            self.tally
-                .latencies
-                .record(u64::try_from(took).unwrap_or(u64::MAX));
+        if self.counts(self.moment(due, now)) {
+            let took = now.saturating_duration_since(due);
+            let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            self.tally.latencies.record(nanoseconds);
+            let limit = self.plan.within_seconds;
+            if limit.is_none_or(|limit| took.as_secs_f64() <= limit) {
+                self.tally.within += 1;
+            }
             self.tally.last = now;
         }
     }
@@ -489,6 +530,9 @@ impl<'a> Engine<'a> {
             } else {
                 0.0
             },
+            within: self.tally.within,
+            refused: self.tally.refused,
+            dropped: self.tally.dropped,
             latency_us: Latency::of(&self.tally.latencies),
             errors: self.tally.errors,
             first_error: self.tally.first_error,

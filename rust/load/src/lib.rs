@@ -18,5 +18,5 @@ pub use answer::{Answer, MAX_ANSWER, Parsed, parse};
 pub use check::{Checker, Expect};
 pub use engine::run;
 pub use histogram::Histogram;
-pub use plan::{Arrivals, Case, MAX_CONNECTIONS, MAX_SECONDS, Plan};
+pub use plan::{Arrivals, Case, Form, Late, MAX_CONNECTIONS, MAX_SECONDS, Plan};
 pub use report::{Errors, Latency, Report};

@@ -25,6 +25,29 @@ pub enum Arrivals {
     Constant,
 }
 
+/// What an open loop does with a request that is due while no connection is free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    /// Sends it on the next free connection, late: its latency counts from the moment it was due.
+    #[default]
+    Wait,
+    /// Gives it up and counts it: for loads above what the server can bear, where a backlog in the
+    /// client would hide what the server does.
+    Drop,
+}
+
+/// How an answer holds the numbers that are expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// As a JSON array.
+    #[default]
+    Json,
+    /// As its last bytes: little-endian FP32, as binary tensors are sent.
+    Fp32,
+}
+
 /// One request body and the answer that is due.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -61,6 +84,10 @@ pub struct Plan {
     pub rate: Option<f64>,
     /// How an open loop spreads its requests.
     pub arrivals: Arrivals,
+    /// What an open loop does with a request that is due while no connection is free.
+    pub late: Late,
+    /// Answers that took no longer are counted apart, as those within an objective.
+    pub within_seconds: Option<f64>,
     /// After which an unanswered request is an error.
     pub timeout_seconds: f64,
     /// The core to run on; none leaves it to the system.
@@ -70,6 +97,8 @@ pub struct Plan {
     /// Where expected numbers stand in an answer: texts to be found one after the other, then an
     /// array.
     pub numbers_after: Vec<String>,
+    /// How an answer holds them.
+    pub form: Form,
     /// Relative tolerance of expected numbers.
     pub rtol: f64,
     /// Absolute tolerance of expected numbers.
@@ -89,10 +118,13 @@ impl Default for Plan {
             requests: None,
             rate: None,
             arrivals: Arrivals::Poisson,
+            late: Late::Wait,
+            within_seconds: None,
             timeout_seconds: 10.0,
             cpu: None,
             seed: 1,
             numbers_after: vec!["\"data\"".to_owned()],
+            form: Form::Json,
             rtol: 1e-4,
             atol: 1e-5,
         }
@@ -129,6 +161,12 @@ impl Plan {
             ("seconds", self.seconds, 0.001, MAX_SECONDS),
             ("warmup_seconds", self.warmup_seconds, 0.0, MAX_SECONDS),
             ("timeout_seconds", self.timeout_seconds, 0.001, MAX_SECONDS),
+            (
+                "within_seconds",
+                self.within_seconds.unwrap_or(1.0),
+                0.000_001,
+                MAX_SECONDS,
+            ),
             ("rate", self.rate.unwrap_or(1.0), 0.001, MAX_RATE),
             ("rtol", self.rtol, 0.0, f64::MAX),
             ("atol", self.atol, 0.0, f64::MAX),
@@ -192,6 +230,8 @@ mod tests {
             (r#"{"address":"a:1","connections":0}"#, "connections"),
             (r#"{"address":"a:1","seconds":-1}"#, "seconds"),
             (r#"{"address":"a:1","rate":0}"#, "rate"),
+            (r#"{"address":"a:1","within_seconds":0}"#, "within_seconds"),
+            (r#"{"address":"a:1","late":"never"}"#, "never"),
             (r#"{"address":"a:1","conections":1}"#, "conections"),
             (r#"{"address":"a:1","path":"/\r\nX: y"}"#, "line break"),
         ] {

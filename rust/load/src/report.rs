@@ -7,7 +7,7 @@ use crate::Histogram;
 /// Requests without a right answer, by cause. Counted in the warm-up too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Errors {
-    /// The status was not 200.
+    /// The status was neither 200 nor one of a refusal.
     pub status: u64,
     /// The status was 200, the body another than expected.
     pub mismatch: u64,
@@ -73,7 +73,14 @@ pub struct Report {
     pub seconds: f64,
     /// Right answers a second.
     pub rate: f64,
-    /// Requests without a right answer.
+    /// Of the right answers, those within the plan's `within_seconds`; all of them without it.
+    pub within: u64,
+    /// Requests that the server refused with status 503 or 429, in the time that counts: the answer
+    /// of a server that has more to do than it can. Their latencies are not counted.
+    pub refused: u64,
+    /// Requests that were due while no connection was free, if the plan gives those up.
+    pub dropped: u64,
+    /// Requests without a right answer and not refused.
     pub errors: Errors,
     /// The first error, with the beginning of the answer.
     pub first_error: Option<String>,

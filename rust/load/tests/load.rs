@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidegate_load::{Case, Expect, Plan, run};
+use tidegate_load::{Case, Expect, Late, Plan, run};
 
 /// Answers every request on every connection by `reply(body)`; nothing closes the connection.
 fn serve(reply: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Clone + 'static) -> String {
@@ -126,14 +126,71 @@ fn wrong_answers_are_counted_and_quoted() {
     assert_eq!(report.requests, 5);
     assert!(report.errors.mismatch > report.requests);
     assert!(report.first_error.unwrap().contains("\"data\":[7]"));
-    let busy = || b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_vec();
+    let lost = || b"HTTP/1.1 500 Lost\r\nContent-Length: 0\r\n\r\n".to_vec();
     let plan = Plan {
         connections: 1,
-        ..plan(serve(at_first(10, busy)), 1)
+        ..plan(serve(at_first(10, lost)), 1)
     };
     let report = run(&plan, &numbers(1)).unwrap();
     assert_eq!((report.requests, report.errors.status), (1, 10));
     assert_eq!(report.errors.total(), 10, "{report:?}");
+}
+
+#[test]
+fn refusals_are_no_errors_and_have_no_latency() {
+    for status in ["503 Busy", "429 Slower"] {
+        let busy = move || {
+            thread::sleep(Duration::from_millis(60));
+            format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes()
+        };
+        let plan = Plan {
+            connections: 1,
+            ..plan(serve(at_first(3, busy)), 50)
+        };
+        let report = run(&plan, &numbers(1)).unwrap();
+        assert_eq!((report.requests, report.refused), (50, 3));
+        assert_eq!(report.errors.total(), 0, "{report:?}");
+        assert!(report.latency_us.p50 < 60_000.0, "{report:?}");
+    }
+}
+
+#[test]
+fn answers_within_an_objective_are_counted_apart() {
+    let slow = || {
+        thread::sleep(Duration::from_millis(1_500));
+        ok(b"{\"data\":[0]}")
+    };
+    let plan = Plan {
+        connections: 1,
+        within_seconds: Some(1.4),
+        ..plan(serve(at_first(2, slow)), 20)
+    };
+    let report = run(&plan, &numbers(1)).unwrap();
+    assert_eq!(report.requests, 20);
+    // An answer that a stalled machine holds up is one less.
+    assert!(report.within <= 18 && report.within > 0, "{report:?}");
+}
+
+/// One connection and an answer that takes 20 ms, asked 500 times a second: what does not fit is
+/// given up, and what is sent is sent when it is due.
+#[test]
+fn what_finds_no_connection_can_be_given_up() {
+    let address = serve(|body| {
+        thread::sleep(Duration::from_millis(20));
+        Some(ok(body))
+    });
+    let plan = Plan {
+        rate: Some(500.0),
+        connections: 1,
+        seconds: 0.6,
+        warmup_seconds: 0.0,
+        late: Late::Drop,
+        ..timed(address)
+    };
+    let report = run(&plan, &numbers(50)).unwrap();
+    assert!(report.requests <= 30 && report.requests > 0, "{report:?}");
+    assert!(report.dropped > 200, "{report:?}");
+    assert_eq!(report.errors.total(), 0, "{report:?}");
 }
 
 #[test]
