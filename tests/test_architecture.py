@@ -240,6 +240,8 @@ def test_no_file_is_longer_than_a_reader_likes() -> None:
     for name in tracked():
         if not name.endswith((".py", ".rs")) or "tests/" in name:
             continue
+        if "/generated/" in name:  # nobody reads it: its source is beside it
+            continue
         text = (ROOT / name).read_text()
         lines = text.split("#[cfg(test)]\nmod tests {")[0].count("\n")
         if lines > MAXIMUM_LINES:

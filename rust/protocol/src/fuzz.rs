@@ -5,8 +5,10 @@
 //! the limits, and writes back to bytes that read to the same; whatever is refused is refused
 //! with a short message.
 
+use prost::Message;
 use tidegate_schema::{DType, Error, ErrorKind, Field, Result, Schema};
 
+use crate::grpc::{self, messages};
 use crate::infer::{self, InferRequest};
 use crate::rows::{self, Extra};
 use crate::{Limits, TensorInfo, columns, json, limits};
@@ -123,6 +125,55 @@ pub fn reply(body: &[u8], header_length: Option<usize>) -> Stage {
         Ok(_) => Stage::Accepted,
         Err(_) => stage(text),
     }
+}
+
+/// A `ModelInferRequest`. Whatever is accepted, the generated reader accepts too, and reads the
+/// same.
+pub fn grpc(message: &[u8]) -> Stage {
+    let target = refusable(grpc::target(message));
+    let Ok(request) = refusable(grpc::decode(message, &limits())) else {
+        return Stage::Refused;
+    };
+    check(&request);
+    let Ok(generated) = messages::ModelInferRequest::decode(message) else {
+        broken("the generated reader accepts what ours does");
+    };
+    let model = target.map(|target| target.model.to_owned());
+    promise(model == Ok(generated.model_name), "the model is the same");
+    let id = request.id.unwrap_or_default();
+    promise(id == generated.id, "the id is the same");
+    let names = |name: &String| !name.starts_with("triton_");
+    let due = generated.parameters.keys().filter(|name| names(name));
+    promise(
+        request.parameters.len() >= due.count(),
+        "every parameter is read",
+    );
+    promise(
+        request.outputs.len() == generated.outputs.len()
+            && request.inputs.len() == generated.inputs.len(),
+        "every tensor is read",
+    );
+    for (i, (ours, theirs)) in request.inputs.iter().zip(&generated.inputs).enumerate() {
+        let shape = ours.shape.iter().map(|&extent| extent as i64);
+        promise(
+            ours.name == theirs.name
+                && ours.data.datatype().name() == theirs.datatype
+                && shape.eq(theirs.shape.iter().copied()),
+            "a tensor is the same",
+        );
+        let mut written = Vec::new();
+        infer::write_raw(&mut written, &ours.data);
+        match generated.raw_input_contents.get(i) {
+            // Any byte but 0 is true.
+            Some(_) if ours.data.datatype() == tidegate_schema::Datatype::Bool => {}
+            Some(raw) => promise(written == *raw, "elements are the same"),
+            None => promise(
+                ours.data.is_empty() || theirs.contents.is_some(),
+                "elements come from somewhere",
+            ),
+        }
+    }
+    Stage::Accepted
 }
 
 /// Small limits, so that fuzzing meets them.

@@ -1,4 +1,4 @@
-//! The Open Inference Protocol on the wire: JSON, binary tensors and row JSON.
+//! The Open Inference Protocol on the wire: JSON, binary tensors, gRPC and row JSON.
 //!
 //! Pure functions between bytes and types: no I/O, no clock, no thread. Nothing here panics,
 //! whatever the bytes; limits are checked before memory is taken ([`Limits`]).
@@ -8,6 +8,7 @@ pub mod columns;
 mod element;
 mod error;
 pub mod fuzz;
+pub mod grpc;
 pub mod infer;
 mod json;
 mod limits;

@@ -118,7 +118,7 @@ where
 }
 
 /// The next piece of a body; trailers say nothing to us.
-async fn next<B>(body: &mut B) -> Option<std::result::Result<Bytes, B::Error>>
+pub async fn next<B>(body: &mut B) -> Option<std::result::Result<Bytes, B::Error>>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
@@ -136,12 +136,17 @@ where
 
 /// Undoes the `Content-Encoding` of a request; what comes out is bounded too.
 pub fn decompress(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes> {
-    let Some(coding) = headers.get(CONTENT_ENCODING) else {
-        return Ok(body);
-    };
+    match headers.get(CONTENT_ENCODING) {
+        None => Ok(body),
+        Some(coding) => undo(coding.as_bytes(), body, limit),
+    }
+}
+
+/// Undoes a coding by its name; what comes out is at most `limit` bytes.
+pub fn undo(coding: &[u8], body: Bytes, limit: usize) -> Result<Bytes> {
     let mut plain = Vec::new();
     let most = limit as u64 + 1;
-    let outcome = match coding.as_bytes().to_ascii_lowercase().as_slice() {
+    let outcome = match coding.to_ascii_lowercase().as_slice() {
         b"identity" | b"" => return Ok(body),
         b"gzip" | b"x-gzip" => flate2::read::MultiGzDecoder::new(&body[..])
             .take(most)
@@ -160,9 +165,7 @@ pub fn decompress(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Byte
         }
     };
     outcome.map_err(|error| {
-        Error::invalid(format!(
-            "the body is not what its Content-Encoding says: {error}"
-        ))
+        Error::invalid(format!("the body is not what its encoding says: {error}"))
     })?;
     if plain.len() > limit {
         return Err(too_large(limit));

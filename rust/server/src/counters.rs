@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::grpc;
 use crate::routes::{Route, TABLE};
 
 /// The statuses that are counted by themselves; others are counted by their class.
@@ -20,7 +21,7 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// How many places a route's requests are counted in.
 const PLACES: usize = CODES.len() + CLASSES.len();
 /// Upper bounds of the histogram of durations, in microseconds.
-const BOUNDS: [u64; 12] = [
+pub const BOUNDS: [u64; 12] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000,
 ];
 
@@ -45,6 +46,8 @@ impl OfRoute {
 #[derive(Debug)]
 pub struct Counters {
     routes: Vec<OfRoute>,
+    /// What was asked over gRPC.
+    pub grpc: grpc::Counters,
     /// Connections taken in.
     pub accepted: AtomicU64,
     /// Connections sent away because there were too many.
@@ -57,6 +60,7 @@ impl Default for Counters {
     fn default() -> Self {
         Self {
             routes: (0..=TABLE.len()).map(|_| OfRoute::new()).collect(),
+            grpc: grpc::Counters::default(),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             cut: AtomicU64::new(0),

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderValue};
 use tidegate_protocol::Limits;
-use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage};
+use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage, Ticket};
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
@@ -17,7 +16,7 @@ use crate::service::{Call, Service};
 
 /// Bodies above this are decoded, run and encoded on a thread of their own: at about 1 ns a byte
 /// and more they would hold up everybody else on the event loop.
-const HEAVY_BODY: usize = 256 * 1024;
+pub const HEAVY_BODY: usize = 256 * 1024;
 /// Answers above this are compressed on a thread of their own.
 const HEAVY_REPLY: usize = 64 * 1024;
 
@@ -49,13 +48,28 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
     let head = E::head(&call)?;
     let name = call.name().to_owned();
     let reply = if call.body.len() > HEAVY_BODY {
-        heavy::<E>(service, model, head, name, call.begun, call.body).await?
+        let (limits, body) = (service.shared.protocol.clone(), call.body);
+        let begun = call.begun;
+        heavy(service, move || {
+            let admitted = took(&model, Stage::Admit, begun);
+            let (input, options, wanted) = E::read(&model, head, &body, &limits)?;
+            drop(body);
+            took(&model, Stage::Decode, admitted);
+            let answer = model.predict(input, &options)?;
+            let answered = Instant::now();
+            let reply = E::write(&name, &wanted, &answer)?;
+            took(&model, Stage::Encode, answered);
+            Ok(reply)
+        })
+        .await?
     } else {
         let limits = &service.shared.protocol;
         let admitted = took(&model, Stage::Admit, call.begun);
         let (input, options, wanted) = E::read(&model, head, &call.body, limits)?;
         took(&model, Stage::Decode, admitted);
-        let answer = run(service, &model, input, options).await?;
+        let answer = Pending::new(service, &model, input, options)
+            .answer()
+            .await?;
         let answered = Instant::now();
         let reply = E::write(&name, &wanted, &answer)?;
         took(&model, Stage::Encode, answered);
@@ -71,35 +85,45 @@ pub fn took(model: &Model, stage: Stage, begun: Instant) -> Instant {
     now
 }
 
-/// Queues the work, says so to the turn, and waits for the answer. When the client goes, this
-/// future is dropped, the ticket with it, and the work is never run.
-pub async fn run(
-    service: &Service,
-    model: &Arc<Model>,
-    input: Input,
-    options: CallOptions,
-) -> Result<Answer> {
-    let (sender, receiver) = oneshot::channel();
-    let ticket = model.submit(input, &options, move |outcome| {
-        // Nobody receives when the client has gone.
-        let _ = sender.send(outcome);
-    });
-    service.turn.queued(model);
-    let outcome = receiver
-        .await
-        .unwrap_or_else(|_| Err(Error::internal("the model dropped a request unanswered")));
-    ticket.detach();
-    outcome
+/// Work that is queued. When the client goes, this is dropped, and the work is never run.
+pub struct Pending {
+    answer: oneshot::Receiver<Result<Answer>>,
+    ticket: Option<Ticket>,
 }
 
-async fn heavy<E: Exchange>(
+impl Pending {
+    /// Queues the work, and says so to the turn.
+    pub fn new(service: &Service, model: &Arc<Model>, input: Input, options: CallOptions) -> Self {
+        let (sender, answer) = oneshot::channel();
+        let ticket = model.submit(input, &options, move |outcome| {
+            // Nobody receives when the client has gone.
+            let _ = sender.send(outcome);
+        });
+        service.turn.queued(model);
+        Self {
+            answer,
+            ticket: Some(ticket),
+        }
+    }
+
+    /// Waits for the answer. What waits may be dropped and called again.
+    pub async fn answer(&mut self) -> Result<Answer> {
+        let outcome = (&mut self.answer)
+            .await
+            .unwrap_or_else(|_| Err(Error::internal("the model dropped a request unanswered")));
+        if let Some(ticket) = self.ticket.take() {
+            ticket.detach();
+        }
+        outcome
+    }
+}
+
+/// Runs `work`, which reads a large request, asks the model and writes the answer, on a thread of
+/// its own.
+pub async fn heavy<T: Send + 'static>(
     service: &Service,
-    model: Arc<Model>,
-    head: E::Head,
-    name: String,
-    begun: Instant,
-    body: Bytes,
-) -> Result<Reply> {
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let place = Arc::clone(&service.shared.heavy)
         .try_acquire_owned()
         .map_err(|_| {
@@ -108,18 +132,9 @@ async fn heavy<E: Exchange>(
                 "too many large requests are under way: try again later, or send fewer rows at once",
             )
         })?;
-    let limits = service.shared.protocol.clone();
     let done = tokio::task::spawn_blocking(move || {
         let _place = place;
-        let admitted = took(&model, Stage::Admit, begun);
-        let (input, options, wanted) = E::read(&model, head, &body, &limits)?;
-        drop(body);
-        took(&model, Stage::Decode, admitted);
-        let answer = model.predict(input, &options)?;
-        let answered = Instant::now();
-        let reply = E::write(&name, &wanted, &answer)?;
-        took(&model, Stage::Encode, answered);
-        Ok(reply)
+        work()
     });
     done.await
         .unwrap_or_else(|error| Err(Error::internal(format!("a large request failed: {error}"))))

@@ -67,17 +67,8 @@ impl Exchange for Infer {
     }
 
     fn write(name: &str, wanted: &Wanted, answer: &Answer) -> Result<Reply> {
-        let mut parameters = Parameters::new();
-        let id = Parameter::String(answer.prediction_id.clone());
-        parameters.push("prediction_id", id);
-        let revision = i64::try_from(answer.revision).unwrap_or(i64::MAX);
-        parameters.push("revision", Parameter::Int(revision));
-        let classified = wanted.outputs.iter().any(|output| output.classes > 0);
-        let labels = if classified {
-            labels(&answer.model)
-        } else {
-            Vec::new()
-        };
+        let parameters = reply_parameters(answer);
+        let labels = labels(&wanted.outputs, &answer.model);
         let response = InferResponse {
             model_name: name,
             model_version: answer.model.version(),
@@ -100,8 +91,22 @@ impl Exchange for Infer {
     }
 }
 
-/// The names of a classifier's classes, in the order of its probabilities.
-fn labels(model: &Model) -> Vec<String> {
+/// What every reply says beside its outputs.
+pub fn reply_parameters(answer: &Answer) -> Parameters {
+    let mut parameters = Parameters::new();
+    let id = Parameter::String(answer.prediction_id.clone());
+    parameters.push("prediction_id", id);
+    let revision = i64::try_from(answer.revision).unwrap_or(i64::MAX);
+    parameters.push("revision", Parameter::Int(revision));
+    parameters
+}
+
+/// The names of a classifier's classes, in the order of its probabilities; none where no output is
+/// wanted as its classes.
+pub fn labels(wanted: &[RequestedOutput], model: &Model) -> Vec<String> {
+    if wanted.iter().all(|output| output.classes == 0) {
+        return Vec::new();
+    }
     let label = |class: &serde_json::Value| match class {
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -116,7 +121,7 @@ fn labels(model: &Model) -> Vec<String> {
 
 /// `timeout` is the protocol's deadline, in microseconds; 0 means none. `priority` is 1 for what is
 /// served first; 0 is the middle.
-fn options(request: &InferRequest) -> Result<CallOptions> {
+pub fn options(request: &InferRequest) -> Result<CallOptions> {
     let mut options = CallOptions::default();
     if let Some(micros) = request.parameters.unsigned("timeout")?
         && micros > 0

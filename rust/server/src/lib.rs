@@ -1,4 +1,4 @@
-//! HTTP listeners of the data plane: routes, limits, pass-through to the control plane, drain.
+//! HTTP and gRPC listeners of the data plane: routes, limits, pass-through to the control plane, drain.
 //!
 //! Each worker is one thread with one event loop and owns its connections; nothing of a request
 //! crosses threads unless the model is too dear to run in place. A request is read
@@ -13,6 +13,7 @@ mod drift;
 mod echo;
 mod errors;
 mod exchange;
+mod grpc;
 mod health;
 mod infer;
 mod listener;
@@ -27,6 +28,7 @@ mod reply;
 mod routes;
 mod server;
 mod service;
+mod task;
 mod tls;
 mod turn;
 

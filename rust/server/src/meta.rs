@@ -7,19 +7,22 @@ use tidegate_protocol::metadata::{
     to_json,
 };
 use tidegate_protocol::statistics;
-use tidegate_runtime::{BatchStatistics, Model, Reason, SizeStatistics, Statistics};
+use tidegate_runtime::{BatchStatistics, Deployment, Model, Reason, SizeStatistics};
 use tidegate_schema::{Error, Result};
 
 use crate::reply::{Reply, json as json_bytes, value};
 use crate::service::{Call, Service};
 
+/// What the server is, over either protocol.
+pub const SERVER: ServerMetadata<'static> = ServerMetadata {
+    name: "tidegate",
+    version: env!("CARGO_PKG_VERSION"),
+    extensions: &EXTENSIONS,
+};
+
 /// `GET /v2`.
 pub fn server() -> Reply {
-    json_bytes(to_json(&ServerMetadata {
-        name: "tidegate",
-        version: env!("CARGO_PKG_VERSION"),
-        extensions: &EXTENSIONS,
-    }))
+    json_bytes(to_json(&SERVER))
 }
 
 /// `GET /v2/models` and `GET /v1/models`: the names.
@@ -33,22 +36,40 @@ pub fn models(service: &Service) -> Reply {
 /// `GET /v2/models/{model}`.
 pub fn model(service: &Service, call: &Call<'_>) -> Result<Reply> {
     let model = call.model(service)?;
-    Ok(json_bytes(to_json(&ModelMetadata {
-        name: call.name(),
-        versions: &[model.version()],
+    Ok(json_bytes(to_json(&metadata_of(
+        call.name(),
+        &[model.version()],
+        &model,
+    ))))
+}
+
+/// What a model takes and gives, under the name that it was asked for by.
+pub fn metadata_of<'a>(
+    name: &'a str,
+    versions: &'a [&'a str],
+    model: &'a Model,
+) -> ModelMetadata<'a> {
+    ModelMetadata {
+        name,
+        versions,
         platform: PLATFORM,
         inputs: model.inputs(),
         outputs: model.outputs(),
-    })))
+    }
 }
 
 /// `GET /v2/models/{model}/config`: what load tools read.
 pub fn config(service: &Service, call: &Call<'_>) -> Result<Reply> {
     let model = call.model(service)?;
+    Ok(json_bytes(to_json(&config_of(call.name(), &model))))
+}
+
+/// The configuration of a model, under the name that it was asked for by.
+pub fn config_of<'a>(name: &'a str, model: &'a Model) -> ModelConfig<'a> {
     // Load tools add a dimension for the batch to a model that has one, and to no other.
     let is_batched = model.inputs().iter().all(|i| i.shape.first() == Some(&-1));
-    Ok(json_bytes(to_json(&ModelConfig::new(
-        call.name(),
+    ModelConfig::new(
+        name,
         if is_batched {
             model.limits().max_batch_rows
         } else {
@@ -56,7 +77,7 @@ pub fn config(service: &Service, call: &Call<'_>) -> Result<Reply> {
         },
         model.inputs(),
         model.outputs(),
-    ))))
+    )
 }
 
 /// `GET /v1/models/{model}`: the columns of a model, and that it is ready.
@@ -99,16 +120,18 @@ pub fn index(service: &Service, call: &Call<'_>) -> Result<Reply> {
         })?;
     }
     let index = service.shared.runtime.index();
-    let entries: Vec<IndexEntry<'_>> = index
-        .iter()
-        .map(|entry| IndexEntry {
-            name: &entry.name,
-            version: entry.model.version(),
-            state: "READY",
-            reason: "",
-        })
-        .collect();
+    let entries: Vec<IndexEntry<'_>> = index.iter().map(|entry| entry_of(entry)).collect();
     Ok(json_bytes(to_json(&entries)))
+}
+
+/// One deployment in the index.
+pub fn entry_of(deployment: &Deployment) -> IndexEntry<'_> {
+    IndexEntry {
+        name: &deployment.name,
+        version: deployment.model.version(),
+        state: "READY",
+        reason: "",
+    }
 }
 
 /// `GET /v2/models/stats`.
@@ -129,22 +152,19 @@ pub fn statistics(service: &Service, call: &Call<'_>) -> Result<Reply> {
 }
 
 fn value_of(name: &str, model: &Model) -> Value {
-    let stats = model.statistics();
-    serde_json::to_value(of_model(name, model.version(), &stats)).unwrap_or_default()
+    serde_json::to_value(statistics_of(name, model)).unwrap_or_default()
 }
 
-fn of_model<'a>(
-    name: &'a str,
-    version: &'a str,
-    stats: &Statistics,
-) -> statistics::ModelStatistics<'a> {
+/// What a model has done, under the name that it was asked for by.
+pub fn statistics_of<'a>(name: &'a str, model: &'a Model) -> statistics::ModelStatistics<'a> {
+    let stats = model.statistics();
     let duration = |timing: tidegate_runtime::Timing| statistics::Duration {
         count: timing.count,
         ns: timing.ns,
     };
     statistics::ModelStatistics {
         name,
-        version,
+        version: model.version(),
         last_inference: stats.last_ms,
         inference_count: stats.rows,
         // Runs in a caller's own thread are batches too, of one request each.

@@ -7,6 +7,7 @@ use http::StatusCode;
 use tidegate_schema::{Error, Result};
 
 use crate::counters;
+use crate::grpc;
 use crate::reply::{METRICS, Reply, typed};
 use crate::service::Service;
 
@@ -17,7 +18,8 @@ pub async fn answer(service: &Service) -> Result<Reply> {
         let mut page = shared.runtime.metrics();
         let open = shared.connections.load(Ordering::Relaxed);
         let workers = shared.counters.iter().map(AsRef::as_ref);
-        page.push_str(&counters::write(workers, open));
+        page.push_str(&counters::write(workers.clone(), open));
+        page.push_str(&grpc::write(workers.map(|counters| &counters.grpc)));
         page
     });
     let page = page

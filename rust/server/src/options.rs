@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tidegate_schema::{Error, Result};
 
 use crate::access::Access;
@@ -18,6 +19,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Most open connections; one more is answered with 503 and closed.
     pub connections: usize,
+    /// Most requests under way on one gRPC connection; a client keeps further ones back.
+    pub streams: usize,
     /// How long the head of a request may take, from its first byte (or from the connection).
     pub head_timeout: Duration,
     /// How long a connection may rest between two requests.
@@ -90,6 +93,7 @@ impl Limits {
         "body_bytes" count body_bytes, "Most bytes of one body, also after decompression; 413.";
         "header_bytes" count header_bytes, "Most bytes of the names and values of one request's headers; 431.";
         "connections" count connections, "Most open connections; one more is told 503 and closed.";
+        "streams" count streams, "Most requests under way on one gRPC connection; a client keeps further ones back.";
         "head_timeout" time head_timeout, "Seconds for the head of a request, from its first byte; a TLS handshake counts.";
         "idle_timeout" time idle_timeout, "Seconds of rest between two requests.";
         "body_timeout" time body_timeout, "Seconds for a body; after them it must have come at 16 KiB/s on average.";
@@ -102,6 +106,19 @@ impl Limits {
         "dimensions" count protocol.dimensions, "Most dimensions of a tensor; 413.";
         "parameters" count protocol.parameters, "Most parameters of one object; 413.";
         "depth" count protocol.depth, "Deepest nesting of JSON; the reader itself goes no deeper than 100; 413.";
+    }
+
+    /// One sentence where headers are too large.
+    #[must_use]
+    pub fn header_excess(&self, headers: &HeaderMap) -> Option<String> {
+        let limit = self.header_bytes;
+        let bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
+        (bytes > limit).then(|| {
+            format!("the headers hold {bytes} bytes, above the limit header_bytes of {limit}: send fewer")
+        })
     }
 
     /// Sets a limit by its name; times are in seconds.
@@ -138,6 +155,7 @@ impl Default for Limits {
             body_bytes: 64 * 1024 * 1024,
             header_bytes: 16 * 1024,
             connections: 4096,
+            streams: 1024,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(20),
@@ -154,6 +172,8 @@ impl Default for Limits {
 pub struct Options {
     /// `host:port`; port 0 picks a free one.
     pub address: String,
+    /// `host:port` for gRPC; without one, there is none.
+    pub grpc_address: Option<String>,
     /// Threads of the data plane; each has its own event loop.
     pub workers: usize,
     /// The Unix socket of the control plane; without one, unknown routes are 404.
@@ -180,6 +200,7 @@ impl Default for Options {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             address: "127.0.0.1:8080".to_owned(),
+            grpc_address: None,
             workers: (cores / 2).clamp(1, Self::MOST_DEFAULT_WORKERS),
             control_socket: None,
             echo: false,

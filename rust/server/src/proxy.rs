@@ -15,21 +15,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode, Uri, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tidegate_schema::Error;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
 use crate::access::Caller;
-use crate::body::{Body, too_large};
+use crate::body::{Body, collect, too_large};
 use crate::errors;
 use crate::options::Limits;
 use crate::pulse::{Phase, Pulse};
 use crate::reply::Reply;
+use crate::task::Aborting;
 
 /// How long the control plane's socket may take to accept: it is on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -163,38 +164,12 @@ impl Proxy {
         pulse: Rc<Pulse>,
         caller: Option<&Caller>,
     ) -> Result<Response<Body>, Reply> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            errors::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many requests wait for the control plane (limit control_requests): try again later",
-            )
-        })?;
         if request.body().size_hint().lower() > self.body_bytes as u64 {
             return Err(errors::reply(&too_large(self.body_bytes)));
         }
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(&self.socket))
-            .await
-            .map_err(|_| busy(CONNECT_TIMEOUT))?
-            .map_err(|error| dead(&self.socket, &error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| broken(&error))?;
-        let driver = Aborting(tokio::task::spawn_local(connection).abort_handle());
-
         let moved = Rc::new(Cell::new(Instant::now()));
         let request = self.outgoing(request, peer, caller, &moved);
-        let answer = sender.send_request(request);
-        tokio::pin!(answer);
-        // A body that still moves is progress: only a plane that does nothing is given up.
-        let response = loop {
-            let left = (moved.get() + self.timeout).saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(busy(self.timeout));
-            }
-            if let Ok(outcome) = tokio::time::timeout(left, &mut answer).await {
-                break outcome.map_err(|error| broken(&error))?;
-            }
-        };
+        let (response, driver, place) = self.send(request, &moved).await?;
 
         let (mut parts, body) = response.into_parts();
         strip_hop_by_hop(&mut parts.headers);
@@ -210,6 +185,87 @@ impl Proxy {
             _place: place,
         };
         Ok(Response::from_parts(parts, Body::Passed(Box::new(passed))))
+    }
+
+    /// Asks the control plane for something that it does at a path, on behalf of a client that
+    /// speaks another protocol, and waits for the whole answer. Whatever goes wrong is said as an
+    /// answer.
+    pub async fn ask(
+        &self,
+        path: &str,
+        body: Bytes,
+        peer: SocketAddr,
+        caller: Option<&Caller>,
+    ) -> Reply {
+        let mut request = Request::new(Body::Whole(Some(body)));
+        *request.method_mut() = Method::POST;
+        match path.parse() {
+            Ok(uri) => *request.uri_mut() = uri,
+            Err(error) => {
+                let message = format!("{path:?} is no path of the control plane: {error}");
+                return errors::reply(&Error::internal(message));
+            }
+        }
+        introduce(request.headers_mut(), peer, caller, self.encrypted);
+        let host = HeaderValue::from_static("localhost");
+        request.headers_mut().insert(header::HOST, host);
+        self.whole(request).await.unwrap_or_else(|reply| reply)
+    }
+
+    async fn whole(&self, request: Request<Body>) -> Result<Reply, Reply> {
+        let moved = Rc::new(Cell::new(Instant::now()));
+        let (response, _driver, _place) = self.send(request, &moved).await?;
+        let (parts, mut body) = response.into_parts();
+        let body = tokio::time::timeout(self.timeout, collect(&mut body, self.body_bytes))
+            .await
+            .map_err(|_| busy(self.timeout))?
+            .map_err(|error| errors::reply(&error))?;
+        Ok(Reply::from_parts(parts, body))
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    async fn send<B>(
+        &self,
+        request: Request<B>,
+        moved: &Rc<Cell<Instant>>,
+    ) -> Result<(Response<Incoming>, Aborting, OwnedSemaphorePermit), Reply>
+    where
+        B: HttpBody<Data = Bytes> + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            errors::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests wait for the control plane (limit control_requests): try again later",
+            )
+        })?;
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(&self.socket))
+            .await
+            .map_err(|_| busy(CONNECT_TIMEOUT))?
+            .map_err(|error| dead(&self.socket, &error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| broken(&error))?;
+        let driver = Aborting(
+            tokio::task::spawn_local(async move {
+                // How it ended is seen by whoever waits for the answer.
+                let _ = connection.await;
+            })
+            .abort_handle(),
+        );
+        let answer = sender.send_request(request);
+        tokio::pin!(answer);
+        // A body that still moves is progress: only a plane that does nothing is given up.
+        loop {
+            let left = (moved.get() + self.timeout).saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(busy(self.timeout));
+            }
+            if let Ok(outcome) = tokio::time::timeout(left, &mut answer).await {
+                let response = outcome.map_err(|error| broken(&error))?;
+                return Ok((response, driver, place));
+            }
+        }
     }
 
     fn outgoing(
@@ -269,15 +325,6 @@ fn busy(waited: Duration) -> Reply {
             waited.as_secs_f64()
         ),
     )
-}
-
-/// Ends a task when dropped.
-struct Aborting(AbortHandle);
-
-impl Drop for Aborting {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// A client's body on its way to the control plane.

@@ -45,6 +45,8 @@ pub struct Pulse {
     /// Since when the client takes no more bytes.
     blocked: Cell<Option<Instant>>,
     closing: Cell<bool>,
+    /// Has the connection many requests at once?
+    multiplexed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     task: RefCell<Option<AbortHandle>>,
 }
@@ -57,9 +59,24 @@ impl Pulse {
         self.received.set(0);
     }
 
+    /// The connection has many requests at once: bytes do not tell which request they are of, and
+    /// between requests a client may say that it is alive. So only the first bytes are waited for
+    /// as a head; from then on the connection rests, or works for at least one request.
+    pub fn multiplex(&self) {
+        self.multiplexed.set(true);
+    }
+
+    /// Should the connection be asked to end before it is cut? Once, where its client would not
+    /// know whether a request that it has just sent was read.
+    fn asks_first(&self) -> bool {
+        self.multiplexed.get() && self.phase.get() == Phase::Idle && !self.closing.get()
+    }
+
     fn read(&self, bytes: usize) {
-        if self.phase.get() == Phase::Idle {
-            self.enter(Phase::Head);
+        match (self.phase.get(), self.multiplexed.get()) {
+            (Phase::Idle, false) => self.enter(Phase::Head),
+            (Phase::Head, true) => self.enter(Phase::Idle),
+            _ => {}
         }
         self.received.set(self.received.get() + bytes as u64);
     }
@@ -159,6 +176,7 @@ impl Pulses {
             received: Cell::new(0),
             blocked: Cell::new(None),
             closing: Cell::new(self.closing.get()),
+            multiplexed: Cell::new(false),
             waker: RefCell::new(None),
             task: RefCell::new(None),
         });
@@ -190,9 +208,13 @@ impl Pulses {
             tokio::time::sleep(tick).await;
             self.clock.set(Instant::now());
             for pulse in self.all() {
-                if pulse.overdue(&limits)
-                    && let Some(task) = pulse.task.borrow_mut().take()
-                {
+                if !pulse.overdue(&limits) {
+                    continue;
+                }
+                if pulse.asks_first() {
+                    pulse.close();
+                    pulse.enter(Phase::Idle);
+                } else if let Some(task) = pulse.task.borrow_mut().take() {
                     cut();
                     task.abort();
                 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::connection;
 use crate::counters::Counters;
+use crate::grpc;
 use crate::listener;
 use crate::options::Options;
 use crate::pulse::Pulses;
@@ -51,25 +52,29 @@ impl Server {
                 options.workers
             )));
         }
-        let listener = listener::bind(&options.address)?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| failed("asking for the bound address", &error))?;
-        listener::guard(address, &options.access, options.allow_anonymous)?;
+        let (listener, address) = bound(&options.address, &options)?;
+        let grpc = match &options.grpc_address {
+            Some(address) => Some(bound(address, &options)?),
+            None => None,
+        };
         let shared = Arc::new(Shared::new(runtime, options.clone(), options.workers));
         let (orders, order) = watch::channel(Order::Serve);
         let mut running = Running {
             address,
+            grpc_address: grpc.as_ref().map(|(_, address)| *address),
             shared,
             orders: Arc::new(orders),
             workers: Vec::with_capacity(options.workers),
         };
         for counters in &running.shared.counters {
-            let listener = listener
-                .try_clone()
-                .map_err(|error| failed("sharing the listening socket", &error))?;
+            let share = |listener: &TcpListener| {
+                listener
+                    .try_clone()
+                    .map_err(|error| failed("sharing the listening socket", &error))
+            };
             let worker = Worker {
-                listener,
+                http: share(&listener)?,
+                grpc: grpc.as_ref().map(|(grpc, _)| share(grpc)).transpose()?,
                 shared: Arc::clone(&running.shared),
                 counters: Arc::clone(counters),
                 order: order.clone(),
@@ -85,6 +90,17 @@ impl Server {
     }
 }
 
+/// A listening socket and its address, with the port that was picked if 0 was asked for. Every
+/// address is guarded in the same way, whatever is spoken there.
+fn bound(address: &str, options: &Options) -> Result<(TcpListener, SocketAddr)> {
+    let listener = listener::bind(address)?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| failed("asking for the bound address", &error))?;
+    listener::guard(address, &options.access, options.allow_anonymous)?;
+    Ok((listener, address))
+}
+
 fn failed(doing: &str, error: &std::io::Error) -> Error {
     Error::internal(format!(
         "the server could not start: {doing} failed ({error})"
@@ -95,6 +111,7 @@ fn failed(doing: &str, error: &std::io::Error) -> Error {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    grpc_address: Option<SocketAddr>,
     shared: Arc<Shared>,
     orders: Arc<watch::Sender<Order>>,
     workers: Vec<JoinHandle<()>>,
@@ -105,6 +122,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for gRPC, if it does.
+    #[must_use]
+    pub const fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
     }
 
     /// How many connections are open.
@@ -183,7 +206,8 @@ impl Stopper {
 
 /// One thread of the data plane.
 struct Worker {
-    listener: TcpListener,
+    http: TcpListener,
+    grpc: Option<TcpListener>,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
     order: watch::Receiver<Order>,
@@ -204,14 +228,12 @@ impl Worker {
 
     async fn serve(self) {
         let Self {
-            listener,
+            http,
+            grpc,
             shared,
             counters,
             mut order,
         } = self;
-        let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-            return;
-        };
         let service = Service::new(Arc::clone(&shared), Arc::clone(&counters));
         let pulses = Pulses::new();
         let turn = Rc::clone(&service.turn);
@@ -223,18 +245,25 @@ impl Worker {
                 cut.cut.fetch_add(1, Ordering::Relaxed);
             },
         ));
-        let door = Door {
-            listener,
-            service,
-            pulses: Rc::clone(&pulses),
-            counters,
+        let door = |listener, protocol| {
+            Some(Door {
+                listener: tokio::net::TcpListener::from_std(listener).ok()?,
+                protocol,
+                service: service.clone(),
+                pulses: Rc::clone(&pulses),
+                counters: Arc::clone(&counters),
+            })
         };
+        let http = door(http, Protocol::Http);
+        let grpc = grpc.and_then(|grpc| door(grpc, Protocol::Grpc));
         tokio::select! {
-            () = door.open() => {}
+            () = open(http.as_ref()) => {}
+            () = open(grpc.as_ref()) => {}
             _ = order.wait_for(|order| *order != Order::Serve) => {}
         }
-        door.take_in_the_rest();
-        drop(door);
+        for door in [http, grpc].into_iter().flatten() {
+            door.take_in_the_rest();
+        }
         pulses.close();
         tokio::select! {
             () = pulses.emptied() => {}
@@ -243,8 +272,24 @@ impl Worker {
     }
 }
 
+/// What a door's clients speak.
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    Http,
+    Grpc,
+}
+
+/// Takes in connections for ever; waits for ever where there is no door.
+async fn open(door: Option<&Door>) {
+    match door {
+        Some(door) => door.open().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Where connections come in.
 struct Door {
+    protocol: Protocol,
     listener: tokio::net::TcpListener,
     service: Service,
     pulses: Rc<Pulses>,
@@ -275,12 +320,18 @@ impl Door {
                 && let Ok(mut stream) = stream.into_std()
             {
                 // The socket's buffer is empty, so this fits without waiting.
-                let _ = stream.write_all(TOO_MANY);
+                let _ = stream.write_all(match self.protocol {
+                    Protocol::Http => TOO_MANY,
+                    Protocol::Grpc => grpc::TOO_MANY,
+                });
             }
             return;
         }
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        connection::spawn(&self.service, &self.pulses, stream, peer);
+        match self.protocol {
+            Protocol::Http => connection::spawn(&self.service, &self.pulses, stream, peer),
+            Protocol::Grpc => grpc::spawn(&self.service, &self.pulses, stream, peer),
+        }
     }
 
     /// Takes in what has connected before the door closes: it would be reset otherwise.

@@ -47,7 +47,8 @@ pub struct Shared {
     /// Places for requests that get a thread of their own.
     pub heavy: Arc<Semaphore>,
     draining: AtomicBool,
-    proxy: Option<Proxy>,
+    /// The way to the control plane, where there is one.
+    pub proxy: Option<Proxy>,
 }
 
 impl Shared {
@@ -128,7 +129,8 @@ pub struct Service {
     pub shared: Arc<Shared>,
     /// What has arrived in this turn.
     pub turn: Rc<Turn<Model>>,
-    counters: Arc<Counters>,
+    /// What is counted on this thread.
+    pub counters: Arc<Counters>,
 }
 
 impl Service {
@@ -372,17 +374,11 @@ impl Service {
     }
 
     fn header_excess(&self, headers: &HeaderMap) -> Option<Reply> {
-        let limit = self.shared.options.limits.header_bytes;
-        let bytes: usize = headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len())
-            .sum();
-        (bytes > limit).then(|| {
-            errors::text(
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                &format!("the headers hold {bytes} bytes, above the limit header_bytes of {limit}: send fewer"),
-            )
-        })
+        let message = self.shared.options.limits.header_excess(headers)?;
+        Some(errors::text(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            &message,
+        ))
     }
 }
 

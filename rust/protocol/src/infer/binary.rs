@@ -9,7 +9,7 @@ const LENGTH: usize = 4;
 
 /// Reads all of `bytes` as the elements of a shape. Nothing is reserved that the bytes do not
 /// bear out.
-pub(super) fn read(datatype: Datatype, shape: &[usize], bytes: &[u8]) -> Result<TensorData> {
+pub(crate) fn read(datatype: Datatype, shape: &[usize], bytes: &[u8]) -> Result<TensorData> {
     let elements = product(shape)?;
     let Some(width) = datatype.width() else {
         return read_texts(elements, bytes);
@@ -84,7 +84,7 @@ fn read_texts(elements: usize, bytes: &[u8]) -> Result<TensorData> {
 }
 
 /// How many bytes [`write`] will append.
-pub(super) fn size(data: &TensorData) -> usize {
+pub(crate) fn size(data: &TensorData) -> usize {
     match (data, data.datatype().width()) {
         (TensorData::Bytes(values), _) => values.iter().map(|value| LENGTH + value.len()).sum(),
         (_, width) => width.unwrap_or(0) * data.len(),
@@ -93,7 +93,7 @@ pub(super) fn size(data: &TensorData) -> usize {
 
 /// Appends the elements as bytes. An element of BYTES of 4 GiB or more is cut to what its length
 /// can say; no limit lets one be that long.
-pub(super) fn write(out: &mut Vec<u8>, data: &TensorData) {
+pub(crate) fn write(out: &mut Vec<u8>, data: &TensorData) {
     macro_rules! numbers {
         ($values:expr) => {
             out.extend($values.iter().flat_map(|value| value.to_le_bytes()))

@@ -11,11 +11,13 @@ mod request;
 mod response;
 mod tensor;
 
+pub(crate) use binary::{read as read_raw, size as raw_size, write as write_raw};
 pub use classification::classify;
-pub(crate) use request::decode_general;
 pub use request::{
     InferRequest, RequestedOutput, check_outputs, decode, decode_raw, encode_request,
 };
+pub(crate) use request::{decode_general, requested, reserved, unique};
+pub(crate) use response::selected;
 pub use response::{Encoded, InferResponse, Reply, decode_response, encode};
 
 use crate::json::{Result, quote};

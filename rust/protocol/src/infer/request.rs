@@ -163,7 +163,8 @@ fn raw_shape(input: &TensorInfo, size: usize) -> Result<Vec<usize>> {
     Ok(shape)
 }
 
-fn unique(tensors: &[Tensor]) -> Result<()> {
+/// Each input comes once.
+pub(crate) fn unique(tensors: &[Tensor]) -> Result<()> {
     let again = if tensors.len() <= PAIRWISE {
         tensors.iter().enumerate().find_map(|(i, tensor)| {
             let mut before = tensors.iter().take(i);
@@ -310,7 +311,7 @@ impl<'de> Visitor<'de> for RequestSeed<'_> {
 }
 
 /// Puts the request's parameters where they belong.
-fn reserved(request: &mut InferRequest, parameters: Read) -> Result<()> {
+pub(crate) fn reserved(request: &mut InferRequest, parameters: Read) -> Result<()> {
     request.binary_default = parameters.flag(ALL_BINARY)?.unwrap_or(false);
     request.parameters = parameters.others;
     let mut names = request.parameters.iter().map(|(name, _)| name);
@@ -404,7 +405,8 @@ impl<'de> Visitor<'de> for OutputSeed<'_> {
     }
 }
 
-fn requested(name: String, parameters: Read) -> Result<RequestedOutput> {
+/// An output that was asked for, with what its parameters ask.
+pub(crate) fn requested(name: String, parameters: Read) -> Result<RequestedOutput> {
     let place = |error: Error| error.at(format!("output {}", quote(&name)));
     let binary = parameters.flag(BINARY).map_err(place)?;
     let mut parameters = parameters.others;

@@ -90,15 +90,7 @@ pub fn encode<'a>(
         }
     }
     for wanted in requested {
-        let mut outputs = response.outputs.iter();
-        let Some(tensor) = outputs.find(|tensor| tensor.name == wanted.name) else {
-            let names: Vec<_> = response.outputs.iter().map(|t| t.name.as_str()).collect();
-            return Err(super::unknown_output(&wanted.name, &names));
-        };
-        let tensor = match wanted.classes {
-            0 => Cow::Borrowed(tensor),
-            k => Cow::Owned(classify(tensor, k, response.labels)?),
-        };
+        let tensor = wanted_of(response, wanted)?;
         one(&mut out, tensor, wanted.binary.unwrap_or(binary_default))?;
     }
     out.extend_from_slice(b"]}");
@@ -110,6 +102,37 @@ pub fn encode<'a>(
         body: out,
         header_length,
     })
+}
+
+/// The output that was asked for, as it was asked for.
+fn wanted_of<'t>(
+    response: &InferResponse<'t>,
+    wanted: &RequestedOutput,
+) -> Result<Cow<'t, Tensor>> {
+    let outputs = response.outputs;
+    let found = outputs.iter().find(|tensor| tensor.name == wanted.name);
+    let tensor = found.ok_or_else(|| {
+        let names: Vec<_> = outputs.iter().map(|tensor| tensor.name.as_str()).collect();
+        super::unknown_output(&wanted.name, &names)
+    })?;
+    Ok(match wanted.classes {
+        0 => Cow::Borrowed(tensor),
+        k => Cow::Owned(classify(tensor, k, response.labels)?),
+    })
+}
+
+/// The outputs that were asked for, in their order; all of them where none was named.
+pub(crate) fn selected<'t>(
+    response: &InferResponse<'t>,
+    wanted: &[RequestedOutput],
+) -> Result<Vec<Cow<'t, Tensor>>> {
+    if wanted.is_empty() {
+        return Ok(response.outputs.iter().map(Cow::Borrowed).collect());
+    }
+    wanted
+        .iter()
+        .map(|wanted| wanted_of(response, wanted))
+        .collect()
 }
 
 /// A reply as its receiver reads it: load generators and tests.

@@ -3,6 +3,9 @@
 // Each test file uses its own part of this; what is unexpected fails the test.
 #![allow(dead_code, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+pub mod grpc;
+pub mod subject;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};

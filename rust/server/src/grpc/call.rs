@@ -1,0 +1,242 @@
+//! From a gRPC request to its reply.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use prost::Message;
+use tidegate_protocol::grpc::Code;
+use tidegate_protocol::grpc::messages::{
+    ModelConfigRequest, ModelConfigResponse, ModelMetadataRequest, ModelMetadataResponse,
+    ModelReadyRequest, ModelReadyResponse, ModelStatisticsRequest, ModelStatisticsResponse,
+    RepositoryIndexRequest, RepositoryIndexResponse, ServerLiveResponse, ServerReadyResponse,
+};
+use tidegate_runtime::Model;
+use tidegate_schema::{Error, ErrorKind, Result};
+
+use super::body::Body;
+use super::connection::{Peer, Place};
+use super::messages::Messages;
+use super::methods::Method;
+use super::status::Status;
+use super::timeout::timeout;
+use super::{health, infer, reply, repository, stream};
+use crate::meta;
+use crate::service::Service;
+
+/// Most bytes of a request that holds no tensors: names and a few parameters. A generated message
+/// takes many times the memory of its bytes.
+const SMALL_MESSAGE: usize = 1024 * 1024;
+
+/// One request under way.
+#[derive(Clone)]
+pub struct Call {
+    /// The thread's service.
+    pub service: Service,
+    /// Who asks.
+    pub peer: Rc<Peer>,
+    /// What for.
+    pub method: Method,
+    /// The metadata.
+    pub metadata: Rc<HeaderMap>,
+    /// When the answer is of no use any more.
+    pub deadline: Option<Instant>,
+}
+
+impl Call {
+    /// Every request passes here once its method, its metadata and the model that it names are
+    /// known (a stream once for each message), before anything is done for it.
+    pub fn admit(&self, model: Option<&str>) -> Result<()> {
+        let limits = &self.service.shared.options.limits;
+        if let Some(message) = limits.header_excess(&self.metadata) {
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        if self.deadline.is_some_and(|end| end <= Instant::now()) {
+            return Err(Error::new(
+                ErrorKind::Deadline,
+                match model {
+                    Some(model) => format!(
+                        "the deadline of a request for model {model:?} has passed: allow more time"
+                    ),
+                    None => "the deadline of the request has passed: allow more time".to_owned(),
+                },
+            ));
+        }
+        Ok(())
+    }
+
+    /// The model of a name and a version; an empty version asks for what is deployed.
+    pub fn model(&self, name: &str, version: &str) -> Result<Arc<Model>> {
+        let version = (!version.is_empty()).then_some(version);
+        self.service.shared.runtime.model(name, version)
+    }
+
+    /// A reader of the request's messages.
+    pub fn messages(&self, body: Incoming, limit: usize) -> Messages<Incoming> {
+        let coding = self.metadata.get("grpc-encoding");
+        let coding = coding.map_or(&b""[..], |value| value.as_bytes());
+        Messages::new(body, limit, &self.service.shared.options.limits, coding)
+    }
+
+    /// Tensors may take as much as over HTTP.
+    pub fn body_bytes(&self) -> usize {
+        self.service.shared.options.limits.body_bytes
+    }
+
+    /// The only message of a request without tensors.
+    pub async fn read<M: Message + Default>(&self, body: Incoming) -> Result<M> {
+        let limit = SMALL_MESSAGE.min(self.body_bytes());
+        let message = self.messages(body, limit).only().await?;
+        M::decode(message).map_err(|error| {
+            Error::invalid(format!(
+                "malformed protobuf: {error}: encode the message with a protobuf library"
+            ))
+        })
+    }
+}
+
+/// Answers a request of a connection. Never fails: what goes wrong is said as a status.
+pub async fn answer(
+    service: Service,
+    peer: Rc<Peer>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let place = peer.enter();
+    let (parts, body) = request.into_parts();
+    if parts.method != http::Method::POST {
+        return reply::no_grpc(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let kind = parts.headers.get(CONTENT_TYPE);
+    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        return reply::no_grpc(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    let path = parts.uri.path();
+    let Some(method) = Method::find(path) else {
+        let message =
+            format!("method {path} is not offered: see docs/protocol.md for those that are");
+        return reply::refused(&Error::new(ErrorKind::Unsupported, message).into());
+    };
+    let counters = Arc::clone(&service.counters);
+    let outcome = match timeout(&parts.headers) {
+        Err(error) => Err(error.into()),
+        Ok(limit) => {
+            let call = Call {
+                service,
+                peer,
+                method,
+                metadata: Rc::new(parts.headers),
+                deadline: limit.and_then(|limit| begun.checked_add(limit)),
+            };
+            dispatch(call, body, place).await
+        }
+    };
+    let code = outcome
+        .as_ref()
+        .map_or_else(|status| status.code, |_| Code::Ok);
+    counters.grpc.answered(method, code, begun.elapsed());
+    outcome.unwrap_or_else(|status| reply::refused(&status))
+}
+
+async fn dispatch(
+    call: Call,
+    body: Incoming,
+    place: Place,
+) -> std::result::Result<Response<Body>, Status> {
+    let message = match call.method {
+        Method::ModelStreamInfer => {
+            call.admit(None)?;
+            return Ok(stream::answer(call, body, place));
+        }
+        Method::HealthWatch => return health::watch(call, body, place).await,
+        Method::RepositoryModelLoad => repository::load(&call, body).await?,
+        Method::RepositoryModelUnload => repository::unload(&call, body).await?,
+        _ => unary(&call, body).await?,
+    };
+    Ok(reply::whole(message, place))
+}
+
+async fn unary(call: &Call, body: Incoming) -> Result<Bytes> {
+    let shared = &call.service.shared;
+    match call.method {
+        Method::ModelInfer => infer::answer(call, body).await,
+        Method::HealthCheck => health::check(call, body).await,
+        Method::ServerReady => {
+            call.admit(None)?;
+            let ready = shared.ready();
+            reply::message(&ServerReadyResponse { ready })
+        }
+        Method::ServerMetadata => {
+            call.admit(None)?;
+            reply::message(&meta_response())
+        }
+        Method::ModelReady => {
+            let request: ModelReadyRequest = call.read(body).await?;
+            call.admit(Some(&request.name))?;
+            // A deployed model is ready: it was loaded and proven before.
+            let ready = call.model(&request.name, &request.version).is_ok();
+            reply::message(&ModelReadyResponse { ready })
+        }
+        Method::ModelMetadata => {
+            let request: ModelMetadataRequest = call.read(body).await?;
+            call.admit(Some(&request.name))?;
+            let model = call.model(&request.name, &request.version)?;
+            let versions = [model.version()];
+            let metadata = meta::metadata_of(&request.name, &versions, &model);
+            reply::message(&ModelMetadataResponse::from(&metadata))
+        }
+        Method::ModelConfig => {
+            let request: ModelConfigRequest = call.read(body).await?;
+            call.admit(Some(&request.name))?;
+            let model = call.model(&request.name, &request.version)?;
+            let config = Some((&meta::config_of(&request.name, &model)).into());
+            reply::message(&ModelConfigResponse { config })
+        }
+        Method::ModelStatistics => {
+            let request: ModelStatisticsRequest = call.read(body).await?;
+            statistics(call, &request)
+        }
+        Method::RepositoryIndex => {
+            // What is deployed is ready, so that both values of `ready` ask for the same.
+            let _: RepositoryIndexRequest = call.read(body).await?;
+            call.admit(None)?;
+            let index = shared.runtime.index();
+            let models = index.iter().map(|entry| (&meta::entry_of(entry)).into());
+            reply::message(&RepositoryIndexResponse {
+                models: models.collect(),
+            })
+        }
+        _ => {
+            call.admit(None)?;
+            reply::message(&ServerLiveResponse { live: true })
+        }
+    }
+}
+
+fn meta_response() -> tidegate_protocol::grpc::messages::ServerMetadataResponse {
+    (&meta::SERVER).into()
+}
+
+/// Statistics of one model, or of all where no name is given.
+fn statistics(call: &Call, request: &ModelStatisticsRequest) -> Result<Bytes> {
+    if request.name.is_empty() {
+        call.admit(None)?;
+        let index = call.service.shared.runtime.index();
+        let stats = index
+            .iter()
+            .map(|entry| (&meta::statistics_of(&entry.name, &entry.model)).into());
+        return reply::message(&ModelStatisticsResponse {
+            model_stats: stats.collect(),
+        });
+    }
+    call.admit(Some(&request.name))?;
+    let model = call.model(&request.name, &request.version)?;
+    let stats = (&meta::statistics_of(&request.name, &model)).into();
+    reply::message(&ModelStatisticsResponse {
+        model_stats: vec![stats],
+    })
+}

@@ -1,0 +1,142 @@
+//! `ModelInfer`: tensors in, tensors out.
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tidegate_protocol::grpc::{self, Target};
+use tidegate_protocol::infer::{self as protocol, InferResponse, RequestedOutput};
+use tidegate_protocol::{Limits, TensorInfo};
+use tidegate_runtime::{Answer, CallOptions, Input, Model};
+use tidegate_schema::{Result, Tensor};
+
+use super::call::Call;
+use super::reply::framed;
+use crate::exchange::{HEAVY_BODY, Pending, heavy};
+use crate::infer;
+
+/// What an answer holds beside its tensors, generously.
+const OVERHEAD: usize = 256;
+
+/// What the answer is to look like.
+pub struct Wanted {
+    /// The name by which the model was asked for.
+    pub name: String,
+    /// The request's id.
+    pub id: Option<String>,
+    /// The outputs asked for.
+    pub outputs: Vec<RequestedOutput>,
+}
+
+/// Answers one request.
+pub async fn answer(call: &Call, body: Incoming) -> Result<Bytes> {
+    let message = call.messages(body, call.body_bytes()).only().await?;
+    let target = grpc::target(&message)?;
+    let model = model(call, target)?;
+    if message.len() > HEAVY_BODY {
+        return heavy(&call.service, large(call, model, message, unary)).await;
+    }
+    let limits = &call.service.shared.protocol;
+    let (input, options, wanted) = read(&model, &message, limits, call)?;
+    let mut pending = Pending::new(&call.service, &model, input, options);
+    unary(&wanted, &pending.answer().await?)
+}
+
+/// The model of a request, if the caller may ask for it.
+pub fn model(call: &Call, target: Target<'_>) -> Result<Arc<Model>> {
+    call.admit(Some(target.model))?;
+    let runtime = &call.service.shared.runtime;
+    runtime.model(target.model, target.version)
+}
+
+/// All the work of a large request, for a thread of its own.
+pub fn large(
+    call: &Call,
+    model: Arc<Model>,
+    message: Bytes,
+    write: fn(&Wanted, &Answer) -> Result<Bytes>,
+) -> impl FnOnce() -> Result<Bytes> + Send + 'static + use<> {
+    let limits = call.service.shared.protocol.clone();
+    let deadline = call.deadline;
+    move || {
+        let (input, options, wanted) = decode(&model, &message, &limits, deadline)?;
+        drop(message);
+        write(&wanted, &model.predict(input, &options)?)
+    }
+}
+
+/// Reads a request.
+pub fn read(
+    model: &Model,
+    message: &[u8],
+    limits: &Limits,
+    call: &Call,
+) -> Result<(Input, CallOptions, Wanted)> {
+    decode(model, message, limits, call.deadline)
+}
+
+fn decode(
+    model: &Model,
+    message: &[u8],
+    limits: &Limits,
+    deadline: Option<std::time::Instant>,
+) -> Result<(Input, CallOptions, Wanted)> {
+    let request = grpc::decode(message, limits)?;
+    let outputs: &[TensorInfo] = model.outputs();
+    protocol::check_outputs(&request.outputs, outputs)?;
+    let mut options = infer::options(&request)?;
+    // The earlier one of the protocol's `timeout` and the deadline of the call.
+    options.deadline = match (options.deadline, deadline) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    let name = grpc::target(message)?.model.to_owned();
+    let wanted = Wanted {
+        name,
+        id: request.id,
+        outputs: request.outputs,
+    };
+    Ok((Input::Tensors(request.inputs), options, wanted))
+}
+
+/// Writes a `ModelInferResponse`.
+fn unary(wanted: &Wanted, answer: &Answer) -> Result<Bytes> {
+    with_response(wanted, answer, false, |response| {
+        framed(room(&answer.outputs), |out| {
+            grpc::encode(out, response, &wanted.outputs)
+        })
+    })
+}
+
+/// Lends `write` the response to a request.
+pub fn with_response<T>(
+    wanted: &Wanted,
+    answer: &Answer,
+    streamed: bool,
+    write: impl FnOnce(&InferResponse<'_>) -> T,
+) -> T {
+    let mut parameters = infer::reply_parameters(answer);
+    let labels = infer::labels(&wanted.outputs, &answer.model);
+    if streamed {
+        parameters.push(
+            super::stream::FINAL,
+            tidegate_protocol::Parameter::Bool(true),
+        );
+    }
+    write(&InferResponse {
+        model_name: &wanted.name,
+        model_version: answer.model.version(),
+        id: wanted.id.as_deref(),
+        parameters: &parameters,
+        outputs: &answer.outputs,
+        labels: &labels,
+    })
+}
+
+/// How many bytes outputs will take, roughly.
+pub fn room(outputs: &[Tensor]) -> usize {
+    let elements = |tensor: &Tensor| {
+        let width = tensor.data.datatype().width().unwrap_or(16);
+        tensor.data.len() * width + tensor.name.len() + 64
+    };
+    OVERHEAD + outputs.iter().map(elements).sum::<usize>()
+}

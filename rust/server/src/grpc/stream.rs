@@ -1,0 +1,170 @@
+//! `ModelStreamInfer`: many requests and replies in one call, the replies in the order of the
+//! requests. Errors of a request travel in its reply, so that the stream goes on.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::Response;
+use hyper::body::Incoming;
+use tidegate_protocol::grpc::{self, StreamReply};
+use tidegate_protocol::{Parameter, Parameters};
+use tidegate_runtime::Answer;
+use tidegate_schema::{Error, ErrorKind, Result};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::body::{Body, Sent};
+use super::call::Call;
+use super::connection::Place;
+use super::infer::{self, Wanted, large, room, with_response};
+use super::reply::{framed, head};
+use crate::exchange::{HEAVY_BODY, Pending, heavy};
+use crate::task::Aborting;
+
+/// Most requests of one stream that are under way; no more is read until the oldest is answered.
+const UNDER_WAY: usize = 64;
+/// Most replies that wait for the client to take them.
+const UNSENT: usize = 16;
+/// The parameter that marks the last reply to a request, which each one is.
+pub const FINAL: &str = "triton_final_response";
+
+/// Answers requests until the client ends the stream or the server drains.
+pub fn answer(call: Call, body: Incoming, place: Place) -> Response<Body> {
+    let (sender, replies) = mpsc::channel(UNSENT);
+    let task = tokio::task::spawn_local(async move {
+        if let Err(error) = serve(call, body, &sender).await {
+            // Nobody receives when the client has gone.
+            let _ = sender.send(Err(error.into())).await;
+        }
+    });
+    head(Body::Stream {
+        replies,
+        ended: false,
+        _task: Aborting(task.abort_handle()),
+        _place: place,
+    })
+}
+
+/// A request of the stream, in the order in which it came.
+enum Item {
+    Queued(Pending, Wanted),
+    Large {
+        task: JoinHandle<Result<Bytes>>,
+        id: Option<String>,
+        _aborting: Aborting,
+    },
+    Refused(Error, Option<String>),
+}
+
+async fn serve(call: Call, body: Incoming, sender: &mpsc::Sender<Sent>) -> Result<()> {
+    let mut messages = call.messages(body, call.body_bytes());
+    let mut closing = call.peer.closing();
+    let mut items: VecDeque<Item> = VecDeque::new();
+    // Why no more is read: the stream ends with it once all is answered.
+    let mut end: Option<Result<()>> = None;
+    loop {
+        let room = items.len() < UNDER_WAY;
+        let answered = async {
+            match items.front_mut() {
+                Some(item) => reply(item).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            message = answered => {
+                items.pop_front();
+                if sender.send(Ok(message?)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            message = messages.next(), if end.is_none() && room => {
+                match message {
+                    Ok(Some(message)) => items.push_back(begin(&call, message)),
+                    Ok(None) => end = Some(Ok(())),
+                    Err(error) => end = Some(Err(error)),
+                }
+            }
+            _ = closing.wait_for(|closing| *closing), if end.is_none() => {
+                end = Some(Err(Error::new(
+                    ErrorKind::Closed,
+                    "the server is draining: open the stream again elsewhere",
+                )));
+            }
+        }
+        if items.is_empty()
+            && let Some(end) = end.take()
+        {
+            return end;
+        }
+    }
+}
+
+/// Puts a request under way.
+fn begin(call: &Call, message: Bytes) -> Item {
+    let target = match grpc::target(&message) {
+        Ok(target) => target,
+        Err(error) => return Item::Refused(error, None),
+    };
+    let id = target.id.map(str::to_owned);
+    let model = match infer::model(call, target) {
+        Ok(model) => model,
+        Err(error) => return Item::Refused(error, id),
+    };
+    if message.len() > HEAVY_BODY {
+        let work = large(call, model, message, write);
+        let service = call.service.clone();
+        let task = tokio::task::spawn_local(async move { heavy(&service, work).await });
+        return Item::Large {
+            _aborting: Aborting(task.abort_handle()),
+            task,
+            id,
+        };
+    }
+    let limits = &call.service.shared.protocol;
+    match infer::read(&model, &message, limits, call) {
+        Ok((input, options, wanted)) => {
+            Item::Queued(Pending::new(&call.service, &model, input, options), wanted)
+        }
+        Err(error) => Item::Refused(error, id),
+    }
+}
+
+/// Waits for the reply to a request; may be dropped and called again.
+async fn reply(item: &mut Item) -> Result<Bytes> {
+    let (outcome, id) = match item {
+        Item::Queued(pending, wanted) => {
+            let answer = pending.answer().await;
+            let outcome = answer.and_then(|answer| write(wanted, &answer));
+            (outcome, wanted.id.clone())
+        }
+        Item::Large { task, id, .. } => {
+            let failed = |error| Err(Error::internal(format!("a large request failed: {error}")));
+            (task.await.unwrap_or_else(failed), id.clone())
+        }
+        Item::Refused(error, id) => (Err(error.clone()), id.clone()),
+    };
+    outcome.or_else(|error| refusal(&error, id.as_deref()))
+}
+
+fn write(wanted: &Wanted, answer: &Answer) -> Result<Bytes> {
+    with_response(wanted, answer, true, |response| {
+        framed(room(&answer.outputs), |out| {
+            let reply = StreamReply::Answer(response, &wanted.outputs);
+            grpc::encode_stream(out, &reply)
+        })
+    })
+}
+
+fn refusal(error: &Error, id: Option<&str>) -> Result<Bytes> {
+    let mut parameters = Parameters::new();
+    parameters.push(FINAL, Parameter::Bool(true));
+    framed(error.message.len(), |out| {
+        let reply = StreamReply::Refusal {
+            message: &error.message,
+            id,
+            parameters: &parameters,
+        };
+        grpc::encode_stream(out, &reply)
+    })
+}
