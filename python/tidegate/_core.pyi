@@ -407,6 +407,7 @@ class Server:
         runtime: Runtime,
         *,
         address: str | None = None,
+        grpc_address: str | None = None,
         workers: int | None = None,
         control_socket: str | None = None,
         echo: bool = False,
@@ -418,6 +419,8 @@ class Server:
     def host(self) -> str: ...
     @property
     def port(self) -> int: ...
+    @property
+    def grpc_port(self) -> int | None: ...
     @property
     def connections(self) -> int: ...
     def begin_drain(self) -> None: ...

@@ -1,4 +1,4 @@
-"""`tidegate serve`: models behind one HTTP port."""
+"""`tidegate serve`: models behind a port for HTTP and one for gRPC."""
 
 from __future__ import annotations
 
@@ -34,6 +34,17 @@ def serve(
     ] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The port; 0 is a free one. [8080]")
+    ] = None,
+    grpc: Annotated[
+        bool | None, typer.Option("--grpc/--no-grpc", help="Serve gRPC as well. [yes]")
+    ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="The port for gRPC: by default the one after --port, a free one where that is 0.",
+        ),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads of the data plane.")] = None,
     grace: Annotated[
@@ -76,9 +87,12 @@ def serve(
     address_file: Annotated[
         Path | None, typer.Option(help="Write the server's address here once it listens.")
     ] = None,
+    grpc_address_file: Annotated[
+        Path | None, typer.Option(help="Write the address for gRPC here once it listens.")
+    ] = None,
     as_json: Annotated[bool, JsonOption] = False,
 ) -> None:
-    """Serve models over HTTP until SIGTERM or Ctrl-C; requests in flight are finished then.
+    """Serve models over HTTP and gRPC until SIGTERM or Ctrl-C; requests in flight finish then.
 
     Settings come from tidegate.toml, the environment and these options; the later one wins. SIGHUP
     reads them again: access, rates and certificate change, and aliases are looked up anew.
@@ -96,6 +110,8 @@ def serve(
                 "--registry or TIDEGATE_REGISTRY": ("deploy.registry", registry),
                 "--host": ("server.host", host),
                 "--port": ("server.port", port),
+                "--grpc or --no-grpc": ("server.grpc", grpc),
+                "--grpc-port": ("server.grpc_port", grpc_port),
                 "--workers": ("server.workers", workers),
                 "--grace": ("server.grace", grace),
                 "--drain-delay": ("server.drain_delay", drain_delay),
@@ -128,13 +144,24 @@ def serve(
     def ready(server: Server) -> None:
         if address_file is not None:
             _write(address_file, server.url)
+        if grpc_address_file is not None and server.grpc_address is not None:
+            _write(grpc_address_file, server.grpc_address)
         if as_json:
             names = [{"name": d.name, "version": d.version, "digest": d.digest} for d in served]
-            emit({"url": server.url, "pid": os.getpid(), "models": names})
+            emit(
+                {
+                    "url": server.url,
+                    "grpc": server.grpc_address,
+                    "pid": os.getpid(),
+                    "models": names,
+                }
+            )
             return
         for deployment in served:
             DIAGNOSTICS.print(f"serving {deployment.name} {deployment.version}", markup=False)
         DIAGNOSTICS.print(f"listening on {server.url} (routes at {server.url}/docs)", markup=False)
+        if server.grpc_address is not None:
+            DIAGNOSTICS.print(f"listening for gRPC on {server.grpc_address}", markup=False)
 
     def reload() -> None:
         now = read()
@@ -149,8 +176,9 @@ def serve(
         finished = serve_until_signal(runtime, settings, gate=gate, ready=ready, reload=reload)
     finally:
         gate.close()
-        if address_file is not None:
-            address_file.unlink(missing_ok=True)
+        for file in (address_file, grpc_address_file):
+            if file is not None:
+                file.unlink(missing_ok=True)
     if not finished:
         DIAGNOSTICS.print(f"requests were broken off after {settings.grace:g} s", markup=False)
         # A model that hangs would be waited for until the end of days.

@@ -89,7 +89,7 @@ class ControlPlane:
 
 
 class Server:
-    """A runtime behind an HTTP port, in this process.
+    """A runtime behind a port for HTTP and one for gRPC, in this process.
 
     The data plane runs in threads of the core and needs no interpreter; pages, registry and model
     repository are answered by a Starlette app in a thread of Python. `with Server(runtime) as
@@ -97,7 +97,7 @@ class Server:
 
     Args:
         runtime: What is served. The server does not close it.
-        settings: How; the defaults listen on `127.0.0.1:8080`.
+        settings: How; the defaults listen on `127.0.0.1:8080`, for gRPC on port 8081.
         gate: Who is let in, and the certificate; by default everybody, without TLS, on loopback.
         app: The control plane, an ASGI application that gets every request the data plane does
             not know; `control_app(runtime)` by default.
@@ -132,6 +132,7 @@ class Server:
             self._core = _core.Server(
                 runtime.core,
                 address=self.settings.address,
+                grpc_address=self.settings.grpc_address,
                 workers=self.settings.workers,
                 control_socket=str(self._control.path),
                 echo=self.settings.echo,
@@ -157,8 +158,17 @@ class Server:
     @property
     def url(self) -> str:
         """Where clients go: `http://host:port`, or `https` with TLS."""
+        return f"{self._scheme}://{self._at(self.port)}"
+
+    @property
+    def grpc_address(self) -> str | None:
+        """Where gRPC clients go: `host:port`; `None` without gRPC. With TLS it is encrypted too."""
+        port = self._core.grpc_port
+        return None if port is None else self._at(port)
+
+    def _at(self, port: int) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self._scheme}://{host}:{self.port}"
+        return f"{host}:{port}"
 
     @property
     def connections(self) -> int:

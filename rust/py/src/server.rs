@@ -80,6 +80,7 @@ pub struct Server {
     stopper: Stopper,
     host: String,
     port: u16,
+    grpc_port: Option<u16>,
 }
 
 impl Server {
@@ -99,13 +100,14 @@ impl Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (runtime, *, address=None, workers=None, control_socket=None, echo=false,
-                        limits=None, access=None, tls=None))]
+    #[pyo3(signature = (runtime, *, address=None, grpc_address=None, workers=None,
+                        control_socket=None, echo=false, limits=None, access=None, tls=None))]
     #[allow(clippy::too_many_arguments)] // Each stands alone, and all have names.
     fn new(
         py: Python<'_>,
         runtime: &Runtime,
         address: Option<String>,
+        grpc_address: Option<String>,
         workers: Option<usize>,
         control_socket: Option<PathBuf>,
         echo: bool,
@@ -114,15 +116,18 @@ impl Server {
         tls: Option<&Tls>,
     ) -> PyResult<Self> {
         let mut options = options(address, workers, control_socket, echo, limits, access)?;
+        options.grpc_address = grpc_address;
         options.tls = tls.map(Tls::core);
         let core = runtime.core();
         let running = run(py, || CoreServer::start(core, options))?;
         let bound = running.address();
+        let grpc_port = running.grpc_address().map(|address| address.port());
         Ok(Self {
             stopper: running.stopper(),
             running: Mutex::new(Some(running)),
             host: bound.ip().to_string(),
             port: bound.port(),
+            grpc_port,
         })
     }
 
@@ -136,6 +141,12 @@ impl Server {
     #[getter]
     const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port for gRPC; `None` where there is none.
+    #[getter]
+    const fn grpc_port(&self) -> Option<u16> {
+        self.grpc_port
     }
 
     /// Open connections; 0 when it has stopped.

@@ -92,7 +92,7 @@ impl Limits {
     limits! {
         "body_bytes" count body_bytes, "Most bytes of one body, also after decompression; 413.";
         "header_bytes" count header_bytes, "Most bytes of the names and values of one request's headers; 431.";
-        "connections" count connections, "Most open connections; one more is told 503 and closed.";
+        "connections" count connections, "Most open connections, for HTTP and gRPC together; one more is told 503 (gRPC: `GOAWAY`) and closed.";
         "streams" count streams, "Most requests under way on one gRPC connection; a client keeps further ones back.";
         "head_timeout" time head_timeout, "Seconds for the head of a request, from its first byte; a TLS handshake counts.";
         "idle_timeout" time idle_timeout, "Seconds of rest between two requests.";
