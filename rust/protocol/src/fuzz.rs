@@ -42,6 +42,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("binary_reply", |bytes| {
         prefixed(bytes, |body, length| reply(body, Some(length)))
     }),
+    ("grpc", grpc),
 ];
 
 /// Drives the target of this name; what a fuzzer calls.

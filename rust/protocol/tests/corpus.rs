@@ -68,6 +68,10 @@ fn hostile_bodies_are_refused() {
             "rows",
             "deep empty unknown-key key-twice time-out-of-range integer-out-of-range",
         ),
+        (
+            "grpc",
+            "flood mixed negative-extent product-overflows not-utf8 length-overflows",
+        ),
     ] {
         let bodies = kept(target);
         for name in names.split_whitespace() {
