@@ -244,6 +244,10 @@ fn the_deadline_of_a_call_is_kept_in_the_queue() {
             let call = channel.call(INFER, &[("grpc-timeout", "20m")], &message);
             call.await.end().await
         });
+        soon("it waits", || {
+            subject.queued() == 1 || hurried.is_finished()
+        })
+        .await;
         let begun = std::time::Instant::now();
         soon("the deadline has passed", || {
             hurried.is_finished() || begun.elapsed() > Duration::from_millis(40)
@@ -310,6 +314,7 @@ fn a_drain_answers_what_is_under_way_and_ends_streams() {
         assert_eq!(status(watch.next().await.unwrap()), 1);
         let closed = subject.door.lock().unwrap();
         let (pipe, call) = channel.start(STREAM, &[]);
+        let call = spawn_local(call);
         pipe.send(framed(&infer(&[1.0, 2.0]).encode_to_vec()))
             .unwrap();
         soon("the model is busy", || subject.runs() == 1).await;
@@ -331,7 +336,7 @@ fn a_drain_answers_what_is_under_way_and_ends_streams() {
         let drained = std::thread::spawn(move || server.drain(wire::PATIENCE));
         assert_eq!(watch.end().await.code, "0");
         drop(closed);
-        let mut stream = call.await.unwrap();
+        let mut stream = call.await.unwrap().unwrap();
         assert_eq!(reply(&stream.next().await.unwrap()).0, "");
         let ended = stream.end().await;
         assert_eq!(ended.code, "14");

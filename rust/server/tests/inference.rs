@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
 use tidegate_runtime::{CallOptions, Input, Reason};
 use tidegate_schema::{Tensor, TensorData};
-use tidegate_server::{Options, Server, Service, Shared};
+use tidegate_server::{Service, Shared};
 use wire::subject::{Subject, local};
 use wire::{Client, PATIENCE, until};
 

@@ -31,7 +31,7 @@ const MAX_HEADERS: usize = 100;
 
 /// What a connection above the limit is told: our settings, and `GOAWAY` with the reason.
 pub const TOO_MANY: &[u8] = b"\0\0\0\x04\0\0\0\0\0\
-    \0\0\x4c\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\
+    \0\0\x54\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\
     too many connections (limit connections): try again in a second or elsewhere";
 
 /// Runs the requests of a connection as tasks of this thread.

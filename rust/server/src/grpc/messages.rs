@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn compressed_messages_are_inflated_within_the_limit() {
-        let packed = crate::body::Coding::Gzip.compress(&[7; 1000]).unwrap();
+        let packed = body::Coding::Gzip.compress(&[7; 1000]).unwrap();
         let mut bytes = framed(&[&packed]);
         bytes[0] = 1;
         let mut messages = reader(vec![bytes.clone()], true, 1000);
