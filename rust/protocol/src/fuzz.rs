@@ -131,16 +131,20 @@ pub fn reply(body: &[u8], header_length: Option<usize>) -> Stage {
 /// A `ModelInferRequest`. Whatever is accepted, the generated reader accepts too, and reads the
 /// same.
 pub fn grpc(message: &[u8]) -> Stage {
+    // A server reads the target first, and decodes what it finds acceptable.
     let target = refusable(grpc::target(message));
-    let Ok(request) = refusable(grpc::decode(message, &limits())) else {
+    let request = refusable(grpc::decode(message, &limits()));
+    let (Ok(target), Ok(request)) = (target, request) else {
         return Stage::Refused;
     };
     check(&request);
     let Ok(generated) = messages::ModelInferRequest::decode(message) else {
         broken("the generated reader accepts what ours does");
     };
-    let model = target.map(|target| target.model.to_owned());
-    promise(model == Ok(generated.model_name), "the model is the same");
+    promise(
+        target.model == generated.model_name,
+        "the model is the same",
+    );
     let id = request.id.unwrap_or_default();
     promise(id == generated.id, "the id is the same");
     let names = |name: &String| !name.starts_with("triton_");

@@ -276,6 +276,9 @@ proptest! {
     }
 }
 
+/// What a case changes about a request that is fine.
+type Change = Box<dyn FnOnce(&mut ModelInferRequest)>;
+
 fn refused(change: impl FnOnce(&mut ModelInferRequest)) -> (ErrorKind, String) {
     let x = (Datatype::Fp32, 2, 1, vec![1, 2], Vec::new());
     let mut sent = message(&vec![x], true);
@@ -290,7 +293,7 @@ fn what_is_wrong_is_named() {
         fp32_contents: vec![1.0, 2.0],
         ..InferTensorContents::default()
     };
-    let cases: Vec<(&str, Box<dyn FnOnce(&mut ModelInferRequest)>)> = vec![
+    let cases: Vec<(&str, Change)> = vec![
         ("has no inputs", Box::new(|r| r.inputs.clear())),
         (
             "in one way",
