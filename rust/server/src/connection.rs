@@ -42,12 +42,7 @@ pub fn spawn(service: &Service, pulses: &Rc<Pulses>, stream: TcpStream, peer: So
         service_fn(move |request| service.clone().serve(request, peer, Rc::clone(&pulse)))
     };
     let kept = Rc::clone(&pulse);
-    let tls = service
-        .shared
-        .options
-        .tls
-        .as_ref()
-        .map(|tls| tls.acceptor());
+    let tls = service.shared.options.tls.as_ref().map(|tls| tls.http());
     // Below TLS, so that a handshake that stops is cut as a head that stops.
     let stream = Watched::new(stream, Rc::clone(&pulse));
     let task = tokio::task::spawn_local(async move {

@@ -11,13 +11,23 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
-/// What is spoken inside, the best first.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// What is spoken inside on the port for HTTP.
+const HTTP: &[u8] = b"http/1.1";
+/// What is spoken inside on the port for gRPC.
+const GRPC: &[u8] = b"h2";
 
-/// The certificate of a server. Connections that are open keep the one that they began with.
+/// The certificate of a server, the same on each of its ports. Connections that are open keep the
+/// one that they began with.
 #[derive(Debug)]
 pub struct Tls {
-    config: ArcSwap<ServerConfig>,
+    configs: ArcSwap<Configs>,
+}
+
+/// One for each port: they differ in what is spoken inside.
+#[derive(Debug)]
+struct Configs {
+    http: Arc<ServerConfig>,
+    grpc: Arc<ServerConfig>,
 }
 
 impl Tls {
@@ -27,7 +37,7 @@ impl Tls {
     /// `InvalidInput` if one of them cannot be read, or the key does not belong to the certificate.
     pub fn new(certificate: &[u8], key: &[u8]) -> Result<Self> {
         Ok(Self {
-            config: ArcSwap::from_pointee(config(certificate, key)?),
+            configs: ArcSwap::from_pointee(configs(certificate, key)?),
         })
     }
 
@@ -36,18 +46,24 @@ impl Tls {
     /// # Errors
     /// As [`Tls::new`].
     pub fn replace(&self, certificate: &[u8], key: &[u8]) -> Result<()> {
-        self.config.store(Arc::new(config(certificate, key)?));
+        self.configs.store(Arc::new(configs(certificate, key)?));
         Ok(())
     }
 
-    /// What begins a connection.
+    /// What begins a connection for HTTP.
     #[must_use]
-    pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.config.load_full())
+    pub fn http(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.configs.load().http))
+    }
+
+    /// What begins a connection for gRPC.
+    #[must_use]
+    pub fn grpc(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.configs.load().grpc))
     }
 }
 
-fn config(certificate: &[u8], key: &[u8]) -> Result<ServerConfig> {
+fn configs(certificate: &[u8], key: &[u8]) -> Result<Configs> {
     let wrong = |what: &str, why: &dyn std::fmt::Display| {
         Error::invalid(format!(
             "the TLS {what} cannot be used ({why}): give it as a PEM file"
@@ -61,12 +77,19 @@ fn config(certificate: &[u8], key: &[u8]) -> Result<ServerConfig> {
     }
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong("key", &error))?;
     let provider = Arc::new(ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(|error| wrong("protocol", &error))?
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| wrong("certificate or its key", &error))?;
-    config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
-    Ok(config)
+    let speaking = |protocol: &[u8]| {
+        let mut config = config.clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Arc::new(config)
+    };
+    Ok(Configs {
+        http: speaking(HTTP),
+        grpc: speaking(GRPC),
+    })
 }

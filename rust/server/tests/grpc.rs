@@ -222,7 +222,8 @@ fn work_of_clients_that_have_gone_is_dropped() {
         assert_eq!(busy.await.unwrap().1.code, "0");
         soon("their work leaves the queue", || subject.queued() == 0).await;
         soon("nothing of it ran", || {
-            subject.model.statistics().batches.abandoned == 4
+            let batches = subject.model.statistics().batches;
+            batches.refused(tidegate_runtime::Reason::Abandoned) == 4
         })
         .await;
         assert_eq!(subject.runs(), 1);

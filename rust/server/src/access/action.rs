@@ -6,6 +6,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::role::Role;
+use crate::grpc::Method as GrpcMethod;
 use crate::routes::{Route, Target, query_value};
 
 /// What a request does.
@@ -61,6 +62,28 @@ pub const fn of_route(route: Route) -> Action {
         | Route::Metrics => Action::Needs(Role::Viewer),
         Route::Infer | Route::Predict => Action::Needs(Role::Predictor),
         Route::CloseDrift => Action::Needs(Role::Operator),
+    }
+}
+
+/// What a method of gRPC does: the same as the route of HTTP that answers the same.
+#[must_use]
+pub(crate) const fn of_method(method: GrpcMethod) -> Action {
+    match method {
+        GrpcMethod::ServerLive | GrpcMethod::HealthCheck | GrpcMethod::HealthWatch => {
+            of_route(Route::Live)
+        }
+        GrpcMethod::ServerReady => of_route(Route::Ready),
+        GrpcMethod::ServerMetadata => of_route(Route::Server),
+        GrpcMethod::ModelReady => of_route(Route::ModelReady),
+        GrpcMethod::ModelMetadata => of_route(Route::Model),
+        GrpcMethod::ModelConfig => of_route(Route::ModelConfig),
+        GrpcMethod::ModelStatistics => of_route(Route::ModelStatistics),
+        GrpcMethod::RepositoryIndex => of_route(Route::Index),
+        GrpcMethod::ModelInfer | GrpcMethod::ModelStreamInfer => of_route(Route::Infer),
+        // Passed to the control plane: `of_control` says more when the model is known.
+        GrpcMethod::RepositoryModelLoad | GrpcMethod::RepositoryModelUnload => {
+            Action::Needs(Role::Operator)
+        }
     }
 }
 
@@ -124,6 +147,7 @@ pub fn of_control(method: &Method, path: &str, query: Option<&str>) -> Asked<'st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grpc::METHODS;
     use crate::routes::TABLE;
 
     #[test]
@@ -135,6 +159,27 @@ mod tests {
             }
         }
         assert_eq!(of_route(Route::CloseDrift), Action::Needs(Role::Operator));
+    }
+
+    #[test]
+    fn over_grpc_only_probes_are_open() {
+        for (method, path) in METHODS {
+            let probe = path.contains("Health") || path.contains("/Server");
+            let known = method == GrpcMethod::ServerMetadata;
+            match of_method(method) {
+                Action::Open => assert!(probe && !known, "{path}"),
+                Action::Known => assert!(known, "{path}"),
+                Action::Needs(role) => {
+                    assert!(!probe, "{path}");
+                    let least = match path.rsplit_once('/').unwrap().1 {
+                        "ModelInfer" | "ModelStreamInfer" => Role::Predictor,
+                        "RepositoryModelLoad" | "RepositoryModelUnload" => Role::Operator,
+                        _ => Role::Viewer,
+                    };
+                    assert_eq!(role, least, "{path}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -180,6 +180,20 @@ impl Access {
         self.noticed.notify_all();
     }
 
+    /// Does somebody known show these credentials, where callers must say who they are? For a
+    /// listener that learns only from the message what is asked for, so that it reads nobody's.
+    /// Says nothing of roles and counts nothing: that is [`Access::admit`]'s.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if nobody known asks.
+    pub fn identify(&self, credentials: Credentials<'_>) -> Result<(), Error> {
+        let policy = self.policy.load();
+        if policy.required() {
+            self.known(&policy, credentials)?;
+        }
+        Ok(())
+    }
+
     /// Lets a request in or refuses it.
     ///
     /// # Errors
@@ -368,7 +382,11 @@ mod tests {
                 .admit(credentials, PEER, Action::Known, None)
                 .unwrap_err();
             assert_eq!(refused.error.kind, ErrorKind::Unauthenticated);
+            let error = access.identify(credentials).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unauthenticated);
         }
+        assert!(access.identify(Credentials::Key(KEY)).is_ok());
+        assert!(Access::default().identify(Credentials::None).is_ok());
     }
 
     #[test]

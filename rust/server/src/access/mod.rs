@@ -12,6 +12,7 @@ mod rate;
 mod role;
 mod tokens;
 
+pub(crate) use action::of_method;
 pub use action::{Action, Asked, of_control, of_route};
 pub use admit::{Access, Caller, Pass, Refusal};
 pub use credentials::Credentials;

@@ -1,5 +1,6 @@
 //! From a gRPC request to its reply.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +19,7 @@ use tidegate_protocol::grpc::messages::{
 use tidegate_runtime::Model;
 use tidegate_schema::{Error, ErrorKind, Result};
 
+use super::admission::{Admission, decide};
 use super::body::Body;
 use super::connection::{Peer, Place};
 use super::messages::Messages;
@@ -25,8 +27,9 @@ use super::methods::Method;
 use super::status::Status;
 use super::timeout::timeout;
 use super::{health, infer, reply, repository, stream};
-use crate::meta;
+use crate::access::{Action, Asked};
 use crate::service::Service;
+use crate::{errors, meta};
 
 /// Most bytes of a request that holds no tensors: names and a few parameters. A generated message
 /// takes many times the memory of its bytes.
@@ -43,32 +46,15 @@ pub struct Call {
     pub method: Method,
     /// The metadata.
     pub metadata: Rc<HeaderMap>,
+    /// When its head had come.
+    pub begun: Instant,
     /// When the answer is of no use any more.
     pub deadline: Option<Instant>,
+    /// What was decided on it.
+    pub admission: Rc<Admission>,
 }
 
 impl Call {
-    /// Every request passes here once its method, its metadata and the model that it names are
-    /// known (a stream once for each message), before anything is done for it.
-    pub fn admit(&self, model: Option<&str>) -> Result<()> {
-        let limits = &self.service.shared.options.limits;
-        if let Some(message) = limits.header_excess(&self.metadata) {
-            return Err(Error::new(ErrorKind::TooLarge, message));
-        }
-        if self.deadline.is_some_and(|end| end <= Instant::now()) {
-            return Err(Error::new(
-                ErrorKind::Deadline,
-                match model {
-                    Some(model) => format!(
-                        "the deadline of a request for model {model:?} has passed: allow more time"
-                    ),
-                    None => "the deadline of the request has passed: allow more time".to_owned(),
-                },
-            ));
-        }
-        Ok(())
-    }
-
     /// The model of a name and a version; an empty version asks for what is deployed.
     pub fn model(&self, name: &str, version: &str) -> Result<Arc<Model>> {
         let version = (!version.is_empty()).then_some(version);
@@ -117,29 +103,49 @@ pub async fn answer(
     }
     let path = parts.uri.path();
     let Some(method) = Method::find(path) else {
-        let message =
-            format!("method {path} is not offered: see docs/protocol.md for those that are");
-        return reply::refused(&Error::new(ErrorKind::Unsupported, message).into());
+        return unknown(&service, &parts.headers, peer.address.ip(), path);
     };
     let counters = Arc::clone(&service.counters);
-    let outcome = match timeout(&parts.headers) {
+    let mut call = Call {
+        service,
+        peer,
+        method,
+        metadata: Rc::new(parts.headers),
+        begun,
+        deadline: None,
+        admission: Rc::default(),
+    };
+    let outcome = match timeout(&call.metadata) {
         Err(error) => Err(error.into()),
         Ok(limit) => {
-            let call = Call {
-                service,
-                peer,
-                method,
-                metadata: Rc::new(parts.headers),
-                deadline: limit.and_then(|limit| begun.checked_add(limit)),
-            };
-            dispatch(call, body, place).await
+            call.deadline = limit.and_then(|limit| begun.checked_add(limit));
+            dispatch(call.clone(), body, place).await
         }
     };
+    let outcome = outcome.map_err(|status| status.map(|error| call.failed(error)));
     let code = outcome
         .as_ref()
         .map_or_else(|status| status.code, |_| Code::Ok);
     counters.grpc.answered(method, code, begun.elapsed());
-    outcome.unwrap_or_else(|status| reply::refused(&status))
+    let mut response = outcome.unwrap_or_else(|status| reply::refused(&status));
+    errors::mark(response.headers_mut(), call.allowance());
+    response
+}
+
+/// The reply to a method that there is not, which only somebody known is told.
+fn unknown(service: &Service, metadata: &HeaderMap, peer: IpAddr, path: &str) -> Response<Body> {
+    let asked = Asked::server(Action::Known);
+    let (error, allowance) = match decide(service, metadata, peer, &asked) {
+        Err(refusal) => (refusal.error, refusal.allowance),
+        Ok(pass) => {
+            let message =
+                format!("method {path} is not offered: see docs/protocol.md for those that are");
+            (Error::new(ErrorKind::Unsupported, message), pass.allowance)
+        }
+    };
+    let mut response = reply::refused(&error.into());
+    errors::mark(response.headers_mut(), allowance);
+    response
 }
 
 async fn dispatch(
@@ -147,11 +153,10 @@ async fn dispatch(
     body: Incoming,
     place: Place,
 ) -> std::result::Result<Response<Body>, Status> {
+    call.begin()?;
     let message = match call.method {
-        Method::ModelStreamInfer => {
-            call.admit(None)?;
-            return Ok(stream::answer(call, body, place));
-        }
+        // Each of its messages is admitted by itself.
+        Method::ModelStreamInfer => return Ok(stream::answer(call, body, place)),
         Method::HealthWatch => return health::watch(call, body, place).await,
         Method::RepositoryModelLoad => repository::load(&call, body).await?,
         Method::RepositoryModelUnload => repository::unload(&call, body).await?,

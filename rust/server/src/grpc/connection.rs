@@ -11,13 +11,15 @@ use std::task::{Context, Poll};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::body::Body;
 use super::call;
+use crate::options::Limits;
 use crate::pulse::{Phase, Pulse, Pulses, Watched};
 use crate::service::Service;
 
@@ -97,7 +99,6 @@ pub fn spawn(service: &Service, pulses: &Rc<Pulses>, stream: TcpStream, address:
     // Answers are whole: waiting to fill a segment would only delay them.
     let _ = stream.set_nodelay(true);
     let (pulse, seat) = pulses.open();
-    pulse.multiplex();
     service.shared.connections.fetch_add(1, Ordering::Relaxed);
     let open = Open(service.clone());
     let peer = Rc::new(Peer {
@@ -113,9 +114,35 @@ pub fn spawn(service: &Service, pulses: &Rc<Pulses>, stream: TcpStream, address:
             async move { Ok::<_, Infallible>(answer.await) }
         })
     };
-    let limits = &service.shared.options.limits;
+    let options = &service.shared.options;
+    let tls = options.tls.as_ref().map(|tls| tls.grpc());
+    let limits = options.limits.clone();
+    // Below TLS, so that a handshake that stops is cut as a head that stops.
+    let stream = Watched::new(stream, Rc::clone(&pulse));
+    let task = tokio::task::spawn_local(async move {
+        match tls {
+            None => drive(stream, handler, peer, &limits).await,
+            // Never in plain text beside TLS: what is no handshake ends here.
+            Some(acceptor) => {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    drive(stream, handler, peer, &limits).await;
+                }
+            }
+        }
+        drop((seat, open));
+    });
+    pulse.runs_as(task.abort_handle());
+}
+
+/// Serves requests until the connection ends.
+async fn drive<T, S>(stream: T, handler: S, peer: Rc<Peer>, limits: &Limits)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible> + Unpin,
+    S::Future: 'static,
+{
+    peer.pulse.multiplex();
     let headers = limits.header_bytes + MAX_HEADERS * HEADER_OVERHEAD;
-    let io = TokioIo::new(Watched::new(stream, Rc::clone(&pulse)));
     let connection = http2::Builder::new(Here)
         .timer(TokioTimer::new())
         .max_concurrent_streams(u32::try_from(limits.streams).unwrap_or(u32::MAX))
@@ -125,17 +152,10 @@ pub fn spawn(service: &Service, pulses: &Rc<Pulses>, stream: TcpStream, address:
         // A peer that is gone without a word is noticed also while a stream rests.
         .keep_alive_interval(limits.idle_timeout)
         .keep_alive_timeout(limits.write_timeout)
-        .serve_connection(io, handler);
-    let kept = Rc::clone(&pulse);
-    let task = tokio::task::spawn_local(async move {
-        // What breaks a connection is the client's doing and is said to nobody.
-        let _ = Driven { connection, peer }.await;
-        drop((seat, open));
-    });
-    kept.runs_as(task.abort_handle());
+        .serve_connection(TokioIo::new(stream), handler);
+    // What breaks a connection is the client's doing and is said to nobody.
+    let _ = Driven { connection, peer }.await;
 }
-
-type Served<S> = http2::Connection<TokioIo<Watched<TcpStream>>, S, Here>;
 
 /// A connection that ends gracefully when its pulse says so.
 struct Driven<C> {
@@ -143,9 +163,10 @@ struct Driven<C> {
     peer: Rc<Peer>,
 }
 
-impl<S> Future for Driven<Served<S>>
+impl<T, S> Future for Driven<http2::Connection<TokioIo<T>, S, Here>>
 where
-    S: hyper::service::HttpService<Incoming, ResBody = Body, Error = Infallible> + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible> + Unpin,
     S::Future: 'static,
 {
     type Output = hyper::Result<()>;

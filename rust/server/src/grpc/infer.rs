@@ -3,15 +3,16 @@
 use bytes::Bytes;
 use hyper::body::Incoming;
 use std::sync::Arc;
+use std::time::Instant;
 use tidegate_protocol::grpc::{self, Target};
 use tidegate_protocol::infer::{self as protocol, InferResponse, RequestedOutput};
 use tidegate_protocol::{Limits, TensorInfo};
-use tidegate_runtime::{Answer, CallOptions, Input, Model};
+use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage};
 use tidegate_schema::{Result, Tensor};
 
 use super::call::Call;
 use super::reply::framed;
-use crate::exchange::{HEAVY_BODY, Pending, heavy};
+use crate::exchange::{HEAVY_BODY, Pending, heavy, took};
 use crate::infer;
 
 /// What an answer holds beside its tensors, generously.
@@ -33,10 +34,14 @@ pub async fn answer(call: &Call, body: Incoming) -> Result<Bytes> {
     let target = grpc::target(&message)?;
     let model = model(call, target)?;
     if message.len() > HEAVY_BODY {
-        return heavy(&call.service, large(call, model, message, unary)).await;
+        return heavy(
+            &call.service,
+            large(call, model, message, call.begun, unary),
+        )
+        .await;
     }
     let limits = &call.service.shared.protocol;
-    let (input, options, wanted) = read(&model, &message, limits, call)?;
+    let (input, options, wanted) = read(&model, &message, limits, call.deadline, call.begun)?;
     let mut pending = Pending::new(&call.service, &model, input, options);
     unary(&wanted, &pending.answer().await?)
 }
@@ -53,33 +58,27 @@ pub fn large(
     call: &Call,
     model: Arc<Model>,
     message: Bytes,
+    begun: Instant,
     write: fn(&Wanted, &Answer) -> Result<Bytes>,
 ) -> impl FnOnce() -> Result<Bytes> + Send + 'static + use<> {
     let limits = call.service.shared.protocol.clone();
     let deadline = call.deadline;
     move || {
-        let (input, options, wanted) = decode(&model, &message, &limits, deadline)?;
+        let (input, options, wanted) = read(&model, &message, &limits, deadline, begun)?;
         drop(message);
         write(&wanted, &model.predict(input, &options)?)
     }
 }
 
-/// Reads a request.
+/// Reads a request that began then and was let in.
 pub fn read(
     model: &Model,
     message: &[u8],
     limits: &Limits,
-    call: &Call,
+    deadline: Option<Instant>,
+    begun: Instant,
 ) -> Result<(Input, CallOptions, Wanted)> {
-    decode(model, message, limits, call.deadline)
-}
-
-fn decode(
-    model: &Model,
-    message: &[u8],
-    limits: &Limits,
-    deadline: Option<std::time::Instant>,
-) -> Result<(Input, CallOptions, Wanted)> {
+    let admitted = took(model, Stage::Admit, begun);
     let request = grpc::decode(message, limits)?;
     let outputs: &[TensorInfo] = model.outputs();
     protocol::check_outputs(&request.outputs, outputs)?;
@@ -95,6 +94,7 @@ fn decode(
         id: request.id,
         outputs: request.outputs,
     };
+    took(model, Stage::Decode, admitted);
     Ok((Input::Tensors(request.inputs), options, wanted))
 }
 
@@ -114,6 +114,7 @@ pub fn with_response<T>(
     streamed: bool,
     write: impl FnOnce(&InferResponse<'_>) -> T,
 ) -> T {
+    let answered = Instant::now();
     let mut parameters = infer::reply_parameters(answer);
     let labels = infer::labels(&wanted.outputs, &answer.model);
     if streamed {
@@ -122,14 +123,16 @@ pub fn with_response<T>(
             tidegate_protocol::Parameter::Bool(true),
         );
     }
-    write(&InferResponse {
+    let written = write(&InferResponse {
         model_name: &wanted.name,
         model_version: answer.model.version(),
         id: wanted.id.as_deref(),
         parameters: &parameters,
         outputs: &answer.outputs,
         labels: &labels,
-    })
+    });
+    took(&answer.model, Stage::Encode, answered);
+    written
 }
 
 /// How many bytes outputs will take, roughly.

@@ -8,6 +8,7 @@
 //! each message once more and refuse large ones without naming the limit. So tonic is not used;
 //! the benchmark measures against it.
 
+mod admission;
 mod body;
 mod call;
 mod connection;
@@ -24,3 +25,6 @@ mod timeout;
 
 pub use connection::{TOO_MANY, spawn};
 pub use counters::{Counters, write};
+#[cfg(test)]
+pub use methods::METHODS;
+pub use methods::Method;

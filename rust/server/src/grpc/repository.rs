@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use http::Method;
 use hyper::body::Incoming;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -18,6 +19,7 @@ use tidegate_schema::{Error, ErrorKind};
 use super::call::Call;
 use super::reply;
 use super::status::Status;
+use crate::access::of_control;
 
 /// A name may hold slashes, which are left alone as clients do.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC
@@ -47,7 +49,10 @@ async fn ask(
     action: &str,
     parameters: BTreeMap<String, ModelRepositoryParameter>,
 ) -> Result<(), Status> {
-    call.admit(Some(model))?;
+    let name = utf8_percent_encode(model, NAME);
+    let path = format!("/v2/repository/models/{name}/{action}");
+    // What is passed on is admitted as what is passed on over HTTP.
+    let caller = call.admit_as(&of_control(&Method::POST, &path, None))?;
     if model.is_empty() {
         let message = format!("{action} names no model: send model_name");
         return Err(Error::invalid(message).into());
@@ -56,14 +61,14 @@ async fn ask(
         let message = format!("{action} is not offered: this server has no control plane");
         return Err(Error::new(ErrorKind::Unsupported, message).into());
     };
-    let name = utf8_percent_encode(model, NAME);
-    let path = format!("/v2/repository/models/{name}/{action}");
     let parameters: Map<String, Value> = parameters
         .into_iter()
         .map(|(name, value)| (name, of_parameter(value)))
         .collect();
     let body = json!({ "parameters": parameters }).to_string();
-    let answer = proxy.ask(&path, body.into(), call.peer.address, None).await;
+    let answer = proxy
+        .ask(&path, body.into(), call.peer.address, caller.as_deref())
+        .await;
     let status = answer.status().as_u16();
     let code = code_of_http(status);
     if code == Code::Ok {

@@ -41,6 +41,19 @@ pub fn success() -> HeaderMap {
 }
 
 impl Status {
+    /// The status with another error; one of another kind has its own code.
+    #[must_use]
+    pub fn map(self, change: impl FnOnce(Error) -> Error) -> Self {
+        let kind = self.error.kind;
+        let error = change(self.error);
+        let code = if error.kind == kind {
+            self.code
+        } else {
+            code(error.kind)
+        };
+        Self { code, error }
+    }
+
     /// Adds this status to metadata.
     pub fn write(&self, metadata: &mut HeaderMap) {
         metadata.insert(STATUS, HeaderValue::from(u16::from(self.code.number())));
@@ -49,7 +62,9 @@ impl Status {
             metadata.insert(MESSAGE, message);
         }
         if let Some(time) = self.error.retry_after {
-            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            // Rounded up: a client that comes a moment too soon is refused again.
+            let millis = time.as_nanos().div_ceil(1_000_000);
+            let millis = u64::try_from(millis).unwrap_or(u64::MAX);
             metadata.insert(PUSHBACK, HeaderValue::from(millis));
         }
         if self.error.kind == ErrorKind::Unsupported {

@@ -2,6 +2,7 @@
 //! requests. Errors of a request travel in its reply, so that the stream goes on.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Response;
@@ -18,6 +19,7 @@ use super::call::Call;
 use super::connection::Place;
 use super::infer::{self, Wanted, large, room, with_response};
 use super::reply::{framed, head};
+use crate::access::{Action, Asked};
 use crate::exchange::{HEAVY_BODY, Pending, heavy};
 use crate::task::Aborting;
 
@@ -80,7 +82,13 @@ async fn serve(call: Call, body: Incoming, sender: &mpsc::Sender<Sent>) -> Resul
             }
             message = messages.next(), if end.is_none() && room => {
                 match message {
-                    Ok(Some(message)) => items.push_back(begin(&call, message)),
+                    Ok(Some(message)) => match begin(&call, message) {
+                        // Whoever asks is known no longer: the stream says so at its end.
+                        Item::Refused(error, _) if error.kind == ErrorKind::Unauthenticated => {
+                            end = Some(Err(error));
+                        }
+                        item => items.push_back(item),
+                    },
                     Ok(None) => end = Some(Ok(())),
                     Err(error) => end = Some(Err(error)),
                 }
@@ -102,9 +110,13 @@ async fn serve(call: Call, body: Incoming, sender: &mpsc::Sender<Sent>) -> Resul
 
 /// Puts a request under way.
 fn begin(call: &Call, message: Bytes) -> Item {
+    let begun = Instant::now();
     let target = match grpc::target(&message) {
         Ok(target) => target,
-        Err(error) => return Item::Refused(error, None),
+        Err(error) => {
+            let counted = call.admit_as(&Asked::server(Action::Known));
+            return Item::Refused(counted.err().unwrap_or(error), None);
+        }
     };
     let id = target.id.map(str::to_owned);
     let model = match infer::model(call, target) {
@@ -112,7 +124,7 @@ fn begin(call: &Call, message: Bytes) -> Item {
         Err(error) => return Item::Refused(error, id),
     };
     if message.len() > HEAVY_BODY {
-        let work = large(call, model, message, write);
+        let work = large(call, model, message, begun, write);
         let service = call.service.clone();
         let task = tokio::task::spawn_local(async move { heavy(&service, work).await });
         return Item::Large {
@@ -122,7 +134,7 @@ fn begin(call: &Call, message: Bytes) -> Item {
         };
     }
     let limits = &call.service.shared.protocol;
-    match infer::read(&model, &message, limits, call) {
+    match infer::read(&model, &message, limits, call.deadline, begun) {
         Ok((input, options, wanted)) => {
             Item::Queued(Pending::new(&call.service, &model, input, options), wanted)
         }
