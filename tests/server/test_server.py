@@ -270,6 +270,9 @@ def test_a_port_in_use_is_one_sentence(runtime: Runtime) -> None:
 def test_settings_are_checked() -> None:
     for wrong in (
         {"port": -1},
+        {"port": 65535},
+        {"port": 8080, "grpc_port": 8080},
+        {"grpc_port": 65536},
         {"workers": 0},
         {"grace": -1.0},
         {"grace": float("nan")},
@@ -278,6 +281,10 @@ def test_settings_are_checked() -> None:
         with pytest.raises(ConfigurationError):
             Settings(**wrong)
     assert Settings(host="::1", port=1).address == "[::1]:1"
+    assert Settings(host="::1", port=1).grpc_address == "[::1]:2"
+    assert Settings(port=0).grpc_address == "127.0.0.1:0"
+    assert Settings(port=65535, grpc_port=9000).grpc_address == "127.0.0.1:9000"
+    assert Settings(port=65535, grpc=False).grpc_address is None
 
 
 def test_the_same_answer_again_and_again(client: httpx.Client) -> None:
