@@ -105,7 +105,7 @@ def test_kill_and_restart(model: Path, tmp_path: Path) -> None:
     """A killed server is started again on the same port at once, and answers rightly."""
     port = "0"
     for _ in range(2):
-        with serving(tmp_path, model, "--port", port) as server:
+        with serving(tmp_path, model, "--port", port, "--grpc-port", "0") as server:
             port = str(server.port)
             assert server.is_right()
             load = Load(server)

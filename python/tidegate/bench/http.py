@@ -111,7 +111,7 @@ def tidegate(
     command = [
         *(sys.executable, "-m", "tidegate.cli", "serve", subject.reference),
         *("--registry", str(subject.registry), "--workers", "1", "--echo"),
-        *("--host", "127.0.0.1", "--port", address.rpartition(":")[2]),
+        *("--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-grpc"),
         *(() if watch else ("--no-watch",)),
         *(part for one in given for part in ("--set", one)),
     ]

@@ -63,7 +63,7 @@ class ServerProcess:
         command = [
             *(sys.executable, "-m", "tidegate.cli", "serve", self._reference),
             *("--registry", str(self._registry)),
-            *("--host", "127.0.0.1", "--port", str(self._port)),
+            *("--host", "127.0.0.1", "--port", str(self._port), "--no-grpc"),
             *("--window-rows", str(MONTH_OF_ROWS)),
             *("--address-file", str(ready)),
         ]
