@@ -85,6 +85,9 @@ fn requests_of_both_protocols_share_a_batch() {
     assert_eq!(subject.runs(), 2);
 }
 
+/// A method, metadata and a message; the code and a part of the message that it is refused with.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Vec<u8>, &'a str, &'a str);
+
 #[test]
 fn mistakes_have_the_status_of_mistakes() {
     let subject = Subject::new();
@@ -97,7 +100,7 @@ fn mistakes_have_the_status_of_mistakes() {
             ..ModelReadyRequest::default()
         };
         let metadata = "/inference.GRPCInferenceService/ModelMetadata";
-        let cases: Vec<(&str, &[(&str, &str)], Vec<u8>, &str, &str)> = vec![
+        let cases: Vec<Case<'_>> = vec![
             (INFER, &[], infer(&[1.0]).encode_to_vec(), "3", "shape"),
             (INFER, &[], vec![0xff], "3", "malformed protobuf"),
             (INFER, &[], vec![0; 1001], "3", "body_bytes"),
