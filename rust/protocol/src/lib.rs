@@ -14,6 +14,7 @@ mod json;
 mod limits;
 pub mod metadata;
 mod parameter;
+pub mod pieces;
 pub mod predict;
 pub mod rows;
 pub mod statistics;

@@ -26,17 +26,31 @@ pub struct Predictions<'a> {
 /// NaN and infinities are `null`. An error where outputs differ in rows, or hold bytes that are
 /// not UTF-8.
 pub fn encode(predictions: &Predictions<'_>) -> Result<Vec<u8>> {
-    let rows = predictions.outputs.first().map_or(0, Tensor::rows);
-    for output in predictions.outputs {
-        if output.rows() != rows || output.row_width().checked_mul(rows) != Some(output.data.len())
-        {
-            return Err(Error::internal(format!(
-                "output {:?} of shape {:?} does not have the {rows} rows of the others",
-                output.name, output.shape
-            )));
-        }
-    }
-    let mut out = Vec::with_capacity(256 + rows * 64 * predictions.outputs.len());
+    let mut out = begin(predictions)?;
+    out.extend_from_slice(END);
+    Ok(out)
+}
+
+/// What ends a reply that [`begin`] began.
+pub const END: &[u8] = b"]}";
+
+/// Writes more rows of a reply that [`begin`] began.
+///
+/// # Errors
+/// As [`encode`].
+pub fn go_on(outputs: &[Tensor]) -> Result<Vec<u8>> {
+    let mut out = vec![b','];
+    rows(&mut out, outputs)?;
+    Ok(out)
+}
+
+/// Writes a reply as [`encode`] does, but for its end: more rows may follow.
+///
+/// # Errors
+/// As [`encode`].
+pub fn begin(predictions: &Predictions<'_>) -> Result<Vec<u8>> {
+    let count = predictions.outputs.first().map_or(0, Tensor::rows);
+    let mut out = Vec::with_capacity(256 + count * 64 * predictions.outputs.len());
     out.push(b'{');
     for (name, value) in [
         ("model_name", predictions.model_name),
@@ -51,19 +65,34 @@ pub fn encode(predictions: &Predictions<'_>) -> Result<Vec<u8>> {
     write::string(&mut out, predictions.prediction_id);
     write::key(&mut out, "predictions");
     out.push(b'[');
+    rows(&mut out, predictions.outputs)?;
+    Ok(out)
+}
+
+fn rows(out: &mut Vec<u8>, outputs: &[Tensor]) -> Result<()> {
+    let rows = outputs.first().map_or(0, Tensor::rows);
+    for output in outputs {
+        if output.rows() != rows || output.row_width().checked_mul(rows) != Some(output.data.len())
+        {
+            return Err(Error::internal(format!(
+                "output {:?} of shape {:?} does not have the {rows} rows of the others",
+                output.name, output.shape
+            )));
+        }
+    }
     for row in 0..rows {
         if row > 0 {
             out.push(b',');
         }
         out.push(b'{');
-        for output in predictions.outputs {
-            write::key(&mut out, &output.name);
+        for output in outputs {
+            write::key(out, &output.name);
             let width = output.row_width();
             let shape = match output.shape.get(1..) {
                 None | Some([] | [1]) => &[],
                 Some(shape) => shape,
             };
-            if !nested(&mut out, output, shape, row * width, width) {
+            if !nested(out, output, shape, row * width, width) {
                 return Err(Error::invalid(format!(
                     "output {:?} holds bytes that are not UTF-8, which JSON cannot carry: ask \
                      for it in binary through /v2",
@@ -73,8 +102,7 @@ pub fn encode(predictions: &Predictions<'_>) -> Result<Vec<u8>> {
         }
         out.push(b'}');
     }
-    out.extend_from_slice(b"]}");
-    Ok(out)
+    Ok(())
 }
 
 /// Appends the elements `start .. start + count` as arrays of this shape.
