@@ -411,6 +411,7 @@ class Server:
         workers: int | None = None,
         control_socket: str | None = None,
         echo: bool = False,
+        access_log: str | None = None,
         limits: dict[str, float] | None = None,
         access: Access | None = None,
         tls: Tls | None = None,

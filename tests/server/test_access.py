@@ -60,6 +60,8 @@ def test_each_role_reaches_what_it_may(runtime: Runtime, keyring: Keyring) -> No
         ("POST", "/v1/models/tiny/drift:close", "operator"),
         ("POST", "/v2/repository/models/tiny/load", "operator"),
         ("POST", "/v2/repository/models/other", "admin"),
+        ("GET", "/v2/logging", "viewer"),
+        ("POST", "/v2/logging", "admin"),
         ("DELETE", "/v1/registry", "admin"),
     ]
     order = list(keys)
@@ -79,6 +81,30 @@ def test_each_role_reaches_what_it_may(runtime: Runtime, keyring: Keyring) -> No
                     assert f"key:{role} may not" in reply.json()["error"]
                 else:
                     assert reply.status_code not in (401, 403, 500), (role, path, reply.text)
+
+
+def test_the_access_log_names_callers(runtime: Runtime, keyring: Keyring, tmp_path: Path) -> None:
+    key = keyring.new("ci", ["viewer"])
+    log = tmp_path / "access.log"
+    with (
+        Gate(Access(keys=str(keyring.file))) as gate,
+        Server(runtime, Settings(port=0, access_log=str(log)), gate=gate) as server,
+    ):
+        for path, headers, status in [
+            ("/v2", bearer(key), 200),
+            ("/v1/registry", bearer(key), 200),
+            ("/v2", {}, 401),
+        ]:
+            reply = httpx.get(f"{server.url}{path}", headers=headers)
+            assert (reply.status_code, "x-request-id" in reply.headers) == (status, True), path
+    text = log.read_text()
+    assert key not in text
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [(line["status"], line.get("caller")) for line in lines] == [
+        (200, "key:ci"),
+        (200, "key:ci"),
+        (401, None),
+    ]
 
 
 def test_grants_are_bound_to_models(runtime: Runtime, keyring: Keyring) -> None:

@@ -91,6 +91,7 @@ def test_triton_sees_a_server_and_its_models(triton: dict[str, Any]) -> None:
     assert set(triton["server"]["extensions"]) >= {
         "binary_tensor_data",
         "classification",
+        "logging",
         "model_configuration",
         "model_repository",
         "model_repository(unload_dependents)",
@@ -137,6 +138,14 @@ def test_triton_gets_classes(triton: dict[str, Any], expected: dict[str, list[An
             value, place, *_label = text.removeprefix("b'").removesuffix("'").split(":")
             assert int(place) == index
             assert float(value) == pytest.approx(row[index], abs=1e-6)
+
+
+def test_triton_reads_and_changes_the_log(triton: dict[str, Any]) -> None:
+    before, after = triton["log_before"], triton["log_after"]
+    assert (before["log_info"], before["log_verbose_level"]) == (True, 0)
+    assert (after["log_info"], after["log_verbose_level"]) == (False, 1)
+    assert set(before) == set(after)
+    assert triton["log_refused"]["status"] == "400"
 
 
 def test_triton_serves_models_without_features(triton: dict[str, Any]) -> None:

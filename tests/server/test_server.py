@@ -8,6 +8,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pyarrow as pa
@@ -215,6 +216,19 @@ def test_rows_as_arrow(client: httpx.Client) -> None:
     assert reply.json()["predictions"] == predictions
     reply = client.post(url, content=sink.getvalue()[:200], headers=headers)
     assert (reply.status_code, list(reply.json())) == (400, ["error"])
+
+
+def test_the_access_log_names_what_python_answered(runtime: Runtime, tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    with Server(runtime, Settings(port=0, access_log=str(path))) as server:
+        reply = httpx.get(f"{server.url}/docs", headers={"x-request-id": "mine"})
+        assert reply.headers["x-request-id"] == "mine"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["id"], line["route"], line["status"]) for line in lines] == [
+        ("mine", "control", 200)
+    ]
+    with pytest.raises(InputError, match="cannot be opened"):
+        Server(runtime, Settings(port=0, access_log=str(tmp_path / "none" / "log")))
 
 
 def test_errors_of_both_planes_have_one_shape(client: httpx.Client) -> None:

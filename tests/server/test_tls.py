@@ -75,6 +75,26 @@ def test_both_versions_are_spoken(runtime: Runtime, tls: Tls, version: ssl.TLSVe
         assert stream.selected_alpn_protocol() == "http/1.1"
 
 
+def test_http_2_is_chosen_by_name(runtime: Runtime, tls: Tls) -> None:
+    context = client(tls)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        Gate(tls=tls) as gate,
+        Server(runtime, Settings(port=0), gate=gate) as server,
+        socket.create_connection((server.host, server.port), timeout=30) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as stream,
+    ):
+        assert stream.selected_alpn_protocol() == "h2"
+        # The preface and an empty frame of settings; the server sends its own settings first.
+        stream.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04" + b"\0" * 5)
+        frame = b""
+        while len(frame) < 9:
+            piece = stream.recv(9 - len(frame))
+            assert piece
+            frame += piece
+        assert frame[3] == 4
+
+
 def test_a_changed_certificate_is_shown_to_new_connections(
     runtime: Runtime, tls: Tls, tmp_path: Path
 ) -> None:

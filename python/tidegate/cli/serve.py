@@ -74,6 +74,10 @@ def serve(
         list[str] | None,
         typer.Option(help="A bound on clients, such as body_bytes=1000000.", metavar="NAME=VALUE"),
     ] = None,
+    access_log: Annotated[
+        str | None,
+        typer.Option(help="A file for one JSON line a request; - is standard output."),
+    ] = None,
     echo: Annotated[
         bool | None, typer.Option("--echo", help="Answer /v2/echo, for benchmarks.")
     ] = None,
@@ -116,6 +120,7 @@ def serve(
                 "--grace": ("server.grace", grace),
                 "--drain-delay": ("server.drain_delay", drain_delay),
                 "--echo": ("server.echo", echo),
+                "--access-log": ("server.access_log", access_log),
                 "--allow-anonymous": ("access.allow_anonymous", allow_anonymous),
                 "--objective": ("runtime.objective", objective),
                 "--watch": ("runtime.watch", watch),

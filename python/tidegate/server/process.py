@@ -136,6 +136,7 @@ class Server:
                 workers=self.settings.workers,
                 control_socket=str(self._control.path),
                 echo=self.settings.echo,
+                access_log=self.settings.access_log,
                 limits=dict(self.settings.limits),
                 access=None if gate is None else gate.core,
                 tls=None if gate is None else gate.certificate.core,

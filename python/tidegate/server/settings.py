@@ -30,6 +30,7 @@ class Settings:
         drain_delay: Seconds between refusing readiness and taking no more connections, so that
             load balancers can notice.
         echo: Answer `POST /v2/echo` with a fixed body: the floor that benchmarks compare with.
+        access_log: A file that gets one JSON line a request; `-` is standard output.
         limits: Bounds on clients by name, such as `{"body_bytes": 1e6}`.
 
     Raises:
@@ -54,6 +55,7 @@ class Settings:
     grace: float = 30.0
     drain_delay: float = 0.0
     echo: bool = False
+    access_log: str | None = None
     limits: Mapping[str, float] = field(default_factory=dict, metadata=known(_core.limits))
 
     def __post_init__(self) -> None:

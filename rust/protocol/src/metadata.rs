@@ -20,9 +20,10 @@ fn datatype_name<S: Serializer>(datatype: &Datatype, out: S) -> Result<S::Ok, S:
 }
 
 /// The protocol's extensions that this build speaks.
-pub const EXTENSIONS: [&str; 7] = [
+pub const EXTENSIONS: [&str; 8] = [
     "binary_tensor_data",
     "classification",
+    "logging",
     "model_configuration",
     "model_repository",
     "model_repository(unload_dependents)",

@@ -45,12 +45,14 @@ fn options(
     workers: Option<usize>,
     control_socket: Option<PathBuf>,
     echo: bool,
+    access_log: Option<PathBuf>,
     limits: Option<BTreeMap<String, f64>>,
     access: Option<&Access>,
 ) -> PyResult<Options> {
     let mut options = Options {
         control_socket,
         echo,
+        access_log,
         access: access.map(Access::core).unwrap_or_default(),
         allow_anonymous: access.is_some_and(Access::allow_anonymous),
         ..Options::default()
@@ -101,7 +103,8 @@ impl Server {
 impl Server {
     #[new]
     #[pyo3(signature = (runtime, *, address=None, grpc_address=None, workers=None,
-                        control_socket=None, echo=false, limits=None, access=None, tls=None))]
+                        control_socket=None, echo=false, access_log=None, limits=None,
+                        access=None, tls=None))]
     #[allow(clippy::too_many_arguments)] // Each stands alone, and all have names.
     fn new(
         py: Python<'_>,
@@ -111,11 +114,20 @@ impl Server {
         workers: Option<usize>,
         control_socket: Option<PathBuf>,
         echo: bool,
+        access_log: Option<PathBuf>,
         limits: Option<BTreeMap<String, f64>>,
         access: Option<&Access>,
         tls: Option<&Tls>,
     ) -> PyResult<Self> {
-        let mut options = options(address, workers, control_socket, echo, limits, access)?;
+        let mut options = options(
+            address,
+            workers,
+            control_socket,
+            echo,
+            access_log,
+            limits,
+            access,
+        )?;
         options.grpc_address = grpc_address;
         options.tls = tls.map(Tls::core);
         let core = runtime.core();
@@ -222,7 +234,7 @@ impl Mount {
         limits: Option<BTreeMap<String, f64>>,
         access: Option<&Access>,
     ) -> PyResult<Self> {
-        let options = options(None, None, None, echo, limits, access)?;
+        let options = options(None, None, None, echo, None, limits, access)?;
         let core = runtime.core();
         let mount = run(py, || CoreMount::start(core, options))?;
         Ok(Self {

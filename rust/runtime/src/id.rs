@@ -1,4 +1,4 @@
-//! Names of predictions.
+//! Names of predictions and requests.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,12 +7,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Makes names that no other process and no later one makes: 64 random bits of this runtime, and
 /// a counter.
 #[derive(Debug)]
-pub(crate) struct Ids {
+pub struct Ids {
     prefix: u64,
     next: AtomicU64,
 }
 
+impl Default for Ids {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Ids {
+    /// Names with a beginning of their own.
+    #[must_use]
     pub fn new() -> Self {
         // The standard hasher's keys are random bits of the system; process and time tell apart
         // the children of one parent, which inherit its keys.
@@ -27,6 +35,7 @@ impl Ids {
     }
 
     /// 16 hexadecimal digits of the runtime, then at least 8 of the counter.
+    #[must_use]
     pub fn next(&self) -> String {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
         let count = self.next.fetch_add(1, Ordering::Relaxed);

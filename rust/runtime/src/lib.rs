@@ -28,6 +28,7 @@ mod work;
 
 pub use answer::{Answer, Input};
 pub use deployments::Deployment;
+pub use id::Ids;
 pub use metrics::{Stage, Statistics, Timing};
 pub use model::Model;
 pub use options::{

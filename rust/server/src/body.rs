@@ -11,6 +11,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tidegate_schema::{Error, ErrorKind, Result};
 
 use crate::proxy::Passed;
+use crate::stream::Streamed;
 
 /// What the server sends: bytes that are all there, or what the control plane says piece by piece.
 pub enum Body {
@@ -18,6 +19,8 @@ pub enum Body {
     Whole(Option<Bytes>),
     /// Passed on from the control plane.
     Passed(Box<Passed>),
+    /// Written while the request is still read.
+    Streamed(Streamed),
 }
 
 impl HttpBody for Body {
@@ -31,6 +34,7 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Passed(passed) => Pin::new(passed.as_mut()).poll_frame(context),
+            Self::Streamed(streamed) => Pin::new(streamed).poll_frame(context),
         }
     }
 
@@ -38,6 +42,7 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Self::Passed(passed) => passed.is_end_stream(),
+            Self::Streamed(_) => false,
         }
     }
 
@@ -47,6 +52,7 @@ impl HttpBody for Body {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Passed(passed) => passed.size_hint(),
+            Self::Streamed(_) => SizeHint::new(),
         }
     }
 }
@@ -65,8 +71,7 @@ pub fn too_large(limit: usize) -> Error {
 /// Reads a body of at most `limit` bytes. A body that came in one piece is not copied.
 pub async fn collect<B>(body: &mut B, limit: usize) -> Result<Bytes>
 where
-    B: HttpBody<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
+    B: HttpBody<Data = Bytes, Error = Error> + Unpin,
 {
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large(limit));
@@ -74,9 +79,7 @@ where
     let mut first: Option<Bytes> = None;
     let mut more = BytesMut::new();
     while let Some(piece) = next(body).await {
-        let piece = piece.map_err(|error| {
-            Error::invalid(format!("the body could not be read to its end: {error}"))
-        })?;
+        let piece = piece?;
         let held = first.as_ref().map_or(more.len(), Bytes::len);
         if held + piece.len() > limit {
             return Err(too_large(limit));
@@ -96,6 +99,31 @@ where
         more.extend_from_slice(&piece);
     }
     Ok(first.unwrap_or_else(|| more.freeze()))
+}
+
+/// Reads the beginning of a body: all of it, or more than `most` bytes of it. True if it is all.
+pub async fn begin<B>(body: &mut B, most: usize) -> Result<(Bytes, bool)>
+where
+    B: HttpBody<Data = Bytes, Error = Error> + Unpin,
+{
+    let mut held = BytesMut::new();
+    while let Some(piece) = next(body).await {
+        let piece = piece?;
+        if held.is_empty() && body.is_end_stream() {
+            return Ok((piece, true));
+        }
+        held.extend_from_slice(&piece);
+        if held.len() > most {
+            let ended = body.is_end_stream();
+            return Ok((held.freeze(), ended));
+        }
+    }
+    Ok((held.freeze(), true))
+}
+
+/// The error of a body that broke off.
+pub fn broken(error: &impl std::fmt::Display) -> Error {
+    Error::invalid(format!("the body could not be read to its end: {error}"))
 }
 
 /// Reads on without keeping anything, for at most `most` bytes; true when the body has ended. A
@@ -134,6 +162,24 @@ where
     }
 }
 
+/// The error of a `Content-Encoding` that we do not read.
+pub fn unknown_coding(coding: &[u8]) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "content encoding {:?} is not supported: send gzip, deflate or none",
+            String::from_utf8_lossy(coding)
+        ),
+    )
+}
+
+/// The error of a body that is not coded as it says.
+pub fn not_coded(error: &std::io::Error) -> Error {
+    Error::invalid(format!(
+        "the body is not what its Content-Encoding says: {error}"
+    ))
+}
+
 /// Undoes the `Content-Encoding` of a request; what comes out is bounded too.
 pub fn decompress(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Bytes> {
     match headers.get(CONTENT_ENCODING) {
@@ -154,19 +200,9 @@ pub fn undo(coding: &[u8], body: Bytes, limit: usize) -> Result<Bytes> {
         b"deflate" => flate2::read::ZlibDecoder::new(&body[..])
             .take(most)
             .read_to_end(&mut plain),
-        other => {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "content encoding {:?} is not supported: send gzip, deflate or none",
-                    String::from_utf8_lossy(other)
-                ),
-            ));
-        }
+        other => return Err(unknown_coding(other)),
     };
-    outcome.map_err(|error| {
-        Error::invalid(format!("the body is not what its encoding says: {error}"))
-    })?;
+    outcome.map_err(|error| not_coded(&error))?;
     if plain.len() > limit {
         return Err(too_large(limit));
     }

@@ -6,6 +6,7 @@
 //! counted. What the table does not know is passed to the control plane (`proxy`).
 
 pub mod access;
+mod access_log;
 mod body;
 mod connection;
 mod counters;
@@ -16,11 +17,14 @@ mod exchange;
 mod grpc;
 mod health;
 mod infer;
+mod lines;
 mod listener;
+mod log;
 mod meta;
 mod metrics;
 mod mount;
 mod options;
+mod pace;
 mod predict;
 mod proxy;
 mod pulse;
@@ -28,11 +32,14 @@ mod reply;
 mod routes;
 mod server;
 mod service;
+mod stream;
 mod task;
 mod tls;
+mod trace;
 mod turn;
 
 pub use errors::{reply as error_reply, status_code as error_status};
+pub use log::{Level, Log};
 pub use mount::{Mount, MountTicket};
 pub use options::{Limit, Limits, Options};
 pub use reply::Reply;

@@ -134,6 +134,24 @@ pub fn entry_of(deployment: &Deployment) -> IndexEntry<'_> {
     }
 }
 
+/// `GET /v2/logging`.
+pub fn logging(service: &Service) -> Reply {
+    value(StatusCode::OK, &service.shared.log.settings())
+}
+
+/// `POST /v2/logging`: changes what the body names and answers all settings.
+pub fn change_logging(service: &Service, call: &Call<'_>) -> Result<Reply> {
+    if !call.body.is_empty() {
+        let wanted = serde_json::from_slice(&call.body).map_err(|error| {
+            Error::invalid(format!(
+                "the body is not a JSON object ({error}): send {{\"log_verbose_level\": 1}} or another setting"
+            ))
+        })?;
+        service.shared.log.change(&wanted)?;
+    }
+    Ok(logging(service))
+}
+
 /// `GET /v2/models/stats`.
 pub fn all_statistics(service: &Service) -> Result<Reply> {
     let index = service.shared.runtime.index();

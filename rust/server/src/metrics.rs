@@ -20,6 +20,7 @@ pub async fn answer(service: &Service) -> Result<Reply> {
         let workers = shared.counters.iter().map(AsRef::as_ref);
         page.push_str(&counters::write(workers.clone(), open));
         page.push_str(&grpc::write(workers.map(|counters| &counters.grpc)));
+        page.push_str(&shared.log_metrics());
         page
     });
     let page = page

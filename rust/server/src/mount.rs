@@ -63,7 +63,7 @@ impl Mount {
         let echo = options.echo;
         let access = Arc::clone(&options.access);
         let (asked, inbox) = mpsc::channel(options.limits.connections.max(1));
-        let shared = Arc::new(Shared::new(runtime, options, 1));
+        let shared = Arc::new(Shared::new(runtime, options, 1)?);
         let thread = std::thread::Builder::new()
             .name("tidegate-mount".to_owned())
             .spawn(move || work(shared, inbox))

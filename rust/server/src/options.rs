@@ -90,7 +90,7 @@ impl Limits {
     pub const SLOWEST_BODY: u64 = 16 * 1024;
 
     limits! {
-        "body_bytes" count body_bytes, "Most bytes of one body, also after decompression; 413.";
+        "body_bytes" count body_bytes, "Most bytes of one body, also after decompression; 413. Rows in JSON above 1 MiB are streamed instead.";
         "header_bytes" count header_bytes, "Most bytes of the names and values of one request's headers; 431.";
         "connections" count connections, "Most open connections, for HTTP and gRPC together; one more is told 503 (gRPC: `GOAWAY`) and closed.";
         "streams" count streams, "Most requests under way on one gRPC connection; a client keeps further ones back.";
@@ -180,6 +180,8 @@ pub struct Options {
     pub control_socket: Option<PathBuf>,
     /// Answer `POST /v2/echo` with a fixed body: the floor that benchmarks compare with.
     pub echo: bool,
+    /// Where the access log goes, `-` being standard output; without one there is none.
+    pub access_log: Option<PathBuf>,
     /// Bounds on clients.
     pub limits: Limits,
     /// Who is let in; by default everybody.
@@ -204,6 +206,7 @@ impl Default for Options {
             workers: (cores / 2).clamp(1, Self::MOST_DEFAULT_WORKERS),
             control_socket: None,
             echo: false,
+            access_log: None,
             limits: Limits::default(),
             access: Arc::default(),
             allow_anonymous: false,

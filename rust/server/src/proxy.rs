@@ -28,7 +28,8 @@ use crate::access::Caller;
 use crate::body::{Body, collect, too_large};
 use crate::errors;
 use crate::options::Limits;
-use crate::pulse::{Phase, Pulse};
+use crate::pace::Paced;
+use crate::pulse::Busy;
 use crate::reply::Reply;
 use crate::task::Aborting;
 
@@ -148,10 +149,10 @@ impl Proxy {
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
-        pulse: Rc<Pulse>,
+        busy: Busy,
         caller: Option<&Caller>,
     ) -> Response<Body> {
-        match self.attempt(request, peer, pulse, caller).await {
+        match self.attempt(request, peer, busy, caller).await {
             Ok(response) => response,
             Err(reply) => reply.map(|bytes| Body::Whole(Some(bytes))),
         }
@@ -161,7 +162,7 @@ impl Proxy {
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
-        pulse: Rc<Pulse>,
+        busy: Busy,
         caller: Option<&Caller>,
     ) -> Result<Response<Body>, Reply> {
         if request.body().size_hint().lower() > self.body_bytes as u64 {
@@ -180,7 +181,7 @@ impl Proxy {
             idle: Box::pin(tokio::time::sleep(self.timeout)),
             timeout: self.timeout,
             end: Instant::now() + LONGEST,
-            pulse,
+            _busy: busy,
             _driver: driver,
             _place: place,
         };
@@ -215,10 +216,11 @@ impl Proxy {
     async fn whole(&self, request: Request<Body>) -> Result<Reply, Reply> {
         let moved = Rc::new(Cell::new(Instant::now()));
         let (response, _driver, _place) = self.send(request, &moved).await?;
-        let (parts, mut body) = response.into_parts();
+        let (parts, body) = response.into_parts();
+        let mut body = Paced::new(body);
         let body = tokio::time::timeout(self.timeout, collect(&mut body, self.body_bytes))
             .await
-            .map_err(|_| busy(self.timeout))?
+            .map_err(|_| late(self.timeout))?
             .map_err(|error| errors::reply(&error))?;
         Ok(Reply::from_parts(parts, body))
     }
@@ -241,7 +243,7 @@ impl Proxy {
         })?;
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(&self.socket))
             .await
-            .map_err(|_| busy(CONNECT_TIMEOUT))?
+            .map_err(|_| late(CONNECT_TIMEOUT))?
             .map_err(|error| dead(&self.socket, &error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -259,7 +261,7 @@ impl Proxy {
         loop {
             let left = (moved.get() + self.timeout).saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(busy(self.timeout));
+                return Err(late(self.timeout));
             }
             if let Ok(outcome) = tokio::time::timeout(left, &mut answer).await {
                 let response = outcome.map_err(|error| broken(&error))?;
@@ -277,12 +279,14 @@ impl Proxy {
     ) -> Request<Sent> {
         let (mut parts, body) = request.into_parts();
         strip_hop_by_hop(&mut parts.headers);
-        introduce(&mut parts.headers, peer, caller, self.encrypted);
         if !parts.headers.contains_key(header::HOST) {
-            parts
-                .headers
-                .insert(header::HOST, HeaderValue::from_static("localhost"));
+            // HTTP/2 says it in the target.
+            let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+            let host = authority.and_then(|host| HeaderValue::try_from(host).ok());
+            let host = host.unwrap_or_else(|| HeaderValue::from_static("localhost"));
+            parts.headers.insert(header::HOST, host);
         }
+        introduce(&mut parts.headers, peer, caller, self.encrypted);
         // Origin form, whatever form the client used.
         let path = parts.uri.path_and_query().cloned();
         parts.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
@@ -317,7 +321,7 @@ fn broken(error: &hyper::Error) -> Reply {
     )
 }
 
-fn busy(waited: Duration) -> Reply {
+fn late(waited: Duration) -> Reply {
     errors::text(
         StatusCode::SERVICE_UNAVAILABLE,
         &format!(
@@ -376,15 +380,9 @@ pub struct Passed {
     idle: Pin<Box<Sleep>>,
     timeout: Duration,
     end: Instant,
-    pulse: Rc<Pulse>,
+    _busy: Busy,
     _driver: Aborting,
     _place: OwnedSemaphorePermit,
-}
-
-impl Drop for Passed {
-    fn drop(&mut self) {
-        self.pulse.enter(Phase::Idle);
-    }
 }
 
 impl HttpBody for Passed {

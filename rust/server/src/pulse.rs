@@ -21,6 +21,10 @@ const LONGEST_TICK: Duration = Duration::from_millis(250);
 /// Shortest time between two sweeps, for very small limits.
 const SHORTEST_TICK: Duration = Duration::from_millis(5);
 
+/// Bytes from which a write shows that an answer still goes out. An HTTP/2 client that takes no
+/// answer can make us write less than this for ever: a ping is one frame of 17 bytes.
+const LEAST_PROGRESS: usize = 256;
+
 /// What the server waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -44,16 +48,26 @@ pub struct Pulse {
     received: Cell<u64>,
     /// Since when the client takes no more bytes.
     blocked: Cell<Option<Instant>>,
+    /// Requests that are worked on; more than one over HTTP/2 only.
+    requests: Cell<usize>,
+    /// Do requests share the connection (HTTP/2)? Bytes then belong to no one of them.
+    shared: Cell<bool>,
     closing: Cell<bool>,
-    /// Has the connection many requests at once?
-    multiplexed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     task: RefCell<Option<AbortHandle>>,
 }
 
 impl Pulse {
+    /// A request has come; the connection is not idle until it and every other is answered.
+    pub fn begin(self: &Rc<Self>, version: http::Version) -> Busy {
+        self.requests.set(self.requests.get() + 1);
+        self.shared.set(version == http::Version::HTTP_2);
+        self.enter(Phase::Working);
+        Busy(Rc::clone(self))
+    }
+
     /// Goes to another phase.
-    pub fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.since.set(self.clock.get());
         self.received.set(0);
@@ -62,18 +76,18 @@ impl Pulse {
     /// The connection has many requests at once: bytes do not tell which request they are of, and
     /// between requests a client may say that it is alive. So only the first bytes are waited for
     /// as a head; from then on the connection rests, or works for at least one request.
-    pub fn multiplex(&self) {
-        self.multiplexed.set(true);
+    pub fn share(&self) {
+        self.shared.set(true);
     }
 
     /// Should the connection be asked to end before it is cut? Once, where its client would not
     /// know whether a request that it has just sent was read.
     fn asks_first(&self) -> bool {
-        self.multiplexed.get() && self.phase.get() == Phase::Idle && !self.closing.get()
+        self.shared.get() && self.phase.get() == Phase::Idle && !self.closing.get()
     }
 
     fn read(&self, bytes: usize) {
-        match (self.phase.get(), self.multiplexed.get()) {
+        match (self.phase.get(), self.shared.get()) {
             (Phase::Idle, false) => self.enter(Phase::Head),
             (Phase::Head, true) => self.enter(Phase::Idle),
             _ => {}
@@ -122,6 +136,36 @@ impl Pulse {
     /// Keeps what ends the connection's task.
     pub fn runs_as(&self, task: AbortHandle) {
         *self.task.borrow_mut() = Some(task);
+    }
+}
+
+/// A request under way on a connection.
+#[derive(Debug)]
+pub struct Busy(Rc<Pulse>);
+
+impl Busy {
+    /// Do other requests share its connection (HTTP/2)?
+    #[must_use]
+    pub fn shared(&self) -> bool {
+        self.0.shared.get()
+    }
+
+    /// The request goes to another phase. Where requests share the connection, none is waited
+    /// for by its bytes: its own time is watched instead.
+    pub fn enter(&self, phase: Phase) {
+        if !self.0.shared.get() {
+            self.0.enter(phase);
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let left = self.0.requests.get().saturating_sub(1);
+        self.0.requests.set(left);
+        if left == 0 {
+            self.0.enter(Phase::Idle);
+        }
     }
 }
 
@@ -174,9 +218,10 @@ impl Pulses {
             phase: Cell::new(Phase::Head),
             since: Cell::new(self.clock.get()),
             received: Cell::new(0),
+            requests: Cell::new(0),
+            shared: Cell::new(false),
             blocked: Cell::new(None),
             closing: Cell::new(self.closing.get()),
-            multiplexed: Cell::new(false),
             waker: RefCell::new(None),
             task: RefCell::new(None),
         });
@@ -250,9 +295,16 @@ impl<T> Watched<T> {
         Self { stream, pulse }
     }
 
-    fn written<R>(&self, outcome: Poll<std::io::Result<R>>) -> Poll<std::io::Result<R>> {
-        match outcome {
-            Poll::Ready(_) => self.pulse.blocked.set(None),
+    fn written(&self, outcome: Poll<std::io::Result<usize>>) -> Poll<std::io::Result<usize>> {
+        match &outcome {
+            Poll::Ready(written) => {
+                self.pulse.blocked.set(None);
+                let much = written.as_ref().is_ok_and(|bytes| *bytes >= LEAST_PROGRESS);
+                if much && self.pulse.phase.get() == Phase::Idle {
+                    // A long answer still goes out: that is no rest.
+                    self.pulse.since.set(self.pulse.clock.get());
+                }
+            }
             Poll::Pending if self.pulse.blocked.get().is_none() => {
                 self.pulse.blocked.set(Some(self.pulse.clock.get()));
             }

@@ -21,6 +21,8 @@ pub enum Route {
     ModelStatistics,
     Infer,
     Index,
+    Logging,
+    ChangeLogging,
     RowModels,
     RowModel,
     Predict,
@@ -70,6 +72,8 @@ table! {
     ModelStatistics "GET" "/v2/models/{model}/stats" "model_statistics" "Statistics of a model.";
     Infer "POST" "/v2/models/{model}/infer" "infer" "Inference over tensors, as JSON or binary.";
     Index "POST" "/v2/repository/index" "repository_index" "The deployed models and their states.";
+    Logging "GET" "/v2/logging" "log_settings" "The settings of the server's log.";
+    ChangeLogging "POST" "/v2/logging" "log_settings_change" "Changes settings of the server's log.";
     RowModels "GET" "/v1/models" "row_models" "The names of the deployed models.";
     RowModel "GET" "/v1/models/{model}" "row_model" "The columns of a model, and whether it is ready.";
     Predict "POST" "/v1/models/{model}:predict" "predict" "Predictions for rows of named values.";
@@ -118,17 +122,31 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>> {
     let Some((route, target)) = locate(path) else {
         return Ok(Found::Control);
     };
-    let due = route.entry().method;
     let used = if method == Method::HEAD {
         "GET"
     } else {
         method.as_str()
     };
-    if used != due {
-        return Ok(Found::WrongMethod(due));
-    }
+    let route = match (route, used) {
+        // The one path with two methods.
+        (Route::Logging, "POST") => Route::ChangeLogging,
+        (Route::Logging, other) if other != "GET" => return Ok(Found::WrongMethod("GET, POST")),
+        (route, used) if used != route.entry().method => {
+            return Ok(Found::WrongMethod(route.entry().method));
+        }
+        (route, _) => route,
+    };
     let target = target.map(target_of).transpose()?;
     Ok(Found::Here(route, target))
+}
+
+/// The name of a request's route in logs.
+pub fn name(method: &Method, path: &str) -> &'static str {
+    match find(method, path) {
+        Ok(Found::Here(route, _)) => route.entry().name,
+        Ok(Found::Control) => "control",
+        Ok(Found::WrongMethod(_)) | Err(_) => "none",
+    }
 }
 
 /// The route of a path and the part that names a model.
@@ -151,6 +169,7 @@ fn locate_v2(rest: &str) -> Option<(Route, Option<&str>)> {
         "/models" => return plain(Route::Models),
         "/models/stats" => return plain(Route::Statistics),
         "/repository/index" => return plain(Route::Index),
+        "/logging" => return plain(Route::Logging),
         "/echo" => return plain(Route::Echo),
         _ => {}
     }
@@ -244,15 +263,16 @@ mod tests {
             assert_eq!(route, entry.route, "{path}");
             assert_eq!(target.is_some(), entry.path.contains("{model}"), "{path}");
             assert_eq!(here(entry.method, &format!("{path}/")).0, entry.route);
-            let other = if entry.method == "GET" {
-                Method::POST
-            } else {
-                Method::GET
+            let allowed = match path.as_str() {
+                "/v2/logging" => "GET, POST",
+                _ => entry.method,
             };
-            assert_eq!(
-                find(&other, &path).unwrap(),
-                Found::WrongMethod(entry.method)
-            );
+            for other in [Method::GET, Method::POST, Method::DELETE] {
+                if !allowed.contains(other.as_str()) {
+                    let found = find(&other, &path).unwrap();
+                    assert_eq!(found, Found::WrongMethod(allowed));
+                }
+            }
         }
     }
 
@@ -279,7 +299,6 @@ mod tests {
             "/",
             "/docs",
             "/v2x",
-            "/v2/logging",
             "/v2/repository/models/m/load",
             "/v2/models/m/trace/setting",
             "/v2/models/m/generate",

@@ -12,10 +12,11 @@ use tidegate_runtime::Runtime;
 use tidegate_schema::{Error, Result};
 use tokio::sync::watch;
 
-use crate::connection;
+use crate::connection::{self, Http};
 use crate::counters::Counters;
 use crate::grpc;
 use crate::listener;
+use crate::log::Level;
 use crate::options::Options;
 use crate::pulse::Pulses;
 use crate::service::{Service, Shared};
@@ -57,7 +58,7 @@ impl Server {
             Some(address) => Some(bound(address, &options)?),
             None => None,
         };
-        let shared = Arc::new(Shared::new(runtime, options.clone(), options.workers));
+        let shared = Arc::new(Shared::new(runtime, options.clone(), options.workers)?);
         let (orders, order) = watch::channel(Order::Serve);
         let mut running = Running {
             address,
@@ -151,6 +152,14 @@ impl Running {
     /// Takes no new connection, lets requests in flight finish for at most `grace`, then stops.
     /// True if all of them finished. Blocks.
     pub fn drain(mut self, grace: Duration) -> bool {
+        self.shared.log.write(
+            Level::Info,
+            None,
+            format_args!(
+                "draining: requests in flight have {} s",
+                grace.as_secs_f64()
+            ),
+        );
         self.shared.begin_drain();
         self.orders.send_if_modified(|order| {
             let serving = *order == Order::Serve;
@@ -238,11 +247,16 @@ impl Worker {
         let pulses = Pulses::new();
         let turn = Rc::clone(&service.turn);
         tokio::task::spawn_local(async move { turn.run().await });
-        let cut = Arc::clone(&counters);
+        let (cut, log) = (Arc::clone(&counters), Arc::clone(&shared.log));
         tokio::task::spawn_local(Rc::clone(&pulses).sweep(
             shared.options.limits.clone(),
             move || {
                 cut.cut.fetch_add(1, Ordering::Relaxed);
+                log.write(
+                    Level::Warning,
+                    None,
+                    "a connection was cut: its client was too slow",
+                );
             },
         ));
         let door = |listener, protocol| {
@@ -254,8 +268,9 @@ impl Worker {
                 counters: Arc::clone(&counters),
             })
         };
-        let http = door(http, Protocol::Http);
-        let grpc = grpc.and_then(|grpc| door(grpc, Protocol::Grpc));
+        let limits = &shared.options.limits;
+        let http = door(http, Protocol::Http(Rc::new(Http::new(limits))));
+        let grpc = grpc.and_then(|grpc| door(grpc, Protocol::Grpc(Rc::new(Http::grpc(limits)))));
         tokio::select! {
             () = open(http.as_ref()) => {}
             () = open(grpc.as_ref()) => {}
@@ -273,10 +288,9 @@ impl Worker {
 }
 
 /// What a door's clients speak.
-#[derive(Clone, Copy, Debug)]
 enum Protocol {
-    Http,
-    Grpc,
+    Http(Rc<Http>),
+    Grpc(Rc<Http>),
 }
 
 /// Takes in connections for ever; waits for ever where there is no door.
@@ -315,22 +329,29 @@ impl Door {
         let shared = &self.service.shared;
         if shared.connections.load(Ordering::Relaxed) >= shared.options.limits.connections {
             self.counters.refused.fetch_add(1, Ordering::Relaxed);
+            shared.log.write(
+                Level::Warning,
+                None,
+                format_args!("{peer} was sent away: as many connections are open as the limit connections says"),
+            );
             // A client that waits for a handshake could not read it.
             if shared.options.tls.is_none()
                 && let Ok(mut stream) = stream.into_std()
             {
                 // The socket's buffer is empty, so this fits without waiting.
-                let _ = stream.write_all(match self.protocol {
-                    Protocol::Http => TOO_MANY,
-                    Protocol::Grpc => grpc::TOO_MANY,
+                let _ = stream.write_all(match &self.protocol {
+                    Protocol::Http(_) => TOO_MANY,
+                    Protocol::Grpc(_) => grpc::TOO_MANY,
                 });
             }
             return;
         }
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        match self.protocol {
-            Protocol::Http => connection::spawn(&self.service, &self.pulses, stream, peer),
-            Protocol::Grpc => grpc::spawn(&self.service, &self.pulses, stream, peer),
+        match &self.protocol {
+            Protocol::Http(http) => {
+                connection::spawn(http, &self.service, &self.pulses, stream, peer);
+            }
+            Protocol::Grpc(http) => grpc::spawn(http, &self.service, &self.pulses, stream, peer),
         }
     }
 

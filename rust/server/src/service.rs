@@ -10,18 +10,24 @@ use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Incoming};
-use tidegate_runtime::{Model, Runtime};
+use tidegate_runtime::{Ids, Model, Runtime};
 use tidegate_schema::{Error, Result};
 use tokio::sync::Semaphore;
 
 use crate::access::{self, Action, Asked, Credentials, Pass, Refusal};
+use crate::access_log::{Logged, Outcome};
 use crate::body::{self, Body};
 use crate::counters::Counters;
+use crate::lines::Lines;
+use crate::log::{Log, Noted};
 use crate::options::Options;
+use crate::pace::Paced;
 use crate::proxy::Proxy;
-use crate::pulse::{Phase, Pulse};
+use crate::pulse::{Busy, Phase, Pulse};
 use crate::reply::Reply;
 use crate::routes::{Found, Route, Target};
+use crate::stream::{self, Source, Streaming};
+use crate::trace::{REQUEST_ID, Trace};
 use crate::turn::Turn;
 use crate::{drift, echo, errors, health, infer, meta, metrics, mount, predict, routes};
 
@@ -30,6 +36,9 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const LEAST_DISCARDED: usize = 1024 * 1024;
 /// Most large bodies that are worked on or wait for a thread at one time.
 const MOST_HEAVY: usize = 32;
+
+/// Statuses that are our fault and go into the server's log.
+const OUR_FAULT: [StatusCode; 2] = [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_GATEWAY];
 
 /// What the workers of a server share.
 #[derive(Debug)]
@@ -46,6 +55,12 @@ pub struct Shared {
     pub protocol: tidegate_protocol::Limits,
     /// Places for requests that get a thread of their own.
     pub heavy: Arc<Semaphore>,
+    /// Makes the ids of requests that have none.
+    pub ids: Ids,
+    /// The server's own log.
+    pub log: Arc<Log>,
+    /// Where requests are written down, if anywhere.
+    pub access_log: Option<Lines>,
     draining: AtomicBool,
     /// The way to the control plane, where there is one.
     pub proxy: Option<Proxy>,
@@ -53,22 +68,39 @@ pub struct Shared {
 
 impl Shared {
     /// The shared part of a server with this many workers.
-    #[must_use]
-    pub fn new(runtime: Arc<Runtime>, options: Options, workers: usize) -> Self {
+    ///
+    /// # Errors
+    /// `InvalidInput` for an access log that cannot be opened.
+    pub fn new(runtime: Arc<Runtime>, options: Options, workers: usize) -> Result<Self> {
         let proxy = options
             .control_socket
             .clone()
             .map(|socket| Proxy::new(socket, &options.limits, options.tls.is_some()));
-        Self {
+        let access_log = options.access_log.as_deref().map(Lines::open).transpose()?;
+        Ok(Self {
             runtime,
             connections: AtomicUsize::new(0),
             counters: (0..workers).map(|_| Arc::default()).collect(),
             protocol: options.limits.protocol.clone(),
             heavy: Arc::new(Semaphore::new(MOST_HEAVY)),
+            ids: Ids::new(),
+            log: Arc::default(),
+            access_log,
             draining: AtomicBool::new(false),
             proxy,
             options,
-        }
+        })
+    }
+
+    /// What the logs could not write, in the Prometheus text format.
+    #[must_use]
+    pub fn log_metrics(&self) -> String {
+        let name = "tidegate_access_log_dropped_total";
+        let dropped = self.access_log.as_ref().map_or(0, Lines::dropped);
+        format!(
+            "# HELP {name} Lines of the access log that found no room or could not be written.\n\
+             # TYPE {name} counter\n{name} {dropped}\n"
+        )
     }
 
     /// From now on the server is not ready.
@@ -153,6 +185,8 @@ impl Service {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Reply {
+        let begun = Instant::now();
+        let trace = Trace::of(headers, &self.shared.ids);
         let limit = self.shared.options.limits.body_bytes;
         let body = if body.len() > limit {
             Err(body::too_large(limit))
@@ -164,14 +198,18 @@ impl Service {
             target,
             headers,
         };
-        let begun = Instant::now();
         let found = self.find(method, target.path());
-        let pass = match self.admit(&found, &head, mount::PEER) {
-            Ok(pass) => pass,
-            Err(refusal) => return errors::refusal(&refusal),
+        let mut reply = match self.admit(&found, &head, mount::PEER) {
+            Ok(pass) => {
+                let mut reply = self.dispatch(found, &head, begun, body).await;
+                errors::mark(reply.headers_mut(), pass.allowance);
+                reply
+            }
+            Err(refusal) => errors::refusal(&refusal),
         };
-        let mut reply = self.dispatch(found, &head, begun, body).await;
-        errors::mark(reply.headers_mut(), pass.allowance);
+        let (status, text) = (reply.status(), Some(reply.body().as_ref()));
+        self.note(&trace, &head, status, text, begun.elapsed());
+        reply.headers_mut().insert(REQUEST_ID, trace.id);
         reply
     }
 
@@ -261,6 +299,8 @@ impl Service {
             Route::Statistics => meta::all_statistics(self),
             Route::ModelStatistics => meta::statistics(self, &call),
             Route::Index => meta::index(self, &call),
+            Route::Logging => Ok(meta::logging(self)),
+            Route::ChangeLogging => meta::change_logging(self, &call),
             Route::RowModels => Ok(meta::models(self)),
             Route::RowModel => meta::row_model(self, &call),
             Route::Drift => drift::report(self, &call).await,
@@ -277,10 +317,16 @@ impl Service {
         peer: SocketAddr,
         pulse: Rc<Pulse>,
     ) -> std::result::Result<Response<Body>, std::convert::Infallible> {
-        let response = self.respond(request, peer, &pulse).await;
-        if matches!(response.body(), Body::Whole(_)) {
-            pulse.enter(Phase::Idle);
+        let busy = pulse.begin(request.version());
+        let trace = Trace::of(request.headers(), &self.shared.ids);
+        let route = || routes::name(request.method(), request.uri().path());
+        let mut logged = Logged::begin(&self.shared, &request, route, &trace, peer);
+        let answer = self.respond(request, peer, busy, &trace, &mut logged);
+        let mut response = answer.await;
+        if let Some(logged) = logged {
+            logged.answered(Outcome::of(&response));
         }
+        response.headers_mut().insert(REQUEST_ID, trace.id);
         Ok(response)
     }
 
@@ -288,15 +334,16 @@ impl Service {
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
-        pulse: &Rc<Pulse>,
+        busy: Busy,
+        trace: &Trace,
+        logged: &mut Option<Logged>,
     ) -> Response<Body> {
-        let whole = |reply: Reply| reply.map(|bytes| Body::Whole(Some(bytes)));
-        pulse.enter(Phase::Working);
         let begun = Instant::now();
+        let whole = |reply: Reply| reply.map(|bytes| Body::Whole(Some(bytes)));
         if let Some(reply) = self.header_excess(request.headers()) {
             return whole(closing(reply));
         }
-        let (parts, mut incoming) = request.into_parts();
+        let (parts, incoming) = request.into_parts();
         let found = self.find(&parts.method, parts.uri.path());
         let head = Head {
             method: &parts.method,
@@ -304,7 +351,12 @@ impl Service {
             headers: &parts.headers,
         };
         let pass = match self.admit(&found, &head, peer.ip()) {
-            Ok(pass) => pass,
+            Ok(pass) => {
+                if let (Some(logged), Some(caller)) = (logged, &pass.caller) {
+                    logged.asked_by(caller);
+                }
+                pass
+            }
             Err(refusal) => {
                 let reply = errors::refusal(&refusal);
                 let route = match found {
@@ -313,11 +365,10 @@ impl Service {
                 };
                 self.counters
                     .answered(route, reply.status(), Duration::ZERO);
-                let waits = parts.headers.contains_key(EXPECT);
-                pulse.enter(Phase::Body);
-                let ended = incoming.is_end_stream()
-                    || !waits && body::discard(&mut incoming, LEAST_DISCARDED).await;
-                pulse.enter(Phase::Working);
+                let text = Some(reply.body().as_ref());
+                self.note(trace, &head, reply.status(), text, begun.elapsed());
+                let mut incoming = Paced::new(incoming);
+                let ended = rest(&busy, head.headers, &mut incoming, LEAST_DISCARDED).await;
                 return whole(if ended { reply } else { closing(reply) });
             }
         };
@@ -325,47 +376,145 @@ impl Service {
             drop(found);
             let request = Request::from_parts(parts, incoming);
             // In memory of its own, which the idle connections do not pay for.
-            return Box::pin(self.control(request, peer, pulse, pass)).await;
+            return Box::pin(self.control(request, peer, busy, pass, trace)).await;
+        }
+        let mut incoming = Paced::new(incoming);
+        if busy.shared() {
+            incoming.within(self.shared.options.limits.body_timeout);
         }
         let mut ended = true;
         let body = if incoming.is_end_stream() {
             Ok(Bytes::new())
         } else {
-            pulse.enter(Phase::Body);
+            busy.enter(Phase::Body);
             let limit = self.shared.options.limits.body_bytes;
-            let body = body::collect(&mut incoming, limit).await;
+            let rows = matches!(found, Ok(Found::Here(Route::Predict, _)));
+            let body = if rows && stream::fits(head.headers, &incoming) {
+                match body::begin(&mut incoming, stream::STREAM_FROM).await {
+                    Ok((came, false)) => {
+                        busy.enter(Phase::Working);
+                        let source = Source::new(incoming, came, busy);
+                        let answer = self.stream(found, &head, source, begun, trace);
+                        let mut response = Box::pin(answer).await;
+                        errors::mark(response.headers_mut(), pass.allowance);
+                        return response;
+                    }
+                    outcome => outcome.map(|(body, _)| body),
+                }
+            } else {
+                body::collect(&mut incoming, limit).await
+            };
             if body.is_err() {
-                // A client that waits to be asked for its body is not asked.
-                ended = !parts.headers.contains_key(EXPECT)
-                    && body::discard(&mut incoming, limit.max(LEAST_DISCARDED)).await;
+                let most = limit.max(LEAST_DISCARDED);
+                ended = rest(&busy, head.headers, &mut incoming, most).await;
             }
-            pulse.enter(Phase::Working);
+            busy.enter(Phase::Working);
             body
         };
         let mut reply = self.dispatch(found, &head, begun, body).await;
         errors::mark(reply.headers_mut(), pass.allowance);
+        let (status, text) = (reply.status(), Some(reply.body().as_ref()));
+        self.note(trace, &head, status, text, begun.elapsed());
         whole(if ended { reply } else { closing(reply) })
+    }
+
+    /// Answers rows that are too many to hold.
+    async fn stream(
+        &self,
+        found: Result<Found<'_>>,
+        head: &Head<'_>,
+        mut source: Source,
+        begun: Instant,
+        trace: &Trace,
+    ) -> Response<Body> {
+        let limits = &self.shared.options.limits;
+        let prepared = found.and_then(|found| match found {
+            Found::Here(_, Some(target)) => {
+                let version = target.version.as_deref();
+                let model = self.shared.runtime.model(&target.model, version)?;
+                let (name, id) = (target.model.into_owned(), trace.id().to_owned());
+                Streaming::new(self.clone(), model, name, id, head.target.query())
+            }
+            _ => Err(Error::internal("a route without a model was asked for one")),
+        });
+        let outcome = match prepared {
+            Ok(streaming) => {
+                source.within(limits.body_timeout);
+                streaming.begin(source, head.headers, begun).await
+            }
+            Err(error) => Err((error, source)),
+        };
+        let response = match outcome {
+            Ok(response) => response,
+            Err((error, mut source)) => {
+                let reply = errors::reply(&error);
+                let most = limits.body_bytes.max(LEAST_DISCARDED);
+                let ended = source.discard(most).await;
+                let reply = if ended { reply } else { closing(reply) };
+                reply.map(|bytes| Body::Whole(Some(bytes)))
+            }
+        };
+        let (status, took) = (response.status(), begun.elapsed());
+        self.counters.answered(Some(Route::Predict), status, took);
+        self.note(trace, head, status, None, took);
+        response
+    }
+
+    /// Says in the server's log what failed by our fault, and every request where that is asked
+    /// for.
+    fn note(
+        &self,
+        trace: &Trace,
+        head: &Head<'_>,
+        status: StatusCode,
+        text: Option<&[u8]>,
+        took: Duration,
+    ) {
+        self.shared.log.request(&Noted {
+            id: trace.id(),
+            method: head.method.as_str(),
+            path: head.target.path(),
+            status: status.as_str(),
+            ours: OUR_FAULT.contains(&status),
+            text: text.unwrap_or_default(),
+            took,
+        });
     }
 
     async fn control(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         peer: SocketAddr,
-        pulse: &Rc<Pulse>,
+        busy: Busy,
         pass: Pass,
+        trace: &Trace,
     ) -> Response<Body> {
         let begun = Instant::now();
         let has_body = !request.body().is_end_stream();
+        let (method, target) = (request.method().clone(), request.uri().clone());
+        request.headers_mut().insert(REQUEST_ID, trace.id.clone());
         let mut response = match &self.shared.proxy {
             Some(proxy) => {
-                let caller = pass.caller.as_deref();
-                proxy.pass(request, peer, Rc::clone(pulse), caller).await
+                proxy
+                    .pass(request, peer, busy, pass.caller.as_deref())
+                    .await
             }
-            None => not_found(request.uri().path()).map(|bytes| Body::Whole(Some(bytes))),
+            None => not_found(target.path()).map(|bytes| Body::Whole(Some(bytes))),
         };
         self.counters
             .answered(None, response.status(), begun.elapsed());
         errors::mark(response.headers_mut(), pass.allowance);
+        let headers = &HeaderMap::new();
+        let head = Head {
+            method: &method,
+            target: &target,
+            headers,
+        };
+        let text = match response.body() {
+            Body::Whole(bytes) => bytes.as_deref(),
+            Body::Passed(_) | Body::Streamed(_) => None,
+        };
+        self.note(trace, &head, response.status(), text, begun.elapsed());
         if has_body && matches!(response.body(), Body::Whole(_)) {
             // It was refused without reading its body.
             response.headers_mut().insert(CONNECTION, CLOSE);
@@ -380,6 +529,22 @@ impl Service {
             &message,
         ))
     }
+}
+
+/// Reads what is left of a refused request, so that its client sees why; true if the connection
+/// can go on. Over HTTP/2 a request ends alone.
+async fn rest(busy: &Busy, headers: &HeaderMap, body: &mut Paced<Incoming>, most: usize) -> bool {
+    if busy.shared() || body.is_end_stream() {
+        return true;
+    }
+    // A client that waits to be asked for its body is not asked.
+    if headers.contains_key(EXPECT) {
+        return false;
+    }
+    busy.enter(Phase::Body);
+    let ended = body::discard(body, most).await;
+    busy.enter(Phase::Working);
+    ended
 }
 
 /// The answer, after which the connection ends: what is left of the request was not read.

@@ -11,10 +11,10 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
-/// What is spoken inside on the port for HTTP.
-const HTTP: &[u8] = b"http/1.1";
+/// What is spoken inside on the port for HTTP, the best first.
+const HTTP: &[&[u8]] = &[b"h2", b"http/1.1"];
 /// What is spoken inside on the port for gRPC.
-const GRPC: &[u8] = b"h2";
+const GRPC: &[&[u8]] = &[b"h2"];
 
 /// The certificate of a server, the same on each of its ports. Connections that are open keep the
 /// one that they began with.
@@ -83,9 +83,9 @@ fn configs(certificate: &[u8], key: &[u8]) -> Result<Configs> {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| wrong("certificate or its key", &error))?;
-    let speaking = |protocol: &[u8]| {
+    let speaking = |protocols: &[&[u8]]| {
         let mut config = config.clone();
-        config.alpn_protocols = vec![protocol.to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Arc::new(config)
     };
     Ok(Configs {

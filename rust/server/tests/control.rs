@@ -30,7 +30,7 @@ fn requests_are_passed_on_without_claims_and_answers_come_back() {
         "x-forwarded-for: 10.1.1.1\r\nX-Forwarded-Host: evil\r\nx_forwarded_for: 10.1.1.1\r\n\
          forwarded: for=10.1.1.1\r\nx-tidegate-user: root\r\nx-real-ip: 10.1.1.1\r\n\
          connection: keep-alive, x-mine\r\nx-mine: 1\r\nte: trailers\r\nupgrade: websocket\r\n\
-         authorization: Bearer t\r\n",
+         authorization: Bearer t\r\nx-request-id: mine\r\n",
         b"body",
     );
     assert_eq!((answer.status, answer.text()), (201, "ok"));
@@ -53,6 +53,7 @@ fn requests_are_passed_on_without_claims_and_answers_come_back() {
             "x-forwarded-for: 127.0.0.1",
             "x-forwarded-host: test",
             "x-forwarded-proto: http",
+            "x-request-id: mine",
         ]
     );
     // The connection to the client is kept.

@@ -228,7 +228,7 @@ fn what_is_asked_in_one_turn_runs_together() {
     let input = Input::Tensors(vec![Tensor::new("x", vec![1, 2], data).unwrap()]);
     let call = CallOptions::default();
     subject.model.predict(input, &call).unwrap();
-    let shared = Arc::new(Shared::new(Arc::clone(&subject.runtime), local(), 1));
+    let shared = Arc::new(Shared::new(Arc::clone(&subject.runtime), local(), 1).unwrap());
     let counters = Arc::clone(&shared.counters[0]);
     let service = Service::new(shared, counters);
     let ask = |value: f32| {

@@ -14,7 +14,6 @@ ADD_SUB_OUTPUTS = [
     {"name": "OUTPUT0", "datatype": "INT32", "shape": [-1, 4]},
     {"name": "OUTPUT1", "datatype": "INT32", "shape": [-1, 4]},
 ]
-NO_LOGGING = {"tidegate": Differs("no log settings yet", "not_found")}
 BY_TRITON = ("plain", "triton_http", "triton_grpc")
 EMPTY = {"triton kserve_rest": Differs("no body, and this client reads JSON", "broken")}
 
@@ -47,7 +46,6 @@ SERVER = (
     Case(
         name="server metadata",
         call="server",
-        differs={"tidegate": Differs("log settings are not offered yet", "ok")},
         fields={
             "name": ANY,
             "version": ANY,
@@ -172,20 +170,17 @@ SERVER = (
         name="log settings",
         call="logging",
         fields={"log_info": ANY, "log_verbose_level": 0},
-        differs=NO_LOGGING,
     ),
     Case(
         name="change a log setting",
         call="logging",
         parameters={"log_verbose_level": 1},
-        differs=NO_LOGGING,
         fields={"log_verbose_level": 1, "log_info": ANY, "log_error": ANY},
     ),
     Case(
         name="change it back",
         call="logging",
         parameters={"log_verbose_level": 0},
-        differs=NO_LOGGING,
         fields={"log_verbose_level": 0},
     ),
     Case(
@@ -195,7 +190,7 @@ SERVER = (
         # The other client knows the settings by name.
         clients=("plain", "triton_http"),
         status="invalid",
-        differs={"triton": Differs("it passes over what it does not know", "ok"), **NO_LOGGING},
+        differs={"triton": Differs("it passes over what it does not know", "ok")},
     ),
     Case(
         name="statistics of an unknown model",

@@ -121,6 +121,10 @@ def main(address: str) -> dict[str, Any]:
     found["after"] = outputs(client.infer("tiny", [colour]))
     classes = [triton.InferRequestedOutput("probabilities", class_count=2, binary_data=True)]
     found["classes"] = outputs(client.infer("tiny", inputs(binary=True), outputs=classes))
+    found["log_before"] = client.get_log_settings()
+    found["log_after"] = client.update_log_settings({"log_verbose_level": 1, "log_info": False})
+    found["log_refused"] = refused(lambda: client.update_log_settings({"log_file": "x"}))
+    client.update_log_settings({"log_verbose_level": 0, "log_info": True})
     found["statistics"] = client.get_inference_statistics("tiny")
     client.close()
     return found

@@ -56,12 +56,14 @@ pub const fn of_route(route: Route) -> Action {
         | Route::ModelConfig
         | Route::ModelStatistics
         | Route::Index
+        | Route::Logging
         | Route::RowModels
         | Route::RowModel
         | Route::Drift
         | Route::Metrics => Action::Needs(Role::Viewer),
         Route::Infer | Route::Predict => Action::Needs(Role::Predictor),
         Route::CloseDrift => Action::Needs(Role::Operator),
+        Route::ChangeLogging => Action::Needs(Role::Admin),
     }
 }
 
@@ -159,6 +161,7 @@ mod tests {
             }
         }
         assert_eq!(of_route(Route::CloseDrift), Action::Needs(Role::Operator));
+        assert_eq!(of_route(Route::ChangeLogging), Action::Needs(Role::Admin));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Who is let in: the same decision as over HTTP, by metadata, peer, method and model.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +17,14 @@ pub struct Admission {
     /// Has the request counted at the rate limits?
     counted: Cell<bool>,
     allowance: Cell<Option<Allowance>>,
+    caller: RefCell<Option<Arc<Caller>>>,
+}
+
+impl Admission {
+    /// Who asks, where that is known.
+    pub fn caller(&self) -> Option<Arc<Caller>> {
+        self.caller.borrow().clone()
+    }
 }
 
 /// Is a request with this metadata let in?
@@ -66,6 +74,7 @@ impl Call {
         match decide(&self.service, &self.metadata, peer, asked) {
             Ok(pass) => {
                 admission.allowance.set(pass.allowance);
+                admission.caller.replace(pass.caller.clone());
                 self.in_time(asked.model.as_deref())?;
                 Ok(pass.caller)
             }

@@ -8,8 +8,8 @@ use http::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use super::connection::Place;
 use super::status::{Status, success};
+use crate::pulse::Busy;
 use crate::task::Aborting;
 
 /// One thing that a stream sends: a message with its prefix, or how it ended.
@@ -26,7 +26,7 @@ pub enum Body {
         /// Are the trailers sent?
         ended: bool,
         /// The request is under way until this is sent.
-        _place: Place,
+        _busy: Busy,
     },
     /// Messages as they come from a task, which ends with this body.
     Stream {
@@ -37,7 +37,7 @@ pub enum Body {
         /// Ends the task when the client has gone.
         _task: Aborting,
         /// The request is under way until this is sent.
-        _place: Place,
+        _busy: Busy,
     },
 }
 

@@ -21,14 +21,18 @@ use tidegate_schema::{Error, ErrorKind, Result};
 
 use super::admission::{Admission, decide};
 use super::body::Body;
-use super::connection::{Peer, Place};
+use super::connection::Peer;
 use super::messages::Messages;
 use super::methods::Method;
 use super::status::Status;
 use super::timeout::timeout;
 use super::{health, infer, reply, repository, stream};
-use crate::access::{Action, Asked};
+use crate::access::{Action, Asked, Caller};
+use crate::access_log::{Logged, Outcome};
+use crate::log::Noted;
+use crate::pulse::Busy;
 use crate::service::Service;
+use crate::trace::{REQUEST_ID, Trace};
 use crate::{errors, meta};
 
 /// Most bytes of a request that holds no tensors: names and a few parameters. A generated message
@@ -92,18 +96,79 @@ pub async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let begun = Instant::now();
-    let place = peer.enter();
+    let busy = peer.pulse.begin(request.version());
+    let shared = Arc::clone(&service.shared);
+    let trace = Trace::of(request.headers(), &shared.ids);
+    let method = Method::find(request.uri().path());
+    let route = || method.map_or("none", Method::name);
+    let logged = Logged::begin(&shared, &request, route, &trace, peer.address);
+    let (verb, target) = (request.method().clone(), request.uri().clone());
+    let Answered {
+        mut response,
+        code,
+        error,
+        caller,
+    } = respond(service, peer, request, method, begun, busy).await;
+    if let Some(mut logged) = logged {
+        if let Some(caller) = &caller {
+            logged.asked_by(caller);
+        }
+        logged.answered(Outcome {
+            grpc: code.map(|code| code.number().into()),
+            ..Outcome::of(&response)
+        });
+    }
+    shared.log.request(&Noted {
+        id: trace.id(),
+        method: verb.as_str(),
+        path: target.path(),
+        status: code.map_or("no gRPC", Code::name),
+        ours: code == Some(Code::Internal),
+        text: error.as_ref().map_or(&[], |error| error.message.as_bytes()),
+        took: begun.elapsed(),
+    });
+    response.headers_mut().insert(REQUEST_ID, trace.id);
+    response
+}
+
+/// A response and what the logs say of it.
+struct Answered {
+    response: Response<Body>,
+    /// Absent for what was no gRPC.
+    code: Option<Code>,
+    error: Option<Error>,
+    caller: Option<Arc<Caller>>,
+}
+
+async fn respond(
+    service: Service,
+    peer: Rc<Peer>,
+    request: Request<Incoming>,
+    method: Option<Method>,
+    begun: Instant,
+    busy: Busy,
+) -> Answered {
     let (parts, body) = request.into_parts();
+    let foreign = |status| Answered {
+        response: reply::no_grpc(status),
+        code: None,
+        error: None,
+        caller: None,
+    };
     if parts.method != http::Method::POST {
-        return reply::no_grpc(StatusCode::METHOD_NOT_ALLOWED);
+        return foreign(StatusCode::METHOD_NOT_ALLOWED);
     }
     let kind = parts.headers.get(CONTENT_TYPE);
     if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
-        return reply::no_grpc(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        return foreign(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
-    let path = parts.uri.path();
-    let Some(method) = Method::find(path) else {
-        return unknown(&service, &parts.headers, peer.address.ip(), path);
+    let Some(method) = method else {
+        return unknown(
+            &service,
+            &parts.headers,
+            peer.address.ip(),
+            parts.uri.path(),
+        );
     };
     let counters = Arc::clone(&service.counters);
     let mut call = Call {
@@ -119,50 +184,64 @@ pub async fn answer(
         Err(error) => Err(error.into()),
         Ok(limit) => {
             call.deadline = limit.and_then(|limit| begun.checked_add(limit));
-            dispatch(call.clone(), body, place).await
+            dispatch(call.clone(), body, busy).await
         }
     };
-    let outcome = outcome.map_err(|status| status.map(|error| call.failed(error)));
-    let code = outcome
-        .as_ref()
-        .map_or_else(|status| status.code, |_| Code::Ok);
+    let (mut response, code, error) = match outcome {
+        Ok(response) => (response, Code::Ok, None),
+        Err(status) => {
+            let status = status.map(|error| call.failed(error));
+            (reply::refused(&status), status.code, Some(status.error))
+        }
+    };
     counters.grpc.answered(method, code, begun.elapsed());
-    let mut response = outcome.unwrap_or_else(|status| reply::refused(&status));
     errors::mark(response.headers_mut(), call.allowance());
-    response
+    Answered {
+        response,
+        code: Some(code),
+        error,
+        caller: call.admission.caller(),
+    }
 }
 
 /// The reply to a method that there is not, which only somebody known is told.
-fn unknown(service: &Service, metadata: &HeaderMap, peer: IpAddr, path: &str) -> Response<Body> {
+fn unknown(service: &Service, metadata: &HeaderMap, peer: IpAddr, path: &str) -> Answered {
     let asked = Asked::server(Action::Known);
-    let (error, allowance) = match decide(service, metadata, peer, &asked) {
-        Err(refusal) => (refusal.error, refusal.allowance),
+    let (error, allowance, caller) = match decide(service, metadata, peer, &asked) {
+        Err(refusal) => (refusal.error, refusal.allowance, None),
         Ok(pass) => {
             let message =
                 format!("method {path} is not offered: see docs/protocol.md for those that are");
-            (Error::new(ErrorKind::Unsupported, message), pass.allowance)
+            let error = Error::new(ErrorKind::Unsupported, message);
+            (error, pass.allowance, pass.caller)
         }
     };
-    let mut response = reply::refused(&error.into());
+    let status = Status::from(error);
+    let mut response = reply::refused(&status);
     errors::mark(response.headers_mut(), allowance);
-    response
+    Answered {
+        response,
+        code: Some(status.code),
+        error: Some(status.error),
+        caller,
+    }
 }
 
 async fn dispatch(
     call: Call,
     body: Incoming,
-    place: Place,
+    busy: Busy,
 ) -> std::result::Result<Response<Body>, Status> {
     call.begin()?;
     let message = match call.method {
         // Each of its messages is admitted by itself.
-        Method::ModelStreamInfer => return Ok(stream::answer(call, body, place)),
-        Method::HealthWatch => return health::watch(call, body, place).await,
+        Method::ModelStreamInfer => return Ok(stream::answer(call, body, busy)),
+        Method::HealthWatch => return health::watch(call, body, busy).await,
         Method::RepositoryModelLoad => repository::load(&call, body).await?,
         Method::RepositoryModelUnload => repository::unload(&call, body).await?,
         _ => unary(&call, body).await?,
     };
-    Ok(reply::whole(message, place))
+    Ok(reply::whole(message, busy))
 }
 
 async fn unary(call: &Call, body: Incoming) -> Result<Bytes> {

@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 
 use super::body::Body;
 use super::call::Call;
-use super::connection::Place;
 use super::methods::INFERENCE;
 use super::reply;
 use super::status::Status;
+use crate::pulse::Busy;
 use crate::service::Shared;
 use crate::task::Aborting;
 
@@ -57,7 +57,7 @@ pub async fn check(call: &Call, body: Incoming) -> Result<Bytes> {
 pub async fn watch(
     call: Call,
     body: Incoming,
-    place: Place,
+    busy: Busy,
 ) -> std::result::Result<Response<Body>, Status> {
     let request: HealthCheckRequest = call.read(body).await?;
     call.admit(None)?;
@@ -92,6 +92,6 @@ pub async fn watch(
         replies,
         ended: false,
         _task: Aborting(task.abort_handle()),
-        _place: place,
+        _busy: busy,
     }))
 }

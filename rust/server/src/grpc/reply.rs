@@ -7,9 +7,9 @@ use prost::Message;
 use tidegate_schema::{Error, Result};
 
 use super::body::Body;
-use super::connection::Place;
 use super::messages::PREFIX;
 use super::status::Status;
+use crate::pulse::Busy;
 
 /// What gRPC is sent as.
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -47,11 +47,11 @@ pub fn head(body: Body) -> Response<Body> {
 }
 
 /// One message and success.
-pub fn whole(message: Bytes, place: Place) -> Response<Body> {
+pub fn whole(message: Bytes, busy: Busy) -> Response<Body> {
     head(Body::Whole {
         message: Some(message),
         ended: false,
-        _place: place,
+        _busy: busy,
     })
 }
 

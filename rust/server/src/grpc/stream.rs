@@ -16,11 +16,11 @@ use tokio::task::JoinHandle;
 
 use super::body::{Body, Sent};
 use super::call::Call;
-use super::connection::Place;
 use super::infer::{self, Wanted, large, room, with_response};
 use super::reply::{framed, head};
 use crate::access::{Action, Asked};
 use crate::exchange::{HEAVY_BODY, Pending, heavy};
+use crate::pulse::Busy;
 use crate::task::Aborting;
 
 /// Most requests of one stream that are under way; no more is read until the oldest is answered.
@@ -31,7 +31,7 @@ const UNSENT: usize = 16;
 pub const FINAL: &str = "triton_final_response";
 
 /// Answers requests until the client ends the stream or the server drains.
-pub fn answer(call: Call, body: Incoming, place: Place) -> Response<Body> {
+pub fn answer(call: Call, body: Incoming, busy: Busy) -> Response<Body> {
     let (sender, replies) = mpsc::channel(UNSENT);
     let task = tokio::task::spawn_local(async move {
         if let Err(error) = serve(call, body, &sender).await {
@@ -43,7 +43,7 @@ pub fn answer(call: Call, body: Incoming, place: Place) -> Response<Body> {
         replies,
         ended: false,
         _task: Aborting(task.abort_handle()),
-        _place: place,
+        _busy: busy,
     })
 }
 
