@@ -176,7 +176,7 @@ pub fn unknown_coding(coding: &[u8]) -> Error {
 /// The error of a body that is not coded as it says.
 pub fn not_coded(error: &std::io::Error) -> Error {
     Error::invalid(format!(
-        "the body is not what its Content-Encoding says: {error}"
+        "the body is not what its encoding says: {error}"
     ))
 }
 
