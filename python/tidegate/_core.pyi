@@ -446,6 +446,7 @@ class Mount:
     def refusal(
         self, method: str, target: str, headers: list[tuple[bytes, bytes]]
     ) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None: ...
+    def request_id(self, headers: list[tuple[bytes, bytes]]) -> bytes | None: ...
     def ask(
         self,
         completions: Completions,

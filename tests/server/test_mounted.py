@@ -97,7 +97,8 @@ async def test_every_byte_is_the_same(app: TidegateApp, server: Server) -> None:
         httpx.AsyncClient(transport=transport, base_url="http://test/ml") as mounted,
         httpx.AsyncClient(base_url=server.url) as direct,
     ):
-        for method, path, headers, body in requests():
+        for number, (method, path, own, body) in enumerate(requests()):
+            headers = {**own, "x-request-id": f"request-{number}"}
             ours = comparable(await mounted.request(method, path, headers=headers, content=body))
             theirs = comparable(await direct.request(method, path, headers=headers, content=body))
             if b"nothing is served" in theirs[2]:

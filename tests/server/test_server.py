@@ -113,7 +113,7 @@ def test_a_large_body_and_one_above_the_limit(runtime: Runtime) -> None:
         )
         assert reply.status_code == 200
         assert len(reply.json()["predictions"]) == 50_000
-        reply = httpx.post(f"{server.url}/v1/models/tiny:predict", content=b" " * 3_000_001)
+        reply = httpx.post(f"{server.url}/v2/models/tiny/infer", content=b" " * 3_000_001)
         assert reply.status_code == 413
         assert "body_bytes" in reply.json()["error"]
         assert httpx.get(f"{server.url}/v2/health/ready").status_code == 200

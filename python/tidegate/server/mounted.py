@@ -84,6 +84,7 @@ class TidegateApp:
             if self._core.knows(scope["method"], path):
                 await self._serve(scope, path, receive, send)
                 return
+            send = _named(send, self._core.request_id(scope["headers"]))
             if self._guarded:
                 target = _target(scope, path)
                 refusal = self._core.refusal(scope["method"], target, scope["headers"])
@@ -166,6 +167,17 @@ def _target(scope: Scope, path: str) -> str:
     """The path with its query."""
     query = scope.get("query_string", b"").decode("latin-1")
     return f"{path}?{query}" if query else path
+
+
+def _named(send: Send, request_id: bytes | None) -> Send:
+    """Adds the request's id to what is answered, as the core does to its own answers."""
+
+    async def named(message: Message) -> None:
+        if request_id is not None and message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+        await send(message)
+
+    return named
 
 
 async def _answer(

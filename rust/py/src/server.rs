@@ -267,6 +267,18 @@ impl Mount {
         refused.map(|reply| convert(py, &reply)).transpose()
     }
 
+    /// The id of a request that is not answered here; `None` once closed.
+    fn request_id(
+        &self,
+        py: Python<'_>,
+        headers: Vec<(PyBackedBytes, PyBackedBytes)>,
+    ) -> PyResult<Option<Py<PyBytes>>> {
+        let (_, _, headers) = request("GET", "/", &headers)?;
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let id = inner.as_ref().map(|mount| mount.request_id(&headers));
+        Ok(id.map(|id| PyBytes::new(py, id.as_bytes()).unbind()))
+    }
+
     /// Asks; the answer (status, headers, body) arrives in the mailbox under the token.
     fn ask(
         &self,

@@ -175,9 +175,7 @@ pub fn unknown_coding(coding: &[u8]) -> Error {
 
 /// The error of a body that is not coded as it says.
 pub fn not_coded(error: &std::io::Error) -> Error {
-    Error::invalid(format!(
-        "the body is not what its encoding says: {error}"
-    ))
+    Error::invalid(format!("the body is not what its encoding says: {error}"))
 }
 
 /// Undoes the `Content-Encoding` of a request; what comes out is bounded too.

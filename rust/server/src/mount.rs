@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use tidegate_runtime::Runtime;
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::access::{Access, Credentials, of_control};
+use crate::access::{Credentials, of_control};
 use crate::errors;
 use crate::options::Options;
 use crate::reply::Reply;
 use crate::routes::{self, Found, Route};
 use crate::service::{Service, Shared};
+use crate::trace::Trace;
 
 /// The outer server knows the peer; here all who are not known are one.
 pub const PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -46,9 +47,8 @@ pub struct MountTicket {
 #[derive(Debug)]
 pub struct Mount {
     asked: Option<mpsc::Sender<Asked>>,
-    access: Arc<Access>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    echo: bool,
 }
 
 impl std::fmt::Debug for Asked {
@@ -60,29 +60,28 @@ impl std::fmt::Debug for Asked {
 impl Mount {
     /// Starts the thread. Of the options, the limits and `echo` count.
     pub fn start(runtime: Arc<Runtime>, options: Options) -> Result<Self> {
-        let echo = options.echo;
-        let access = Arc::clone(&options.access);
         let (asked, inbox) = mpsc::channel(options.limits.connections.max(1));
         let shared = Arc::new(Shared::new(runtime, options, 1)?);
+        let served = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("tidegate-mount".to_owned())
-            .spawn(move || work(shared, inbox))
+            .spawn(move || work(served, inbox))
             .map_err(|error| Error::internal(format!("no thread to serve with: {error}")))?;
         Ok(Self {
             asked: Some(asked),
-            access,
+            shared,
             thread: Some(thread),
-            echo,
         })
     }
 
     /// Is this path the service's? Otherwise somebody else must answer.
     #[must_use]
     pub fn knows(&self, method: &Method, path: &str) -> bool {
+        let echo = self.shared.options.echo;
         match routes::find(method, path) {
             Ok(Found::Control) => false,
-            Ok(Found::Here(Route::Echo, _)) => self.echo,
-            Ok(Found::WrongMethod(_)) => self.echo || path.trim_end_matches('/') != "/v2/echo",
+            Ok(Found::Here(Route::Echo, _)) => echo,
+            Ok(Found::WrongMethod(_)) => echo || path.trim_end_matches('/') != "/v2/echo",
             Ok(Found::Here(..)) | Err(_) => true,
         }
     }
@@ -91,13 +90,19 @@ impl Mount {
     #[must_use]
     pub fn refusal(&self, method: &Method, target: &Uri, headers: &HeaderMap) -> Option<Reply> {
         let asked = of_control(method, target.path(), target.query());
-        let admitted = self.access.admit(
+        let admitted = self.shared.options.access.admit(
             Credentials::of(headers),
             PEER,
             asked.action,
             asked.model.as_deref(),
         );
         admitted.err().map(|refusal| errors::refusal(&refusal))
+    }
+
+    /// The id of a request that somebody else answers: its own if it has a sane one, else a new one.
+    #[must_use]
+    pub fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
+        Trace::of(headers, &self.shared.ids).id
     }
 
     /// Asks; `done` is told the answer in the service's thread and must not block.
