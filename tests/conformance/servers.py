@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.case import CLIENTS, HTTP
+from tests.conformance.case import CLIENTS
 from tests.conformance.models import MODELS
 from tests.conformance.triton_models import SPARE, write_repository
 
 __all__ = ["ROOT", "SPEAKS", "TRITON_PYTHON", "Serving", "tidegate", "triton", "why_no_triton"]
 
-SPEAKS = {"tidegate": HTTP, "triton": CLIENTS}
+SPEAKS = {"tidegate": CLIENTS, "triton": CLIENTS}
 """The clients that each server has a port for."""
 
 ROOT = Path(__file__).parents[2]
@@ -84,18 +84,21 @@ def tidegate(folder: Path) -> Iterator[Serving]:
     registry = folder / "registry"
     Registry(registry).publish(Bundle.build(SPARE, "1.0.0", model=text), alias="champion")
 
-    address = folder / "address"
+    address, grpc = folder / "address", folder / "grpc"
     command = [
         *(sys.executable, "-m", "tidegate.cli", "serve"),
         *(str(path) for path in paths),
         *("--registry", str(registry), "--port", "0", "--address-file", str(address)),
+        *("--grpc-port", "0", "--grpc-address-file", str(grpc)),
     ]
     with _running(command, folder / "tidegate.log") as process:
         until = time.monotonic() + START
-        while not address.exists():
+        while not (address.exists() and grpc.exists()):
             _check(process, folder / "tidegate.log", until)
         url = address.read_text().strip()
-        yield Serving("tidegate", url.removeprefix("http://"), None, ONNX_VERSION)
+        yield Serving(
+            "tidegate", url.removeprefix("http://"), grpc.read_text().strip(), ONNX_VERSION
+        )
 
 
 def _free_ports(count: int) -> list[int]:

@@ -33,6 +33,9 @@ TINY: Final = b"\x0a\x04tiny"
 LOAD: Final = b"\x12\x04tiny"
 """The same for loading, where it is the second field."""
 
+SETTING: Final = b"\x0a\x0a\x0a\x04none\x12\x02\x08\x01"
+"""A message that sets `none` to true."""
+
 CASES: Final = (
     (f"{SERVICE}/ServerMetadata", b"", "GET", "/v2"),
     (f"{SERVICE}/ModelReady", TINY, "GET", "/v2/models/tiny/ready"),
@@ -44,8 +47,11 @@ CASES: Final = (
     (INFER, TINY, "POST", "/v2/models/tiny/infer"),
     (f"{SERVICE}/RepositoryModelLoad", LOAD, "POST", "/v2/repository/models/tiny/load"),
     (f"{SERVICE}/RepositoryModelLoad", b"", "POST", "/v2/repository/models//load"),
+    (f"{SERVICE}/LogSettings", b"", "GET", "/v2/logging"),
+    # To change something takes more: a setting that there is not, so that nothing changes.
+    (f"{SERVICE}/LogSettings", SETTING, "POST", "/v2/logging"),
     # A method that there is not takes a known caller, as `/v2` does.
-    (f"{SERVICE}/LogSettings", b"", "GET", "/v2"),
+    (f"{SERVICE}/TraceSetting", b"", "GET", "/v2"),
 )
 """A method and its message, and what asks the same over HTTP."""
 

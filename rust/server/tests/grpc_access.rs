@@ -125,7 +125,8 @@ fn every_method_is_for_whom_its_route_is_for() {
             "7",
         ),
         (INFER.to_owned(), vec![0xff], "16", "3"),
-        (method("LogSettings"), empty.clone(), "16", "12"),
+        (method("LogSettings"), empty.clone(), "16", "7"),
+        (method("TraceSetting"), empty.clone(), "16", "12"),
         ("/nothing".to_owned(), empty, "16", "12"),
     ];
     run(async {

@@ -81,6 +81,8 @@ pub(crate) const fn of_method(method: GrpcMethod) -> Action {
         GrpcMethod::ModelConfig => of_route(Route::ModelConfig),
         GrpcMethod::ModelStatistics => of_route(Route::ModelStatistics),
         GrpcMethod::RepositoryIndex => of_route(Route::Index),
+        // To change settings more is asked for, once it is known that some are to change.
+        GrpcMethod::LogSettings => of_route(Route::Logging),
         GrpcMethod::ModelInfer | GrpcMethod::ModelStreamInfer => of_route(Route::Infer),
         // Passed to the control plane: `of_control` says more when the model is known.
         GrpcMethod::RepositoryModelLoad | GrpcMethod::RepositoryModelUnload => {

@@ -26,7 +26,7 @@ use super::messages::Messages;
 use super::methods::Method;
 use super::status::Status;
 use super::timeout::timeout;
-use super::{health, infer, reply, repository, stream};
+use super::{health, infer, logging, reply, repository, stream};
 use crate::access::{Action, Asked, Caller};
 use crate::access_log::{Logged, Outcome};
 use crate::log::Noted;
@@ -249,6 +249,7 @@ async fn unary(call: &Call, body: Incoming) -> Result<Bytes> {
     match call.method {
         Method::ModelInfer => infer::answer(call, body).await,
         Method::HealthCheck => health::check(call, body).await,
+        Method::LogSettings => logging::answer(call, body).await,
         Method::ServerReady => {
             call.admit(None)?;
             let ready = shared.ready();

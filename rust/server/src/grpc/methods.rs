@@ -16,6 +16,7 @@ pub enum Method {
     RepositoryIndex,
     RepositoryModelLoad,
     RepositoryModelUnload,
+    LogSettings,
     HealthCheck,
     HealthWatch,
 }
@@ -24,7 +25,7 @@ pub enum Method {
 pub const INFERENCE: &str = "inference.GRPCInferenceService";
 
 /// Every method with its path.
-pub const METHODS: [(Method, &str); 14] = [
+pub const METHODS: [(Method, &str); 15] = [
     (
         Method::ServerLive,
         "/inference.GRPCInferenceService/ServerLive",
@@ -72,6 +73,10 @@ pub const METHODS: [(Method, &str); 14] = [
     (
         Method::RepositoryModelUnload,
         "/inference.GRPCInferenceService/RepositoryModelUnload",
+    ),
+    (
+        Method::LogSettings,
+        "/inference.GRPCInferenceService/LogSettings",
     ),
     (Method::HealthCheck, "/grpc.health.v1.Health/Check"),
     (Method::HealthWatch, "/grpc.health.v1.Health/Watch"),

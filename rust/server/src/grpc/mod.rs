@@ -15,6 +15,7 @@ mod connection;
 mod counters;
 mod health;
 mod infer;
+mod logging;
 mod messages;
 mod methods;
 mod reply;
