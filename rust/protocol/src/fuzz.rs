@@ -10,6 +10,7 @@ use tidegate_schema::{DType, Error, ErrorKind, Field, Result, Schema};
 
 use crate::grpc::{self, messages};
 use crate::infer::{self, InferRequest};
+use crate::pieces::Pieces;
 use crate::rows::{self, Extra};
 use crate::{Limits, TensorInfo, columns, json, limits};
 
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("binary", |bytes| prefixed(bytes, binary)),
     ("raw", raw),
     ("rows", rows),
+    ("pieces", pieces),
     ("reply", |bytes| reply(bytes, None)),
     ("binary_reply", |bytes| {
         prefixed(bytes, |body, length| reply(body, Some(length)))
@@ -115,6 +117,48 @@ pub fn rows(body: &[u8]) -> Stage {
             checked.is_ok() && table.rows() <= limits().rows,
             "a decoded table fits",
         );
+    }
+    stage
+}
+
+/// Row JSON that arrives bit by bit, for the schema of [`schema`]. The first byte says how many
+/// bytes come at one time, the second how many a piece has at least. Whatever is accepted in one,
+/// is accepted in pieces, with as many rows.
+pub fn pieces(bytes: &[u8]) -> Stage {
+    let [step, least, body @ ..] = bytes else {
+        return Stage::Malformed;
+    };
+    let schema = schema();
+    let mut stage = stage(body);
+    for extra in [Extra::Refuse, Extra::Ignore] {
+        let cut = || -> Result<usize> {
+            let mut pieces = Pieces::new(extra);
+            let mut found = 0;
+            let mut count = |piece: Vec<u8>| -> Result<()> {
+                found += rows::decode(&piece, &schema, extra, &limits())?.rows();
+                Ok(())
+            };
+            for bytes in body.chunks(usize::from(*step).max(1)) {
+                pieces.feed(bytes)?;
+                while let Some(piece) = pieces.next(usize::from(*least)) {
+                    count(piece)?;
+                }
+            }
+            if let Some(piece) = pieces.finish()? {
+                count(piece)?;
+            }
+            Ok(found)
+        };
+        let found = refusable(cut());
+        if found.is_ok() {
+            stage = Stage::Accepted;
+        }
+        if let Ok(whole) = rows::decode(body, &schema, extra, &limits()) {
+            promise(
+                found == Ok(whole.rows()),
+                "pieces have the rows of the whole",
+            );
+        }
     }
     stage
 }

@@ -1,7 +1,7 @@
 //! Bodies of rows cut into pieces: the pieces hold what the whole holds, wherever it is cut.
 
 // What is unexpected fails the test.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

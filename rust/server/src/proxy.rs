@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1;
@@ -29,10 +30,12 @@ use crate::body::{Body, collect, too_large};
 use crate::errors;
 use crate::options::Limits;
 use crate::pace::Paced;
-use crate::pulse::Busy;
+use crate::pulse::{Busy, Phase};
 use crate::reply::Reply;
 use crate::task::Aborting;
 
+/// Bodies up to this are read before they are passed on.
+const SMALL_BODY: u64 = 64 * 1024;
 /// How long the control plane's socket may take to accept: it is on this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest time one request may occupy the control plane, streaming included.
@@ -128,6 +131,7 @@ pub struct Proxy {
     places: Arc<Semaphore>,
     timeout: Duration,
     body_bytes: usize,
+    body_timeout: Duration,
     encrypted: bool,
 }
 
@@ -141,6 +145,7 @@ impl Proxy {
             places: Arc::new(Semaphore::new(limits.control_requests)),
             timeout: limits.control_timeout,
             body_bytes: limits.body_bytes,
+            body_timeout: limits.body_timeout,
         }
     }
 
@@ -168,9 +173,26 @@ impl Proxy {
         if request.body().size_hint().lower() > self.body_bytes as u64 {
             return Err(errors::reply(&too_large(self.body_bytes)));
         }
+        let (parts, body) = request.into_parts();
+        let parts = self.outgoing(parts, peer, caller);
         let moved = Rc::new(Cell::new(Instant::now()));
-        let request = self.outgoing(request, peer, caller, &moved);
-        let (response, driver, place) = self.send(request, &moved).await?;
+        let small = body.size_hint().upper();
+        let sent = if small.is_some_and(|bytes| bytes <= SMALL_BODY) {
+            // The plane may answer before it has read a body. What of it is still in the socket
+            // would then end the client's connection.
+            let body = self.small(body, &busy).await?;
+            let request = Request::from_parts(parts, Body::Whole(Some(body)));
+            self.send(request, &moved).await?
+        } else {
+            let body = Sent {
+                body,
+                left: self.body_bytes,
+                limit: self.body_bytes,
+                moved: Rc::clone(&moved),
+            };
+            self.send(Request::from_parts(parts, body), &moved).await?
+        };
+        let (response, driver, place) = sent;
 
         let (mut parts, body) = response.into_parts();
         strip_hop_by_hop(&mut parts.headers);
@@ -186,6 +208,18 @@ impl Proxy {
             _place: place,
         };
         Ok(Response::from_parts(parts, Body::Passed(Box::new(passed))))
+    }
+
+    /// Reads a body that is known to be small.
+    async fn small(&self, body: Incoming, busy: &Busy) -> Result<Bytes, Reply> {
+        let mut body = Paced::new(body);
+        if busy.shared() {
+            body.within(self.body_timeout);
+        }
+        busy.enter(Phase::Body);
+        let body = collect(&mut body, self.body_bytes).await;
+        busy.enter(Phase::Working);
+        body.map_err(|error| errors::reply(&error))
     }
 
     /// Asks the control plane for something that it does at a path, on behalf of a client that
@@ -270,14 +304,8 @@ impl Proxy {
         }
     }
 
-    fn outgoing(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-        caller: Option<&Caller>,
-        moved: &Rc<Cell<Instant>>,
-    ) -> Request<Sent> {
-        let (mut parts, body) = request.into_parts();
+    /// The head of a request as it is passed on.
+    fn outgoing(&self, mut parts: Parts, peer: SocketAddr, caller: Option<&Caller>) -> Parts {
         strip_hop_by_hop(&mut parts.headers);
         if !parts.headers.contains_key(header::HOST) {
             // HTTP/2 says it in the target.
@@ -292,13 +320,7 @@ impl Proxy {
         parts.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        let body = Sent {
-            body,
-            left: self.body_bytes,
-            limit: self.body_bytes,
-            moved: Rc::clone(moved),
-        };
-        Request::from_parts(parts, body)
+        parts
     }
 }
 

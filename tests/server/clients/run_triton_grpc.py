@@ -134,7 +134,10 @@ def main(address: str) -> dict[str, Any]:
             lambda: client.infer("tiny", [colour], outputs=[triton.InferRequestedOutput("nothing")])
         ),
         "width": refused(lambda: client.infer("plain", [narrow])),
-        "late": refused(lambda: client.infer("tiny", [colour], client_timeout=1e-6)),
+        # Large: a small one may be answered within the millisecond that the deadline is rounded to.
+        "late": refused(
+            lambda: client.infer("plain", [tensor("x", large, "FP32")], client_timeout=1e-6)
+        ),
         "expired": refused(lambda: client.infer("tiny", [colour], timeout=1)),
         "shared_memory": refused(client.get_system_shared_memory_status),
         "load": refused(lambda: client.load_model("nobody")),
