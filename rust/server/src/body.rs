@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tidegate_runtime::Permit;
 use tidegate_schema::{Error, ErrorKind, Result};
 
 use crate::proxy::Passed;
@@ -62,8 +63,9 @@ pub fn too_large(limit: usize) -> Error {
     )
 }
 
-/// Reads a body of at most `limit` bytes. A body that came in one piece is not copied.
-pub async fn collect<B>(body: &mut B, limit: usize) -> Result<Bytes>
+/// Reads a body of at most `limit` bytes, as far as `permit` lets it in. A body that came in one
+/// piece is not copied.
+pub async fn collect<B>(body: &mut B, limit: usize, permit: &mut Option<Permit>) -> Result<Bytes>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -80,6 +82,9 @@ where
         let held = first.as_ref().map_or(more.len(), Bytes::len);
         if held + piece.len() > limit {
             return Err(too_large(limit));
+        }
+        if let Some(permit) = permit {
+            permit.hold_bytes(held + piece.len())?;
         }
         if held == 0 && more.is_empty() {
             first = Some(piece);

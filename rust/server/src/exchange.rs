@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderValue};
 use tidegate_protocol::Limits;
-use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage};
+use tidegate_runtime::{Answer, CallOptions, Input, Model, Permit, Stage};
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
@@ -45,20 +45,25 @@ pub trait Exchange {
 
 /// Answers a request for inference.
 pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<Reply> {
-    let model = call.model(service)?;
     let head = E::head(&call)?;
     let name = call.name().to_owned();
+    // Held until the answer is written.
+    let permit = match call.permit {
+        Some(permit) => permit,
+        None => return Err(Error::internal("a request was not asked at the door")),
+    };
     let reply = if call.body.len() > HEAVY_BODY {
-        heavy::<E>(service, model, head, name, call.begun, call.body).await?
+        heavy::<E>(service, permit, head, name, call.begun, call.body).await?
     } else {
+        let model = permit.model();
         let limits = &service.shared.protocol;
-        let admitted = took(&model, Stage::Admit, call.begun);
-        let (input, options, wanted) = E::read(&model, head, &call.body, limits)?;
-        took(&model, Stage::Decode, admitted);
-        let answer = run(service, &model, input, options).await?;
+        let admitted = took(model, Stage::Admit, call.begun);
+        let (input, options, wanted) = E::read(model, head, &call.body, limits)?;
+        took(model, Stage::Decode, admitted);
+        let answer = run(service, model, input, options).await?;
         let answered = Instant::now();
         let reply = E::write(&name, &wanted, &answer)?;
-        took(&model, Stage::Encode, answered);
+        took(model, Stage::Encode, answered);
         reply
     };
     compressed(reply, call.headers).await
@@ -94,7 +99,7 @@ pub async fn run(
 
 async fn heavy<E: Exchange>(
     service: &Service,
-    model: Arc<Model>,
+    mut permit: Permit,
     head: E::Head,
     name: String,
     begun: Instant,
@@ -111,9 +116,11 @@ async fn heavy<E: Exchange>(
     let limits = service.shared.protocol.clone();
     let done = tokio::task::spawn_blocking(move || {
         let _place = place;
+        let model = Arc::clone(permit.model());
         let admitted = took(&model, Stage::Admit, begun);
         let (input, options, wanted) = E::read(&model, head, &body, &limits)?;
         drop(body);
+        permit.hold_rows(input.rows())?;
         took(&model, Stage::Decode, admitted);
         let answer = model.predict(input, &options)?;
         let answered = Instant::now();

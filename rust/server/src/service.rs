@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Incoming};
-use tidegate_runtime::{Model, Runtime};
+use tidegate_runtime::{Model, Permit, Runtime};
 use tidegate_schema::{Error, Result};
 use tokio::sync::Semaphore;
 
@@ -99,6 +99,8 @@ pub struct Call<'a> {
     pub headers: &'a HeaderMap,
     /// The body, decompressed.
     pub body: Bytes,
+    /// Lets in what asks a model to infer.
+    pub permit: Option<Permit>,
     /// When the head had come.
     pub begun: Instant,
 }
@@ -152,11 +154,6 @@ impl Service {
         body: Bytes,
     ) -> Reply {
         let limit = self.shared.options.limits.body_bytes;
-        let body = if body.len() > limit {
-            Err(body::too_large(limit))
-        } else {
-            Ok(body)
-        };
         let head = Head {
             method,
             target,
@@ -167,6 +164,12 @@ impl Service {
         let pass = match self.admit(&found, &head, mount::PEER) {
             Ok(pass) => pass,
             Err(refusal) => return errors::refusal(&refusal),
+        };
+        let body = if body.len() > limit {
+            Err(body::too_large(limit))
+        } else {
+            let permit = self.enter(&found, body.len() as u64);
+            permit.map(|permit| (body, permit))
         };
         let mut reply = self.dispatch(found, &head, begun, body).await;
         errors::mark(reply.headers_mut(), pass.allowance);
@@ -196,6 +199,17 @@ impl Service {
         access.admit(credentials, peer, asked.action, asked.model.as_deref())
     }
 
+    /// Asks at the door of the model, before anything is read for it.
+    fn enter(&self, found: &Result<Found<'_>>, announced: u64) -> Result<Option<Permit>> {
+        let Ok(Found::Here(Route::Infer | Route::Predict, Some(target))) = found else {
+            return Ok(None);
+        };
+        let runtime = &self.shared.runtime;
+        let model = runtime.model(&target.model, target.version.as_deref())?;
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        Permit::new(model, announced).map(Some)
+    }
+
     /// The echo route does not exist unless it was asked for.
     fn find<'a>(&self, method: &Method, path: &'a str) -> Result<Found<'a>> {
         let found = routes::find(method, path)?;
@@ -214,7 +228,7 @@ impl Service {
         found: Result<Found<'_>>,
         head: &Head<'_>,
         begun: Instant,
-        body: Result<Bytes>,
+        body: Result<(Bytes, Option<Permit>)>,
     ) -> Reply {
         let (route, target) = match found {
             Ok(Found::Here(route, target)) => (route, target),
@@ -225,15 +239,22 @@ impl Service {
             Err(error) => return errors::reply(&error),
         };
         let limit = self.shared.options.limits.body_bytes;
-        let body = body.and_then(|body| body::decompress(head.headers, body, limit));
+        let body = body.and_then(|(body, mut permit)| {
+            let body = body::decompress(head.headers, body, limit)?;
+            if let Some(permit) = &mut permit {
+                permit.hold_bytes(body.len())?;
+            }
+            Ok((body, permit))
+        });
         let reply = match body {
             Err(error) => errors::reply(&error),
-            Ok(body) => {
+            Ok((body, permit)) => {
                 let call = Call {
                     target,
                     query: head.target.query(),
                     headers: head.headers,
                     body,
+                    permit,
                     begun,
                 };
                 self.answer(route, call).await
@@ -326,20 +347,24 @@ impl Service {
             return Box::pin(self.control(request, peer, pulse, pass)).await;
         }
         let mut ended = true;
-        let body = if incoming.is_end_stream() {
-            Ok(Bytes::new())
-        } else {
-            pulse.enter(Phase::Body);
-            let limit = self.shared.options.limits.body_bytes;
-            let body = body::collect(&mut incoming, limit).await;
-            if body.is_err() {
-                // A client that waits to be asked for its body is not asked.
-                ended = !parts.headers.contains_key(EXPECT)
-                    && body::discard(&mut incoming, limit.max(LEAST_DISCARDED)).await;
+        let limit = self.shared.options.limits.body_bytes;
+        let body = match self.enter(&found, incoming.size_hint().lower()) {
+            Ok(permit) if incoming.is_end_stream() => Ok((Bytes::new(), permit)),
+            Ok(mut permit) => {
+                pulse.enter(Phase::Body);
+                let body = body::collect(&mut incoming, limit, &mut permit).await;
+                body.map(|body| (body, permit))
             }
-            pulse.enter(Phase::Working);
-            body
+            Err(error) => Err(error),
         };
+        if body.is_err() {
+            // A client that waits to be asked for its body is not asked.
+            pulse.enter(Phase::Body);
+            ended = incoming.is_end_stream()
+                || !parts.headers.contains_key(EXPECT)
+                    && body::discard(&mut incoming, limit.max(LEAST_DISCARDED)).await;
+        }
+        pulse.enter(Phase::Working);
         let mut reply = self.dispatch(found, &head, begun, body).await;
         errors::mark(reply.headers_mut(), pass.allowance);
         whole(if ended { reply } else { closing(reply) })
