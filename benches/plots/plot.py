@@ -93,7 +93,13 @@ def goodput(report: dict[str, Any], folder: Path) -> None:
         y = [good / curve["capacity"] for good in curve["goodput"]]
         place.plot(x, y, marker="o", markersize=3.5, label=name)
         late.plot(x, [value / 1e3 for value in curve["p99_us"]], marker="o", markersize=3.5)
-    place.plot([0, 1, 3], [0, 1, 1], color="grey", linestyle=":", label="no server can do more")
+    place.plot(
+        [0, 1, 3],
+        [0, 1, 1],
+        color="grey",
+        linestyle=":",
+        label="all that is asked, up to the capacity",
+    )
     late.axhline(objective, color="grey", linestyle=":", label=f"objective {objective:g} ms")
     for one in (place, late):
         one.set_ylim(bottom=0)

@@ -29,7 +29,7 @@ from tidegate.cli.bench import SUITES as COMMAND_SUITES
 from tidegate.errors import InputError, MissingDependencyError
 
 TINY = Plan(
-    seconds=0.15,
+    seconds=0.3,
     repetitions=1,
     pairs=1,
     connections=(1, 32),

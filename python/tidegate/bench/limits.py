@@ -132,8 +132,11 @@ def _turn(
     for name, target in tables_of.items():
         before = rows(tables.rows)
         taken = at(target, TABLE_CONNECTIONS)
-        row_us = (before["row_us"] + rows(tables.rows)["row_us"]) / 2
+        after = rows(tables.rows)
+        row_us = (before["row_us"] + after["row_us"]) / 2
+        row_cpu_us = (before["row_cpu_us"] + after["row_cpu_us"]) / 2
         found[f"table_{name}_over_bare"] = taken.rate * tables.rows * row_us / 1e6
+        found[f"table_{name}_over_bare_by_cpu"] = tables.rows * row_cpu_us / taken.cpu_us
     # Latencies under the load that each bears: at its own peak, and nginx at nginx's.
     peak, top = max(busy.rate, at(ours, 128).rate), max(fixed.rate, at(floor, 128).rate)
     open_ours = cell(ours, 128, SHARE * peak)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -85,42 +85,60 @@ def _overload_tables(context: Context, trees: Subject) -> None:
     context.progress("building requests of many rows")
     tables = build_tables(trees, context.folder)
     with ExitStack() as stack:
-        ours, floor, ask = _start(context, stack, trees)
-        target = replace(
-            ours, name=f"tidegate, trees, {tables.rows} rows a request", cases=tables.as_json
-        )
-        _goodput(context, ask, "100", target, floor)
+        servers, ask = _start(context, stack, trees)
+        name = f"tidegate, trees, {tables.rows} rows a request"
+        ours = replace(servers.ours, name=name, cases=tables.as_json)
+        plain = replace(servers.plain, cases=tables.as_json)
+        _goodput(context, ask, "100", replace(servers, ours=ours, plain=plain))
 
 
 def _overload_rows(context: Context, flights: Subject) -> None:
     """The whole bundle: one core of clients cannot send three times what the bare trees bear."""
     with ExitStack() as stack:
-        ours, floor, ask = _start(context, stack, flights)
-        target = replace(ours, name=f"tidegate, {flights.name}, one row a request")
-        _goodput(context, ask, "1", target, floor)
+        servers, ask = _start(context, stack, flights)
+        ours = replace(servers.ours, name=f"tidegate, {flights.name}, one row a request")
+        _goodput(context, ask, "1", replace(servers, ours=ours))
 
 
-def _start(context: Context, stack: ExitStack, subject: Subject) -> tuple[Target, Target, Ask]:
-    """The server with its objective, nginx, and who asks them."""
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What is compared under overload.
+
+    Attributes:
+        ours: The server with its objective.
+        plain: The same without one, which tells the capacity: the other refuses.
+        floor: nginx, which tells what refusing costs.
+    """
+
+    ours: Target
+    plain: Target
+    floor: Target
+
+
+def _start(context: Context, stack: ExitStack, subject: Subject) -> tuple[Servers, Ask]:
     core, folder = context.places.server, context.folder
     peers = (budgets.folder() or Path("benches")) / "peers"
     settings = {"runtime.objective": f"{OBJECTIVE * 1e3:g}ms"}
     ours = http.tidegate(subject, core=core, folder=folder, settings=settings)
     stack.enter_context(ours.daemon)
+    plain = http.tidegate(subject, core=core, folder=folder)
+    stack.enter_context(plain.daemon)
     floor = http.nginx(subject, core=core, folder=folder, peers=peers)
     stack.enter_context(floor.daemon)
-    return ours, floor, _ask(context, stack.enter_context(Worker("load", context.places.client)))
+    client = stack.enter_context(Worker("load", context.places.client))
+    return Servers(ours, plain, floor), _ask(context, client)
 
 
-def _goodput(context: Context, ask: Ask, name: str, target: Target, floor: Target) -> None:
+def _goodput(context: Context, ask: Ask, name: str, servers: Servers) -> None:
     """Goodput over offered load, from below the capacity to three times of it."""
     ratios, shares, latencies = [], [], []
     curve: dict[float, list[Cell]] = defaultdict(list)
     capacities = []
+    target = servers.ours
     for turn in range(context.plan.repetitions):
         context.progress(f"{target.name}: overload, turn {turn + 1} of {context.plan.repetitions}")
-        capacity = max(ask(target, 32, None, None).rate for _ in range(2))
-        refusal_us = ask(floor, 32, None, None).cpu_us
+        capacity = max(ask(servers.plain, 32, None, None).rate for _ in range(2))
+        refusal_us = ask(servers.floor, 32, None, None).cpu_us
         capacities.append(capacity)
         cells = {}
         for load in LOADS:
@@ -128,6 +146,10 @@ def _goodput(context: Context, ask: Ask, name: str, target: Target, floor: Targe
             curve[load].append(cells[load])
         over = cells.pop(LOADS[-1])
         peak = max(cell.good for cell in cells.values())
+        if not peak:
+            why = f"no load holds {OBJECTIVE * 1e3:g} ms: the machine is too busy"
+            context.results.not_measured[f"overload_{name}"] = why
+            return
         ratios.append(over.good / peak)
         # Of each second, refusing takes as much as nginx needs for its cheapest answer.
         shares.append(over.good / (peak * max(0.01, 1 - over.refused * refusal_us / 1e6)))

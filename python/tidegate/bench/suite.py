@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tidegate.bench import basic, limits, memory, overload, peers
+from tidegate.bench import basic, limits, loading, memory, overload, peers
 from tidegate.bench.context import FULL, Context, Plan, Progress
 from tidegate.bench.machine import cores, describe
 from tidegate.bench.results import Results
@@ -25,6 +25,7 @@ SUITES: Final[Mapping[str, Callable[[Context], None]]] = {
     "overload": overload.measure,
     "peers": peers.measure,
     "memory": memory.measure,
+    "loading": loading.measure,
 }
 """Each suite with what it does."""
 

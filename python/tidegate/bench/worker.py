@@ -19,6 +19,7 @@ KINDS: Final = {
     "load": ("tidegate.bench.load", "Client"),
     "embedded": ("tidegate.bench.embedded", "Embedded"),
     "bare": ("tidegate.bench.embedded", "Bare"),
+    "loader": ("tidegate.bench.loading", "Loader"),
     "features": ("tidegate.bench.features", "Ours"),
     "sklearn": ("tidegate.bench.features", "ScikitLearn"),
 }

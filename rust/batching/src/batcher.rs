@@ -157,6 +157,23 @@ impl<W: Work, E: Execute<W>> Batcher<W, E> {
         asked
     }
 
+    /// Whoever stands before the door refuses a work for this reason: counts it, and says when it
+    /// might be let in.
+    pub fn turn_away(&self, reason: Reason) -> Refusal {
+        let shared = &*self.shared;
+        shared.refusals.add(reason);
+        let now = (shared.clock)();
+        let waiting = sync::lock(&shared.waiting);
+        let retry_after = match reason {
+            Reason::TooLarge => None,
+            _ => waiting.queue.drained(now),
+        };
+        Refusal {
+            reason,
+            retry_after,
+        }
+    }
+
     /// Puts a work into the queue and does nothing else: call [`Batcher::flush`] when all that
     /// has arrived is queued.
     ///
@@ -192,14 +209,19 @@ impl<W: Work, E: Execute<W>> Batcher<W, E> {
     /// If a slot is free and the next batch is known to be cheap, it runs here, which saves two
     /// hand-offs between threads; else an executor thread is called. Returns without waiting
     /// when all slots are taken: their holders see to the queue.
-    pub fn flush(&self) {
+    ///
+    /// A work with a deadline of its own is never run here, but by an executor thread: whoever
+    /// calls this must be able to answer at the deadline also if the backend hangs.
+    ///
+    /// Gives the time at which [`Batcher::expire`] has to be called, if any work is left that
+    /// might have to be refused then.
+    pub fn flush(&self) -> Option<Instant> {
         let shared = &*self.shared;
         if sync::lock(&shared.waiting).queue.is_empty() {
-            return;
+            return None;
         }
         let Some(mut held) = shared.free_slot(0) else {
-            shared.shed();
-            return;
+            return shared.shed();
         };
         let mut spent = Duration::ZERO;
         let mut done = None;
@@ -208,7 +230,9 @@ impl<W: Work, E: Execute<W>> Batcher<W, E> {
             let taken = {
                 let mut waiting = sync::lock(&shared.waiting);
                 waiting.note(done.take());
-                match policy::place(spent, waiting.queue.next_cost(held.index, now)) {
+                let cost = waiting.queue.next_cost(held.index, now);
+                let cost = cost.filter(|_| !waiting.queue.has_own_deadlines());
+                match policy::place(spent, cost) {
                     Place::Here => waiting.queue.take(held.index, now),
                     Place::Executor => None,
                 }
@@ -220,7 +244,21 @@ impl<W: Work, E: Execute<W>> Batcher<W, E> {
             }
         }
         drop(held);
-        shared.look_again(None);
+        shared.look_again(None)
+    }
+
+    /// Refuses what waits in vain, wherever it stands, while no instance takes from the queue: one
+    /// may be slow, or hang. Gives the time at which to call this again, if anything is left that
+    /// might have to be refused then.
+    pub fn expire(&self) -> Option<Instant> {
+        let shared = &*self.shared;
+        let (refused, due) = {
+            let mut waiting = sync::lock(&shared.waiting);
+            let refused = waiting.queue.expire((shared.clock)());
+            (refused, waiting.queue.due())
+        };
+        shared.refuse(refused);
+        due
     }
 
     /// Runs `run` on an executor in this thread, if a slot is free and nothing waits; else
@@ -413,15 +451,17 @@ impl<W: Work, E: Execute<W>> Shared<W, E> {
     }
 
     /// To be called after leaving a slot: if anything came meanwhile, whoever brought it may
-    /// have found the slot taken and gone away.
-    fn look_again(&self, done: Option<Done>) {
+    /// have found the slot taken and gone away. Gives the time when what is left is due.
+    fn look_again(&self, done: Option<Done>) -> Option<Instant> {
         let mut waiting = sync::lock(&self.waiting);
         waiting.note(done);
+        let due = waiting.queue.due();
         if !waiting.queue.is_empty() {
             waiting.called = true;
             drop(waiting);
             self.call.notify_one();
         }
+        due
     }
 
     fn refuse_new(&self) {
@@ -429,16 +469,19 @@ impl<W: Work, E: Execute<W>> Shared<W, E> {
         self.call.notify_all();
     }
 
-    /// Tells those whose work waits in vain, while the backends are busy.
-    fn shed(&self) {
-        let refused = {
+    /// Tells those whose work waits in vain, while the backends are busy. Gives the time when what
+    /// is left is due.
+    fn shed(&self) -> Option<Instant> {
+        let (refused, due) = {
             let mut waiting = sync::lock(&self.waiting);
             if !waiting.queue.is_timed() {
-                return;
+                return None;
             }
-            waiting.queue.shed((self.clock)())
+            let refused = waiting.queue.shed((self.clock)());
+            (refused, waiting.queue.due())
         };
         self.refuse(refused);
+        due
     }
 
     /// Counts and tells; what is told is foreign code, and may panic like any other.

@@ -60,6 +60,11 @@ impl<W> Entry<W> {
     fn key(&self) -> (Instant, u64) {
         (self.place.key, self.sequence)
     }
+
+    /// When it is of no use any more if it has not begun.
+    pub fn due(&self) -> Option<Instant> {
+        self.deadline.into_iter().chain(self.latest).min()
+    }
 }
 
 /// The lane of a priority of the protocol.

@@ -79,6 +79,10 @@ pub struct Queue<W> {
     bytes: usize,
     /// Works that have a deadline or a latest beginning.
     timed: usize,
+    /// Works with deadlines of their own.
+    own: usize,
+    /// No work has to be answered or begun before this time.
+    due: Option<Instant>,
     limits: Limits,
     instances: Vec<Instance>,
     /// When a cost was last learned.
@@ -97,6 +101,8 @@ impl<W: Work> Queue<W> {
             weight: 0,
             bytes: 0,
             timed: 0,
+            own: 0,
+            due: None,
             limits,
             instances: (0..instances.max(1)).map(|_| Instance::default()).collect(),
             learned: None,
@@ -132,7 +138,10 @@ impl<W: Work> Queue<W> {
         self.weight += terms.rows.max(1);
         self.rows += terms.rows;
         self.bytes += terms.bytes;
-        self.timed += usize::from(deadline.is_some() || latest.is_some());
+        let due = deadline.into_iter().chain(latest).min();
+        self.timed += usize::from(due.is_some());
+        self.own += usize::from(own);
+        self.due = self.due.into_iter().chain(due).min();
         self.order.push(Entry {
             work,
             rows: terms.rows,
@@ -263,7 +272,8 @@ impl<W: Work> Queue<W> {
     }
 
     /// When all that waits will have run.
-    fn drained(&self, now: Instant) -> Option<Duration> {
+    #[must_use]
+    pub fn drained(&self, now: Instant) -> Option<Duration> {
         let curve = self.curve()?;
         let ahead = policy::Ahead {
             rows: self.rows,
@@ -297,6 +307,11 @@ impl<W: Work> Queue<W> {
         if !std::mem::take(&mut self.moved) {
             return Vec::new();
         }
+        self.expire(now)
+    }
+
+    /// Refuses all that waits in vain. For when the time of [`Queue::due`] has come.
+    pub fn expire(&mut self, now: Instant) -> Vec<Refused<W>> {
         let mut refused = Vec::new();
         let mut kept = Vec::with_capacity(self.order.len());
         while let Some(entry) = self.order.pop(now) {
@@ -305,6 +320,7 @@ impl<W: Work> Queue<W> {
                 None => kept.push(entry),
             }
         }
+        self.due = kept.iter().filter_map(Entry::due).min();
         for entry in kept.into_iter().rev() {
             self.order.restore(entry);
         }
@@ -363,7 +379,11 @@ impl<W: Work> Queue<W> {
         self.rows -= entry.rows;
         self.weight -= entry.rows.max(1);
         self.bytes -= entry.bytes;
-        self.timed -= usize::from(entry.deadline.is_some() || entry.latest.is_some());
+        self.timed -= usize::from(entry.due().is_some());
+        self.own -= usize::from(entry.own);
+        if self.timed == 0 {
+            self.due = None;
+        }
         self.moved = true;
     }
 
@@ -491,6 +511,18 @@ impl<W: Work> Queue<W> {
     #[must_use]
     pub fn is_timed(&self) -> bool {
         self.timed > 0
+    }
+
+    /// When a work may have to be refused, if none is taken until then.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Does a work in it have a deadline of its own?
+    #[must_use]
+    pub fn has_own_deadlines(&self) -> bool {
+        self.own > 0
     }
 
     /// Whether nothing waits.

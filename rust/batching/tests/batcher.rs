@@ -494,7 +494,9 @@ fn many_threads_lose_nothing() {
                         continue;
                     }
                     match bench.batcher.enqueue(bench.job(i, 1 + i % 3)) {
-                        Ok(()) => bench.batcher.flush(),
+                        Ok(()) => {
+                            bench.batcher.flush();
+                        }
                         // The refused job is dropped here, which is its answer.
                         Err(refusal) => {
                             assert_eq!(refusal.refusal.reason, Reason::Rows);

@@ -387,3 +387,38 @@ fn only_batches_known_to_be_cheap_run_in_the_event_loop() {
     assert_eq!(place(zero, Some(Duration::MAX)), Place::Executor);
     assert_eq!(place(Duration::MAX, Some(zero)), Place::Executor);
 }
+
+proptest! {
+    /// Whatever waits: at its time it is refused, wherever it stands, and nothing else is.
+    #[test]
+    fn what_is_due_is_refused_and_the_rest_keeps_its_order(
+        items in items(),
+        now in 100_000_u64..160_000,
+    ) {
+        let mut queue = Queue::new(limits(1_000_000, 1_000_000), 1);
+        for item in &items {
+            queue.push(item.clone()).unwrap();
+        }
+        let earliest = items.iter().filter_map(|item| item.deadline).min();
+        prop_assert_eq!(queue.due(), earliest);
+        let own = items.iter().any(|item| item.deadline.is_some());
+        prop_assert_eq!(queue.has_own_deadlines(), own);
+        let unwanted = |item: &Item| item.abandoned || item.deadline.is_some_and(|due| due <= at(now));
+        let refused = queue.expire(at(now));
+        prop_assert!(refused.iter().all(|refused| unwanted(&refused.work)));
+        prop_assert_eq!(refused.len(), items.iter().filter(|item| unwanted(item)).count());
+        let mut left: Vec<&Item> = items.iter().filter(|item| !unwanted(item)).collect();
+        prop_assert_eq!(queue.due(), left.iter().filter_map(|item| item.deadline).min());
+        prop_assert_eq!(queue.rows(), left.iter().map(|item| item.rows).sum::<usize>());
+        // None has aged beyond another: the same order as without the others.
+        left.sort_by_key(|item| (item.kind, urgency(item)));
+        let mut taken = Vec::new();
+        while let Some(batch) = queue.take(0, at(items.len() as u64)) {
+            taken.extend(batch.batch);
+        }
+        taken.sort_by_key(|item| item.kind);
+        let taken: Vec<usize> = taken.iter().map(|item| item.id).collect();
+        let left: Vec<usize> = left.iter().map(|item| item.id).collect();
+        prop_assert_eq!(taken, left);
+    }
+}

@@ -5,10 +5,13 @@
 //! queue, whose batches are merged by rows. What was answered is counted by a thread of its own.
 
 mod admit;
+mod alarms;
 mod answer;
 pub mod backend;
+mod background;
 pub mod bundle;
 mod deployments;
+mod door;
 mod exposition;
 mod id;
 mod metrics;
@@ -23,11 +26,13 @@ mod runtime;
 mod shared;
 mod split;
 mod ticket;
+mod vigil;
 mod watch;
 mod work;
 
 pub use answer::{Answer, Input};
 pub use deployments::Deployment;
+pub use door::Permit;
 pub use id::Ids;
 pub use metrics::{Stage, Statistics, Timing};
 pub use model::Model;

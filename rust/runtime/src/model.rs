@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tidegate_batching::{Batcher, Limits};
+use tidegate_batching::{Batcher, Limits, Reason, Refusal};
 use tidegate_drift::{Report, WindowReport};
 use tidegate_features::Plan;
 use tidegate_protocol::columns;
@@ -16,10 +16,13 @@ use tidegate_schema::{Error, ErrorKind, Result, Schema};
 use crate::TensorInfo;
 use crate::admit::variable_rows;
 use crate::backend::Backend;
+use crate::background::in_background;
 use crate::bundle::{Kind, Manifest};
+use crate::door::Door;
 use crate::metrics::{Counters, Stage, Statistics};
 use crate::options::{LoadOptions, instances_by_cores};
 use crate::shared::Shared;
+use crate::vigil::Vigil;
 use crate::watch::Watch;
 use crate::work::{Executor, Job};
 
@@ -34,6 +37,8 @@ pub struct Model {
     outputs: Vec<TensorInfo>,
     plan: Option<Arc<Plan>>,
     batcher: Arc<Batcher<Job, Executor>>,
+    vigil: Arc<Vigil>,
+    door: Door,
     limits: Limits,
     /// May requests share a run?
     merge: bool,
@@ -65,7 +70,7 @@ impl Model {
         shared: Arc<Shared>,
         made_of: Ingredients,
         options: &LoadOptions,
-        prove: impl FnOnce(&mut Executor) -> Result<()>,
+        prove: impl FnOnce(&mut Executor) -> Result<()> + Send,
     ) -> Result<Arc<Self>> {
         let Ingredients {
             name,
@@ -88,13 +93,14 @@ impl Model {
         };
         let counters = Arc::new(Counters::new());
         let mut executor = Executor::new(backend, Arc::new(Counters::new()), plan.is_some());
-        prove(&mut executor)?;
+        in_background(|| prove(&mut executor))?;
         executor.count_in(Arc::clone(&counters));
         let executors = instances(executor, options.instances).map_err(at_model)?;
         let batcher = Batcher::new(&thread_name(&name), executors, options.limits);
         let batcher =
             batcher.map_err(|e| at_model(Error::new(ErrorKind::Backend, e.to_string())))?;
         Ok(Arc::new(Self {
+            vigil: Vigil::new(Arc::clone(&shared), Arc::clone(&batcher)),
             shared,
             name,
             version,
@@ -103,6 +109,7 @@ impl Model {
             outputs,
             plan,
             batcher,
+            door: Door::new(&options.limits),
             limits: options.limits,
             merge,
             watch,
@@ -210,6 +217,15 @@ impl Model {
         self.counters.stage(stage, time);
     }
 
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// A request was refused at the door: counts it, and says when it might be let in.
+    pub(crate) fn turned_away(&self, reason: Reason) -> Refusal {
+        self.batcher.turn_away(reason)
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -274,6 +290,7 @@ impl Drop for Model {
         if self.shared.is_forked() {
             // The thread is not in this process, and a lock may be held by one that is not.
             std::mem::forget(Arc::clone(&self.batcher));
+            std::mem::forget(Arc::clone(&self.vigil));
         }
     }
 }

@@ -8,6 +8,7 @@ use tidegate_schema::{Error, Result};
 
 use crate::Model;
 use crate::backend::Backend;
+use crate::background::in_background;
 use crate::bundle::{self, Parts};
 use crate::deployments::{Deployment, Deployments};
 use crate::exposition::{Drift, Measured, render};
@@ -44,10 +45,13 @@ impl Runtime {
     /// where golden rows come out differently; `NotReady` before ONNX Runtime is loaded.
     pub fn load(&self, dir: &Path, options: &LoadOptions) -> Result<Arc<Model>> {
         self.shared.check_open()?;
-        let bundle = bundle::open(dir, options.digest.as_deref())?;
+        let (bundle, place, parts) = in_background(|| {
+            let bundle = bundle::open(dir, options.digest.as_deref())?;
+            let place = format!("{} {}", bundle.manifest().name, bundle.manifest().version);
+            let parts = Parts::load(&bundle).map_err(|error| error.at(&place))?;
+            Ok((bundle, place, parts))
+        })?;
         let manifest = bundle.manifest().clone();
-        let place = format!("{} {}", manifest.name, manifest.version);
-        let parts = Parts::load(&bundle).map_err(|error| error.at(&place))?;
         let watch = match (&parts.plan, &parts.baseline) {
             (Some(plan), Some(baseline)) if options.watch => Some(Arc::new(Watch::new(
                 Arc::clone(baseline),
@@ -99,10 +103,12 @@ impl Runtime {
         file: &Path,
         options: &LoadOptions,
     ) -> Result<Arc<Model>> {
-        let bytes = std::fs::read(file).map_err(|error| {
-            Error::not_found(format!("{} cannot be read: {error}", file.display()))
+        let backend = in_background(|| {
+            let bytes = std::fs::read(file).map_err(|error| {
+                Error::not_found(format!("{} cannot be read: {error}", file.display()))
+            })?;
+            OnnxBackend::from_bytes(&bytes).map_err(|error| error.at(file.display()))
         })?;
-        let backend = OnnxBackend::from_bytes(&bytes).map_err(|error| error.at(file.display()))?;
         self.load_backend(name, version, Box::new(backend), options)
     }
 
@@ -226,6 +232,7 @@ impl Runtime {
         for deployment in self.deployments.clear() {
             deployment.model.close();
         }
+        self.shared.alarms.close();
         self.shared.observer.close();
     }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use tidegate_schema::{Error, ErrorKind, Result};
 
+use crate::alarms::Alarms;
 use crate::id::Ids;
 use crate::observe::Observer;
 use crate::options::{Clock, Options};
@@ -17,6 +18,7 @@ pub(crate) struct Shared {
     pub ids: Ids,
     pub clock: Clock,
     pub observer: Observer,
+    pub alarms: Alarms,
     state: AtomicU8,
 }
 
@@ -26,6 +28,7 @@ impl Shared {
             ids: Ids::new(),
             clock: options.clock.clone(),
             observer: Observer::new(options.observation_bytes)?,
+            alarms: Alarms::default(),
             state: AtomicU8::new(OPEN),
         })
     }

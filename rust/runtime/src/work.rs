@@ -2,19 +2,48 @@
 //! runs the model once, and gives each request its own rows back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tidegate_batching::{Execute, Reason, Refusal, Refused, Work};
 use tidegate_schema::{Error, ErrorKind, Result, Tensor, TensorData};
 
+use crate::alarms::Alarms;
 use crate::backend::{Backend, Slab};
 use crate::metrics::{Counters, Stage};
 use crate::options::CallOptions;
 
 /// Called once with the outputs of a request, or with the reason why there are none.
 pub(crate) type Reply = Box<dyn FnOnce(Result<Vec<Tensor>>) + Send>;
+
+/// A reply that is called at the deadline if there is no outcome until then, because the model is
+/// busy or hangs. The outcome that comes later is dropped.
+pub(crate) fn at_the_latest(
+    alarms: &Alarms,
+    deadline: Instant,
+    cancelled: Arc<AtomicBool>,
+    reply: Reply,
+) -> Reply {
+    let place = Arc::new(Mutex::new(Some(reply)));
+    let waiting = Arc::downgrade(&place);
+    let take = |place: &Mutex<Option<Reply>>| {
+        let mut reply = place.lock().unwrap_or_else(PoisonError::into_inner);
+        reply.take()
+    };
+    let alarm = alarms.set(deadline, move || {
+        if let Some(reply) = waiting.upgrade().and_then(|place| take(&place)) {
+            cancelled.store(true, Ordering::Relaxed);
+            reply(Err(late_error()));
+        }
+    });
+    Box::new(move |outcome| {
+        drop(alarm);
+        if let Some(reply) = take(&place) {
+            reply(outcome);
+        }
+    })
+}
 
 /// One input of a request: the extent of each dimension and the elements.
 #[derive(Debug)]
@@ -125,7 +154,7 @@ fn cancelled_error() -> Error {
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a request that could have been executed was not, for whoever sent it.
-pub(crate) fn refusal_error(refusal: &Refusal, rows: usize, urgency: Urgency) -> Error {
+pub(crate) fn refusal_error(refusal: &Refusal, urgency: Urgency) -> Error {
     let what = match refusal.reason {
         Reason::Abandoned => return cancelled_error(),
         Reason::Deadline if urgency.is_late() => return late_error(),
@@ -133,9 +162,7 @@ pub(crate) fn refusal_error(refusal: &Refusal, rows: usize, urgency: Urgency) ->
             return Error::new(ErrorKind::Closed, "the model is being unloaded");
         }
         Reason::TooLarge => {
-            let message = format!(
-                "the request has {rows} rows, more than the queue of the model may hold: send fewer rows at once"
-            );
+            let message = "the request is more than the queue of the model may hold (max_queue_rows, max_queue_bytes): send fewer rows at once";
             return Error::new(ErrorKind::TooLarge, message);
         }
         Reason::Rows | Reason::Bytes => "the queue of the model is full",
@@ -152,7 +179,7 @@ pub(crate) fn refusal_error(refusal: &Refusal, rows: usize, urgency: Urgency) ->
 pub(crate) fn late_error() -> Error {
     Error::new(
         ErrorKind::Deadline,
-        "the deadline passed before the model could run: allow more time, or send less",
+        "the deadline passed before the model answered: allow more time, or send less",
     )
 }
 
@@ -192,7 +219,7 @@ impl Work for Job {
 
     fn refuse(refused: Refused<Self>) {
         let Refused { work, refusal } = &refused;
-        let error = refusal_error(refusal, work.rows, work.urgency);
+        let error = refusal_error(refusal, work.urgency);
         refused.work.answer(Err(error));
     }
 }

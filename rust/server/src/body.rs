@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tidegate_runtime::Permit;
 use tidegate_schema::{Error, ErrorKind, Result};
 
 use crate::proxy::Passed;
@@ -68,8 +69,9 @@ pub fn too_large(limit: usize) -> Error {
     )
 }
 
-/// Reads a body of at most `limit` bytes. A body that came in one piece is not copied.
-pub async fn collect<B>(body: &mut B, limit: usize) -> Result<Bytes>
+/// Reads a body of at most `limit` bytes, as far as `permit` lets it in. A body that came in one
+/// piece is not copied.
+pub async fn collect<B>(body: &mut B, limit: usize, permit: &mut Option<Permit>) -> Result<Bytes>
 where
     B: HttpBody<Data = Bytes, Error = Error> + Unpin,
 {
@@ -83,6 +85,9 @@ where
         let held = first.as_ref().map_or(more.len(), Bytes::len);
         if held + piece.len() > limit {
             return Err(too_large(limit));
+        }
+        if let Some(permit) = permit {
+            permit.hold_bytes(held + piece.len())?;
         }
         if held == 0 && more.is_empty() {
             first = Some(piece);
@@ -101,14 +106,22 @@ where
     Ok(first.unwrap_or_else(|| more.freeze()))
 }
 
-/// Reads the beginning of a body: all of it, or more than `most` bytes of it. True if it is all.
-pub async fn begin<B>(body: &mut B, most: usize) -> Result<(Bytes, bool)>
+/// Reads the beginning of a body, as far as `permit` lets it in: all of it, or more than `most` bytes
+/// of it. True if it is all.
+pub async fn begin<B>(
+    body: &mut B,
+    most: usize,
+    permit: &mut Option<Permit>,
+) -> Result<(Bytes, bool)>
 where
     B: HttpBody<Data = Bytes, Error = Error> + Unpin,
 {
     let mut held = BytesMut::new();
     while let Some(piece) = next(body).await {
         let piece = piece?;
+        if let Some(permit) = permit {
+            permit.hold_bytes(held.len() + piece.len())?;
+        }
         if held.is_empty() && body.is_end_stream() {
             return Ok((piece, true));
         }

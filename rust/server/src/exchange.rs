@@ -44,16 +44,22 @@ pub trait Exchange {
 
 /// Answers a request for inference.
 pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<Reply> {
-    let model = call.model(service)?;
     let head = E::head(&call)?;
     let name = call.name().to_owned();
+    // Held until the answer is written.
+    let permit = match call.permit {
+        Some(permit) => permit,
+        None => return Err(Error::internal("a request was not asked at the door")),
+    };
     let reply = if call.body.len() > HEAVY_BODY {
-        let (limits, body) = (service.shared.protocol.clone(), call.body);
+        let (limits, body, mut permit) = (service.shared.protocol.clone(), call.body, permit);
         let begun = call.begun;
         heavy(service, move || {
+            let model = Arc::clone(permit.model());
             let admitted = took(&model, Stage::Admit, begun);
             let (input, options, wanted) = E::read(&model, head, &body, &limits)?;
             drop(body);
+            permit.hold_rows(input.rows())?;
             took(&model, Stage::Decode, admitted);
             let answer = model.predict(input, &options)?;
             let answered = Instant::now();
@@ -63,16 +69,16 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         })
         .await?
     } else {
+        let model = permit.model();
         let limits = &service.shared.protocol;
-        let admitted = took(&model, Stage::Admit, call.begun);
-        let (input, options, wanted) = E::read(&model, head, &call.body, limits)?;
-        took(&model, Stage::Decode, admitted);
-        let answer = Pending::new(service, &model, input, options)
-            .answer()
-            .await?;
+        let admitted = took(model, Stage::Admit, call.begun);
+        let (input, options, wanted) = E::read(model, head, &call.body, limits)?;
+        took(model, Stage::Decode, admitted);
+        let mut pending = Pending::new(service, model, input, options);
+        let answer = pending.answer().await?;
         let answered = Instant::now();
         let reply = E::write(&name, &wanted, &answer)?;
-        took(&model, Stage::Encode, answered);
+        took(model, Stage::Encode, answered);
         reply
     };
     compressed(reply, call.headers).await

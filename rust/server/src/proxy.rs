@@ -217,7 +217,7 @@ impl Proxy {
             body.within(self.body_timeout);
         }
         busy.enter(Phase::Body);
-        let body = collect(&mut body, self.body_bytes).await;
+        let body = collect(&mut body, self.body_bytes, &mut None).await;
         busy.enter(Phase::Working);
         body.map_err(|error| errors::reply(&error))
     }
@@ -252,10 +252,11 @@ impl Proxy {
         let (response, _driver, _place) = self.send(request, &moved).await?;
         let (parts, body) = response.into_parts();
         let mut body = Paced::new(body);
-        let body = tokio::time::timeout(self.timeout, collect(&mut body, self.body_bytes))
-            .await
-            .map_err(|_| late(self.timeout))?
-            .map_err(|error| errors::reply(&error))?;
+        let body =
+            tokio::time::timeout(self.timeout, collect(&mut body, self.body_bytes, &mut None))
+                .await
+                .map_err(|_| late(self.timeout))?
+                .map_err(|error| errors::reply(&error))?;
         Ok(Reply::from_parts(parts, body))
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Incoming};
-use tidegate_runtime::{Ids, Model, Runtime};
+use tidegate_runtime::{Ids, Model, Permit, Runtime};
 use tidegate_schema::{Error, Result};
 use tokio::sync::Semaphore;
 
@@ -132,6 +132,8 @@ pub struct Call<'a> {
     pub headers: &'a HeaderMap,
     /// The body, decompressed.
     pub body: Bytes,
+    /// Lets in what asks a model to infer.
+    pub permit: Option<Permit>,
     /// When the head had come.
     pub begun: Instant,
 }
@@ -188,11 +190,6 @@ impl Service {
         let begun = Instant::now();
         let trace = Trace::of(headers, &self.shared.ids);
         let limit = self.shared.options.limits.body_bytes;
-        let body = if body.len() > limit {
-            Err(body::too_large(limit))
-        } else {
-            Ok(body)
-        };
         let head = Head {
             method,
             target,
@@ -201,6 +198,12 @@ impl Service {
         let found = self.find(method, target.path());
         let mut reply = match self.admit(&found, &head, mount::PEER) {
             Ok(pass) => {
+                let body = if body.len() > limit {
+                    Err(body::too_large(limit))
+                } else {
+                    let permit = self.enter(&found, body.len() as u64);
+                    permit.map(|permit| (body, permit))
+                };
                 let mut reply = self.dispatch(found, &head, begun, body).await;
                 errors::mark(reply.headers_mut(), pass.allowance);
                 reply
@@ -236,6 +239,17 @@ impl Service {
         access.admit(credentials, peer, asked.action, asked.model.as_deref())
     }
 
+    /// Asks at the door of the model, before anything is read for it.
+    fn enter(&self, found: &Result<Found<'_>>, announced: u64) -> Result<Option<Permit>> {
+        let Ok(Found::Here(Route::Infer | Route::Predict, Some(target))) = found else {
+            return Ok(None);
+        };
+        let runtime = &self.shared.runtime;
+        let model = runtime.model(&target.model, target.version.as_deref())?;
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        Permit::new(model, announced).map(Some)
+    }
+
     /// The echo route does not exist unless it was asked for.
     fn find<'a>(&self, method: &Method, path: &'a str) -> Result<Found<'a>> {
         let found = routes::find(method, path)?;
@@ -254,7 +268,7 @@ impl Service {
         found: Result<Found<'_>>,
         head: &Head<'_>,
         begun: Instant,
-        body: Result<Bytes>,
+        body: Result<(Bytes, Option<Permit>)>,
     ) -> Reply {
         let (route, target) = match found {
             Ok(Found::Here(route, target)) => (route, target),
@@ -265,15 +279,22 @@ impl Service {
             Err(error) => return errors::reply(&error),
         };
         let limit = self.shared.options.limits.body_bytes;
-        let body = body.and_then(|body| body::decompress(head.headers, body, limit));
+        let body = body.and_then(|(body, mut permit)| {
+            let body = body::decompress(head.headers, body, limit)?;
+            if let Some(permit) = &mut permit {
+                permit.hold_bytes(body.len())?;
+            }
+            Ok((body, permit))
+        });
         let reply = match body {
             Err(error) => errors::reply(&error),
-            Ok(body) => {
+            Ok((body, permit)) => {
                 let call = Call {
                     target,
                     query: head.target.query(),
                     headers: head.headers,
                     body,
+                    permit,
                     begun,
                 };
                 self.answer(route, call).await
@@ -383,34 +404,44 @@ impl Service {
             incoming.within(self.shared.options.limits.body_timeout);
         }
         let mut ended = true;
-        let body = if incoming.is_end_stream() {
-            Ok(Bytes::new())
+        let limit = self.shared.options.limits.body_bytes;
+        let rows = matches!(found, Ok(Found::Here(Route::Predict, _)));
+        let streams = rows && stream::fits(head.headers, &incoming);
+        let announced = incoming.size_hint().lower();
+        // Of a body that is read in pieces no more is held than of the largest that is not.
+        let announced = if streams {
+            announced.min(stream::STREAM_FROM as u64)
         } else {
-            busy.enter(Phase::Body);
-            let limit = self.shared.options.limits.body_bytes;
-            let rows = matches!(found, Ok(Found::Here(Route::Predict, _)));
-            let body = if rows && stream::fits(head.headers, &incoming) {
-                match body::begin(&mut incoming, stream::STREAM_FROM).await {
-                    Ok((came, false)) => {
-                        busy.enter(Phase::Working);
-                        let source = Source::new(incoming, came, busy);
-                        let answer = self.stream(found, &head, source, begun, trace);
-                        let mut response = Box::pin(answer).await;
-                        errors::mark(response.headers_mut(), pass.allowance);
-                        return response;
-                    }
-                    outcome => outcome.map(|(body, _)| body),
-                }
-            } else {
-                body::collect(&mut incoming, limit).await
-            };
-            if body.is_err() {
-                let most = limit.max(LEAST_DISCARDED);
-                ended = rest(&busy, head.headers, &mut incoming, most).await;
-            }
-            busy.enter(Phase::Working);
-            body
+            announced
         };
+        let body = match self.enter(&found, announced) {
+            Ok(permit) if incoming.is_end_stream() => Ok((Bytes::new(), permit)),
+            Ok(mut permit) => {
+                busy.enter(Phase::Body);
+                let body = if streams {
+                    match body::begin(&mut incoming, stream::STREAM_FROM, &mut permit).await {
+                        Ok((came, false)) => {
+                            busy.enter(Phase::Working);
+                            let source = Source::new(incoming, came, busy);
+                            let answer = self.stream(found, &head, permit, source, begun, trace);
+                            let mut response = Box::pin(answer).await;
+                            errors::mark(response.headers_mut(), pass.allowance);
+                            return response;
+                        }
+                        outcome => outcome.map(|(body, _)| body),
+                    }
+                } else {
+                    body::collect(&mut incoming, limit, &mut permit).await
+                };
+                body.map(|body| (body, permit))
+            }
+            Err(error) => Err(error),
+        };
+        if body.is_err() {
+            let most = limit.max(LEAST_DISCARDED);
+            ended = rest(&busy, head.headers, &mut incoming, most).await;
+        }
+        busy.enter(Phase::Working);
         let mut reply = self.dispatch(found, &head, begun, body).await;
         errors::mark(reply.headers_mut(), pass.allowance);
         let (status, text) = (reply.status(), Some(reply.body().as_ref()));
@@ -423,17 +454,16 @@ impl Service {
         &self,
         found: Result<Found<'_>>,
         head: &Head<'_>,
+        permit: Option<Permit>,
         mut source: Source,
         begun: Instant,
         trace: &Trace,
     ) -> Response<Body> {
         let limits = &self.shared.options.limits;
-        let prepared = found.and_then(|found| match found {
-            Found::Here(_, Some(target)) => {
-                let version = target.version.as_deref();
-                let model = self.shared.runtime.model(&target.model, version)?;
+        let prepared = found.and_then(|found| match (found, permit) {
+            (Found::Here(_, Some(target)), Some(permit)) => {
                 let (name, id) = (target.model.into_owned(), trace.id().to_owned());
-                Streaming::new(self.clone(), model, name, id, head.target.query())
+                Streaming::new(self.clone(), permit, name, id, head.target.query())
             }
             _ => Err(Error::internal("a route without a model was asked for one")),
         });

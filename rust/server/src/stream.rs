@@ -19,7 +19,7 @@ use tidegate_protocol::error_body;
 use tidegate_protocol::pieces::Pieces;
 use tidegate_protocol::predict::{self, Predictions};
 use tidegate_protocol::rows;
-use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage};
+use tidegate_runtime::{Answer, CallOptions, Input, Permit, Stage};
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -178,12 +178,13 @@ impl Source {
 
 /// A request that is answered piece by piece.
 pub struct Streaming {
-    pub service: Service,
-    pub model: Arc<Model>,
+    service: Service,
+    /// Held until the answer is written.
+    permit: Permit,
     /// The name that the model was asked for by.
-    pub name: String,
+    name: String,
     /// The request's id.
-    pub id: String,
+    id: String,
     extra: rows::Extra,
 }
 
@@ -191,16 +192,16 @@ impl Streaming {
     /// A request with this query.
     pub fn new(
         service: Service,
-        model: Arc<Model>,
+        permit: Permit,
         name: String,
         id: String,
         query: Option<&str>,
     ) -> Result<Self> {
         let extra = extra(query)?;
-        Rows::check(&model)?;
+        Rows::check(permit.model())?;
         Ok(Self {
             service,
-            model,
+            permit,
             name,
             id,
             extra,
@@ -219,7 +220,7 @@ impl Streaming {
             source.coding = Coding::of(headers)?;
             source.pieces = Some(Pieces::new(self.extra));
             let piece = source.piece().await?.unwrap_or_default();
-            took(&self.model, Stage::Admit, begun);
+            took(self.permit.model(), Stage::Admit, begun);
             let answer = self.predict(&piece).await?;
             let answered = Instant::now();
             let bytes = predict::begin(&Predictions {
@@ -229,7 +230,7 @@ impl Streaming {
                 prediction_id: &answer.prediction_id,
                 outputs: &answer.outputs,
             })?;
-            took(&self.model, Stage::Encode, answered);
+            took(self.permit.model(), Stage::Encode, answered);
             Ok((bytes, answer.rows()))
         };
         let (bytes, rows) = match first.await {
@@ -285,7 +286,7 @@ impl Streaming {
         let answer = self.persist(&piece).await.map_err(place)?;
         let answered = Instant::now();
         let bytes = predict::go_on(&answer.outputs)?;
-        took(&self.model, Stage::Encode, answered);
+        took(self.permit.model(), Stage::Encode, answered);
         *done += answer.rows();
         Ok(Some(bytes))
     }
@@ -308,13 +309,18 @@ impl Streaming {
     async fn predict(&self, piece: &[u8]) -> Result<Answer> {
         let begun = Instant::now();
         let limits = &self.service.shared.protocol;
-        let schema = Rows::check(&self.model)?;
+        let schema = Rows::check(self.permit.model())?;
         let table = rows::decode(piece, schema, self.extra, limits)?;
-        took(&self.model, Stage::Decode, begun);
+        took(self.permit.model(), Stage::Decode, begun);
         let input = Input::Table(table);
-        Pending::new(&self.service, &self.model, input, CallOptions::default())
-            .answer()
-            .await
+        Pending::new(
+            &self.service,
+            self.permit.model(),
+            input,
+            CallOptions::default(),
+        )
+        .answer()
+        .await
     }
 }
 

@@ -7,11 +7,10 @@ mod wire;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
-use tidegate_runtime::{CallOptions, Input, Reason};
+use tidegate_runtime::{CallOptions, Input, LoadOptions, Reason};
 use tidegate_schema::{Tensor, TensorData};
 use tidegate_server::{Service, Shared};
 use wire::subject::{Subject, local};
@@ -314,27 +313,85 @@ fn work_of_clients_that_have_gone_is_dropped() {
 }
 
 #[test]
-fn a_deadline_that_passes_in_the_queue_is_504() {
+fn a_deadline_is_kept_while_the_model_hangs() {
     let subject = Subject::new();
     let server = subject.serve();
+    let mut client = Client::new(server.address());
+    // A model known to be quick would be run by the event loop.
+    for _ in 0..20 {
+        assert_eq!(
+            client.ask("POST", INFER, "", &body(&[1.0, 2.0])).status,
+            200
+        );
+    }
+    let hurried = |micros: u64| {
+        let inputs = json!([{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]);
+        json!({"parameters": {"timeout": micros}, "inputs": inputs}).to_string()
+    };
     let closed = subject.door.lock().unwrap();
-    let mut busy = Client::new(server.address());
-    busy.begin("POST", INFER, "", &body(&[1.0, 2.0]));
-    until("the model is busy", || subject.runs() == 1);
-    let hurried = json!({
-        "parameters": {"timeout": 1000},
-        "inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}],
-    });
-    let mut late = Client::new(server.address());
-    late.begin("POST", INFER, "", hurried.to_string().as_bytes());
-    until("it waits", || subject.queued() == 1);
-    // Its millisecond counts from before it was queued.
-    std::thread::sleep(Duration::from_millis(1));
+    let before = subject.runs();
+    let mut runs = Client::new(server.address());
+    runs.begin("POST", INFER, "", hurried(1_000_000).as_bytes());
+    until("the model is busy", || subject.runs() > before);
+    let mut waits = Client::new(server.address());
+    waits.begin("POST", INFER, "", hurried(50_000).as_bytes());
+    // Both are answered, in the order of their deadlines, and the loop goes on.
+    for late in [&mut waits, &mut runs] {
+        let answer = late.read().unwrap();
+        assert_eq!(answer.status, 504, "{}", answer.text());
+        assert!(answer.text().contains("deadline"), "{}", answer.text());
+    }
+    assert_eq!(client.ask("GET", "/v2/health/live", "", b"").status, 200);
     drop(closed);
-    let answer = late.read().unwrap();
-    assert_eq!(answer.status, 504, "{}", answer.text());
+    assert_eq!(
+        client.ask("POST", INFER, "", &body(&[1.0, 2.0])).status,
+        200
+    );
+    assert_eq!(subject.runs(), before + 2);
+}
+
+#[test]
+fn the_door_refuses_bytes_before_they_are_read_and_while_they_come() {
+    let mut options = LoadOptions::default();
+    options.limits.max_queue_bytes = 1_000;
+    let subject = Subject::with(&options);
+    let server = subject.serve();
+    let address = server.address();
+    let refused = |status: u16, sent: &str| {
+        let mut client = Client::new(address);
+        client.send(sent);
+        let answer = client.read().unwrap();
+        assert_eq!(answer.status, status, "{sent}: {}", answer.text());
+        answer
+    };
+    let head = |rest: &str| format!("POST {INFER} HTTP/1.1\r\nhost: x\r\n{rest}\r\n\r\n");
+    // More than may ever be held; nobody is asked for it.
+    refused(413, &head("content-length: 1001\r\nexpect: 100-continue"));
+    refused(
+        404,
+        &head("content-length: 9\r\nexpect: 100-continue").replace("twice", "other"),
+    );
+    let closed = subject.door.lock().unwrap();
+    let held = body(&[0.125; 40]);
+    assert!((300..600).contains(&held.len()), "{}", held.len());
+    let mut busy = Client::new(address);
+    busy.begin("POST", INFER, "", &held);
+    until("the model is busy", || subject.runs() == 1);
+    let answer = refused(503, &head("content-length: 900\r\nexpect: 100-continue"));
+    assert!(answer.header("retry-after").is_some());
+    // What is not announced is counted as it comes.
+    let piece = format!("384\r\n{}\r\n0\r\n\r\n", " ".repeat(0x384));
+    refused(503, &(head("transfer-encoding: chunked") + &piece));
+    drop(closed);
     assert_eq!(busy.read().unwrap().status, 200);
-    assert_eq!(subject.runs(), 1);
+    let statistics = subject.model.statistics().batches;
+    assert_eq!(statistics.refused(Reason::Bytes), 2);
+    assert_eq!(statistics.refused(Reason::TooLarge), 1);
+    // All that was held has been given back.
+    let mut client = Client::new(address);
+    for _ in 0..10 {
+        assert_eq!(client.ask("POST", INFER, "", &held).status, 200);
+    }
 }
 
 #[test]

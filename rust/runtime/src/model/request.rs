@@ -20,7 +20,7 @@ use crate::park::Parked;
 use crate::path::features;
 use crate::split::{Gather, cut, stack};
 use crate::ticket::Ticket;
-use crate::work::{Block, Job, Reply, Urgency, late_error, refusal_error};
+use crate::work::{Block, Job, Reply, Urgency, at_the_latest, late_error, refusal_error};
 
 /// Most floats of a thread's matrix that is kept between requests.
 const KEPT_FLOATS: usize = 1 << 20;
@@ -123,6 +123,13 @@ impl Model {
                 let reply: Reply = Box::new(move |outcome| {
                     model.finish(begin, rows, table.filter(|_| watched), outcome, done);
                 });
+                let reply = match urgency.deadline {
+                    None => reply,
+                    Some(deadline) => {
+                        let cancelled = Arc::clone(&cancelled);
+                        at_the_latest(&self.shared.alarms, deadline, cancelled, reply)
+                    }
+                };
                 self.enqueue(blocks, rows, rowwise, &cancelled, urgency, reply);
             }
         }
@@ -132,7 +139,9 @@ impl Model {
     /// The end of an event loop's turn: what was submitted may run now, in this thread if that
     /// is known to be quick.
     pub fn flush(&self) {
-        self.batcher.flush();
+        if let Some(due) = self.batcher.flush() {
+            self.vigil.watch(due);
+        }
     }
 
     fn no_columns(&self) -> Error {
@@ -203,11 +212,11 @@ impl Model {
             deadline: urgency.deadline,
             priority: urgency.priority,
         });
-        asked.map_err(|refusal| self.refused(&refusal, rows, urgency))
+        asked.map_err(|refusal| self.refused(&refusal, urgency))
     }
 
-    fn refused(&self, refusal: &Refusal, rows: usize, urgency: Urgency) -> Error {
-        refusal_error(refusal, rows, urgency).at(format_args!("model {:?}", self.name))
+    pub(crate) fn refused(&self, refusal: &Refusal, urgency: Urgency) -> Error {
+        refusal_error(refusal, urgency).at(format_args!("model {:?}", self.name))
     }
 
     fn compute(&self, plan: &Plan, table: &Table<'_>, matrix: &mut Vec<f32>) -> Result<()> {
@@ -336,7 +345,7 @@ impl Model {
         let parked = Arc::new(Parked::default());
         let cancelled = Arc::new(AtomicBool::new(false));
         self.push(blocks, rows, rowwise, &cancelled, urgency, parked.reply());
-        self.batcher.flush();
+        self.flush();
         parked.wait(urgency.deadline).unwrap_or_else(|| {
             cancelled.store(true, Ordering::Relaxed);
             Err(late_error())
@@ -366,7 +375,7 @@ impl Model {
             priority: urgency.priority,
         });
         if let Err(refusal) = asked {
-            reply(Err(self.refused(&refusal, rows, urgency)));
+            reply(Err(self.refused(&refusal, urgency)));
             return;
         }
         let most = self.batcher.piece_rows();
@@ -397,7 +406,7 @@ impl Model {
         let cancelled = Arc::clone(cancelled);
         let job = Job::new(blocks, rows, rowwise, cancelled, urgency, reply);
         if let Err(refused) = self.batcher.enqueue(job) {
-            let error = self.refused(&refused.refusal, rows, urgency);
+            let error = self.refused(&refused.refusal, urgency);
             refused.work.answer(Err(error));
         }
     }

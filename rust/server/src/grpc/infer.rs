@@ -7,7 +7,7 @@ use std::time::Instant;
 use tidegate_protocol::grpc::{self, Target};
 use tidegate_protocol::infer::{self as protocol, InferResponse, RequestedOutput};
 use tidegate_protocol::{Limits, TensorInfo};
-use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage};
+use tidegate_runtime::{Answer, CallOptions, Input, Model, Permit, Stage};
 use tidegate_schema::{Result, Tensor};
 
 use super::call::Call;
@@ -32,31 +32,31 @@ pub struct Wanted {
 pub async fn answer(call: &Call, body: Incoming) -> Result<Bytes> {
     let message = call.messages(body, call.body_bytes()).only().await?;
     let target = grpc::target(&message)?;
-    let model = model(call, target)?;
+    let permit = enter(call, target, message.len())?;
     if message.len() > HEAVY_BODY {
-        return heavy(
-            &call.service,
-            large(call, model, message, call.begun, unary),
-        )
-        .await;
+        let work = large(call, permit, message, call.begun, unary);
+        return heavy(&call.service, work).await;
     }
-    let limits = &call.service.shared.protocol;
-    let (input, options, wanted) = read(&model, &message, limits, call.deadline, call.begun)?;
-    let mut pending = Pending::new(&call.service, &model, input, options);
+    let (model, limits) = (permit.model(), &call.service.shared.protocol);
+    let (input, options, wanted) = read(model, &message, limits, call.deadline, call.begun)?;
+    let mut pending = Pending::new(&call.service, model, input, options);
     unary(&wanted, &pending.answer().await?)
 }
 
-/// The model of a request, if the caller may ask for it.
-pub fn model(call: &Call, target: Target<'_>) -> Result<Arc<Model>> {
+/// Asks at the door of a request's model, if the caller may ask for it. A message names its model,
+/// so it has come by now; it is held until it is answered.
+pub fn enter(call: &Call, target: Target<'_>, bytes: usize) -> Result<Permit> {
     call.admit(Some(target.model))?;
     let runtime = &call.service.shared.runtime;
-    runtime.model(target.model, target.version)
+    let mut permit = Permit::new(runtime.model(target.model, target.version)?, bytes)?;
+    permit.hold_bytes(bytes)?;
+    Ok(permit)
 }
 
 /// All the work of a large request, for a thread of its own.
 pub fn large(
     call: &Call,
-    model: Arc<Model>,
+    mut permit: Permit,
     message: Bytes,
     begun: Instant,
     write: fn(&Wanted, &Answer) -> Result<Bytes>,
@@ -64,8 +64,10 @@ pub fn large(
     let limits = call.service.shared.protocol.clone();
     let deadline = call.deadline;
     move || {
+        let model = Arc::clone(permit.model());
         let (input, options, wanted) = read(&model, &message, &limits, deadline, begun)?;
         drop(message);
+        permit.hold_rows(input.rows())?;
         write(&wanted, &model.predict(input, &options)?)
     }
 }

@@ -9,7 +9,7 @@ use http::Response;
 use hyper::body::Incoming;
 use tidegate_protocol::grpc::{self, StreamReply};
 use tidegate_protocol::{Parameter, Parameters};
-use tidegate_runtime::Answer;
+use tidegate_runtime::{Answer, Permit};
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -49,7 +49,11 @@ pub fn answer(call: Call, body: Incoming, busy: Busy) -> Response<Body> {
 
 /// A request of the stream, in the order in which it came.
 enum Item {
-    Queued(Pending, Wanted),
+    Queued {
+        pending: Pending,
+        wanted: Wanted,
+        _permit: Permit,
+    },
     Large {
         task: JoinHandle<Result<Bytes>>,
         id: Option<String>,
@@ -119,12 +123,12 @@ fn begin(call: &Call, message: Bytes) -> Item {
         }
     };
     let id = target.id.map(str::to_owned);
-    let model = match infer::model(call, target) {
-        Ok(model) => model,
+    let permit = match infer::enter(call, target, message.len()) {
+        Ok(permit) => permit,
         Err(error) => return Item::Refused(error, id),
     };
     if message.len() > HEAVY_BODY {
-        let work = large(call, model, message, begun, write);
+        let work = large(call, permit, message, begun, write);
         let service = call.service.clone();
         let task = tokio::task::spawn_local(async move { heavy(&service, work).await });
         return Item::Large {
@@ -133,10 +137,15 @@ fn begin(call: &Call, message: Bytes) -> Item {
             id,
         };
     }
-    let limits = &call.service.shared.protocol;
-    match infer::read(&model, &message, limits, call.deadline, begun) {
+    let (model, limits) = (permit.model(), &call.service.shared.protocol);
+    match infer::read(model, &message, limits, call.deadline, begun) {
         Ok((input, options, wanted)) => {
-            Item::Queued(Pending::new(&call.service, &model, input, options), wanted)
+            let pending = Pending::new(&call.service, model, input, options);
+            Item::Queued {
+                pending,
+                wanted,
+                _permit: permit,
+            }
         }
         Err(error) => Item::Refused(error, id),
     }
@@ -145,7 +154,9 @@ fn begin(call: &Call, message: Bytes) -> Item {
 /// Waits for the reply to a request; may be dropped and called again.
 async fn reply(item: &mut Item) -> Result<Bytes> {
     let (outcome, id) = match item {
-        Item::Queued(pending, wanted) => {
+        Item::Queued {
+            pending, wanted, ..
+        } => {
             let answer = pending.answer().await;
             let outcome = answer.and_then(|answer| write(wanted, &answer));
             (outcome, wanted.id.clone())

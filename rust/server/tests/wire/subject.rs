@@ -62,6 +62,10 @@ pub struct Subject {
 
 impl Subject {
     pub fn new() -> Self {
+        Self::with(&LoadOptions::default())
+    }
+
+    pub fn with(options: &LoadOptions) -> Self {
         let runtime = Runtime::new(&tidegate_runtime::Options::default()).unwrap();
         let (door, runs) = (Arc::default(), Arc::default());
         let backend = Twice {
@@ -71,7 +75,7 @@ impl Subject {
             runs: Arc::clone(&runs),
         };
         let model = runtime
-            .load_backend("twice", "1.0.0", Box::new(backend), &LoadOptions::default())
+            .load_backend("twice", "1.0.0", Box::new(backend), options)
             .unwrap();
         runtime.deploy("twice", Arc::clone(&model), 3).unwrap();
         Self {

@@ -1,0 +1,145 @@
+//! The door of a model: what a server holds for requests that are not answered yet is bounded, also
+//! while their bodies are still read and decoded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tidegate_batching::{Reason, Refusal};
+use tidegate_schema::Result;
+
+use crate::Model;
+use crate::work::Urgency;
+
+/// So much of something is held, of so much that may be.
+#[derive(Debug)]
+struct Gauge {
+    held: AtomicUsize,
+    most: usize,
+}
+
+impl Gauge {
+    fn new(most: usize) -> Self {
+        Self {
+            held: AtomicUsize::new(0),
+            most,
+        }
+    }
+
+    /// Is there room for so much more, beside what is held?
+    fn has_room(&self, more: usize) -> bool {
+        self.held.load(Relaxed).saturating_add(more) <= self.most
+    }
+
+    fn take(&self, more: usize) -> bool {
+        let taken = self.held.fetch_add(more, Relaxed).saturating_add(more) <= self.most;
+        if !taken {
+            self.give_back(more);
+        }
+        taken
+    }
+
+    fn give_back(&self, less: usize) {
+        self.held.fetch_sub(less, Relaxed);
+    }
+}
+
+/// What has been let in for one model.
+#[derive(Debug)]
+pub(crate) struct Door {
+    bytes: Gauge,
+    rows: Gauge,
+}
+
+impl Door {
+    pub fn new(limits: &tidegate_batching::Limits) -> Self {
+        Self {
+            bytes: Gauge::new(limits.max_queue_bytes),
+            rows: Gauge::new(limits.max_queue_rows),
+        }
+    }
+}
+
+/// Lets one request in until it is dropped, which is to be when it is answered. What a request
+/// brings is held in `max_queue_bytes` from the first byte that is read, and rows that do not stand
+/// in the queue in `max_queue_rows`.
+#[derive(Debug)]
+pub struct Permit {
+    model: Arc<Model>,
+    bytes: usize,
+    rows: usize,
+}
+
+impl Permit {
+    /// Asks at the door with the bytes that a request says it will bring. Nothing is held for what
+    /// has not come: a client that only announces would keep others out.
+    ///
+    /// # Errors
+    /// `TooLarge` for more than may ever be held, `Overloaded` for more than there is room for now.
+    pub fn new(model: Arc<Model>, announced: usize) -> Result<Self> {
+        let permit = Self {
+            model,
+            bytes: 0,
+            rows: 0,
+        };
+        let bytes = &permit.model.door().bytes;
+        if announced > bytes.most {
+            return permit.refuse(Reason::TooLarge).map(|()| permit);
+        }
+        if !bytes.has_room(announced) {
+            return permit.refuse(Reason::Bytes).map(|()| permit);
+        }
+        Ok(permit)
+    }
+
+    /// The model that it is for.
+    #[must_use]
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// So many bytes of the request are held now; never fewer than before.
+    ///
+    /// # Errors
+    /// As [`Permit::new`].
+    pub fn hold_bytes(&mut self, bytes: usize) -> Result<()> {
+        let gauge = &self.model.door().bytes;
+        let more = bytes.saturating_sub(self.bytes);
+        if bytes > gauge.most {
+            return self.refuse(Reason::TooLarge);
+        }
+        if more > 0 && !gauge.take(more) {
+            return self.refuse(Reason::Bytes);
+        }
+        self.bytes += more;
+        Ok(())
+    }
+
+    /// The request has so many rows, which are not queued all at once. One of more than may wait
+    /// passes if no other does.
+    ///
+    /// # Errors
+    /// `Overloaded` when too many rows are held.
+    pub fn hold_rows(&mut self, rows: usize) -> Result<()> {
+        let gauge = &self.model.door().rows;
+        // What is too large for the queue comes piece by piece, and takes all of it.
+        let rows = rows.min(gauge.most);
+        if !gauge.take(rows) {
+            return self.refuse(Reason::Rows);
+        }
+        self.rows += rows;
+        Ok(())
+    }
+
+    fn refuse(&self, reason: Reason) -> Result<()> {
+        let refusal: Refusal = self.model.turned_away(reason);
+        Err(self.model.refused(&refusal, Urgency::default()))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let door = self.model.door();
+        door.bytes.give_back(self.bytes);
+        door.rows.give_back(self.rows);
+    }
+}
