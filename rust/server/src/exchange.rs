@@ -99,7 +99,7 @@ pub async fn run(
 
 async fn heavy<E: Exchange>(
     service: &Service,
-    mut permit: Permit,
+    permit: Permit,
     head: E::Head,
     name: String,
     begun: Instant,
@@ -120,7 +120,6 @@ async fn heavy<E: Exchange>(
         let admitted = took(&model, Stage::Admit, begun);
         let (input, options, wanted) = E::read(&model, head, &body, &limits)?;
         drop(body);
-        permit.hold_rows(input.rows())?;
         took(&model, Stage::Decode, admitted);
         let answer = model.predict(input, &options)?;
         let answered = Instant::now();
