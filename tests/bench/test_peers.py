@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.bench import Plan, run
 from tidegate.bench.budgets import read_budgets
 from tidegate.bench.peers import install, peers_in
-from tidegate.errors import ConfigurationError, TidegateError
+from tidegate.errors import ConfigurationError, InputError, TidegateError
 
 PEERS = Path(__file__).parents[2] / "benches" / "peers"
 
@@ -51,3 +52,67 @@ def test_an_environment_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> N
     with pytest.raises(TidegateError, match="environment of peer could not be made"):
         install(peer, tmp_path / "environments")
     assert not (tmp_path / "environments" / "peer" / "installed.lock").exists()
+
+
+SERVICE = """
+import base64, http.server, json, pathlib, sys
+
+cases = json.loads((pathlib.Path(sys.argv[1]).parent / "trees.json").read_text())
+due = {base64.b64decode(b): e for b, e in zip(cases["bodies"], cases["expected"])}
+wrong = "--wrong" in sys.argv
+
+class Peer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def answer(self, document):
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer({"ready": self.path == "/up"})
+
+    def do_POST(self):
+        numbers = due[self.rfile.read(int(self.headers["Content-Length"]))]
+        self.answer({"path": self.path, "made": [0.5, 0.5] if wrong else numbers})
+
+    def log_message(self, *_):
+        pass
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Peer).serve_forever()
+"""
+"""Answers what is expected, without a package: its lock is empty."""
+
+
+@pytest.mark.slow
+def test_a_peer_is_measured_at_its_best(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    benches = tmp_path / "benches"
+    for name, settings in (
+        ("right", '"right" = []\n"wrong" = ["--wrong"]'),
+        ("wrong", '"wrong" = ["--wrong"]'),
+    ):
+        peer = benches / "peers" / name
+        peer.mkdir(parents=True)
+        (peer / "service.py").write_text(SERVICE)
+        (peer / "requirements.in").touch()
+        (peer / "requirements.lock").touch()
+        (peer / "peer.toml").write_text(
+            f'path = "/ask/{{model}}"\nready = "/up"\nanswer = [\'"made"\']\n[settings]\n{settings}'
+        )
+    (benches / "budgets.toml").touch()
+    monkeypatch.setenv("TIDEGATE_BENCHES", str(benches))
+    results = run(Plan(seconds=0.3, repetitions=2, connections=(1, 4)), suites=["peers"])
+    assert results.peers["right"]["best"] == "right"
+    assert results.figures["http32_over_right"].count == 2
+    assert results.http["right, right"][4]["rate"] > 0
+    assert results.memory_mb["right, right"] > 1
+    # Each is named, with what it said.
+    assert "wrong answers of right, wrong" in results.not_measured["right, wrong"]
+    assert "0.5" in results.not_measured["wrong, wrong"]
+    assert "http32_over_wrong" not in results.figures
+    assert results.http["tidegate, trees"][1]["rate"] > 0
+    with pytest.raises(InputError, match="take one of right, wrong"):
+        run(Plan(peers=["tea"]), suites=["peers"])

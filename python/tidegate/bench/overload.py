@@ -135,6 +135,9 @@ def _goodput(context: Context, ask: Ask, name: str, servers: Servers) -> None:
     curve: dict[float, list[Cell]] = defaultdict(list)
     capacities = []
     target = servers.ours
+    # What a batch costs is learned in the first requests.
+    for _ in range(2):
+        ask(target, 8, None, None)
     for turn in range(context.plan.repetitions):
         context.progress(f"{target.name}: overload, turn {turn + 1} of {context.plan.repetitions}")
         capacity = max(ask(servers.plain, 32, None, None).rate for _ in range(2))

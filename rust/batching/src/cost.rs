@@ -132,6 +132,12 @@ impl CostCurve {
         self.disturbed(rows).map(|(seconds, _)| duration(seconds))
     }
 
+    /// What a batch of `rows` rows takes if nothing disturbs it: the work that it is.
+    #[must_use]
+    pub fn work(&self, rows: usize) -> Option<Duration> {
+        self.undisturbed(rows).map(|(seconds, _)| duration(seconds))
+    }
+
     /// What a batch of `rows` rows is unlikely to exceed: the estimate, and twice the mean
     /// deviation. For decisions on which a deadline depends.
     #[must_use]
@@ -369,6 +375,7 @@ mod tests {
         curve.learn(1, micros(8_000));
         assert_eq!(curve.estimate(1), Some(micros(11)));
         assert!(curve.bound(1) > curve.estimate(1));
+        assert!(curve.work(1) < curve.estimate(1));
         for _ in 0..60 {
             curve.learn(1, micros(8_000));
         }

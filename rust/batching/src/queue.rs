@@ -328,7 +328,9 @@ impl<W: Work> Queue<W> {
     }
 
     fn unwanted(&self, entry: &Entry<W>, now: Instant) -> Option<Reason> {
-        if entry.work.abandoned() {
+        // Whoever waits until a deadline of its own goes when it has come.
+        let late = entry.work.deadline().is_some_and(|end| now >= end);
+        if entry.work.abandoned() && !late {
             return Some(Reason::Abandoned);
         }
         if let Some(deadline) = entry.deadline {
@@ -485,12 +487,13 @@ impl<W: Work> Queue<W> {
         self.instances.iter().any(|other| other.running.is_none())
     }
 
-    /// What the next batch of an instance is likely to cost at most.
+    /// The work that the next batch of an instance is at most. Whoever runs it is disturbed by
+    /// others in any case.
     #[must_use]
     pub fn next_cost(&self, instance: usize, now: Instant) -> Option<Duration> {
         let first = self.order.first(now).map_or(0, |entry| entry.rows);
         let rows = self.rows.min(self.limits.max_batch_rows).max(first);
-        self.instances.get(instance)?.curve.estimate(rows)
+        self.instances.get(instance)?.curve.work(rows)
     }
 
     /// The rows into which a large work is best cut: the size that is known to be the best for

@@ -16,17 +16,6 @@ pub enum Input {
     Tensors(Vec<Tensor>),
 }
 
-impl Input {
-    /// The rows that it brings, if its first dimension is rows.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        match self {
-            Self::Table(table) => table.rows(),
-            Self::Tensors(tensors) => tensors.first().map_or(0, Tensor::rows),
-        }
-    }
-}
-
 /// What a prediction gives.
 #[derive(Clone, Debug)]
 pub struct Answer {

@@ -47,26 +47,23 @@ impl Gauge {
 #[derive(Debug)]
 pub(crate) struct Door {
     bytes: Gauge,
-    rows: Gauge,
 }
 
 impl Door {
     pub fn new(limits: &tidegate_batching::Limits) -> Self {
         Self {
             bytes: Gauge::new(limits.max_queue_bytes),
-            rows: Gauge::new(limits.max_queue_rows),
         }
     }
 }
 
 /// Lets one request in until it is dropped, which is to be when it is answered. What a request
-/// brings is held in `max_queue_bytes` from the first byte that is read, and rows that do not stand
-/// in the queue in `max_queue_rows`.
+/// brings is held in `max_queue_bytes` from the first byte that is read. Its rows are bounded by the
+/// queue, as soon as they are known.
 #[derive(Debug)]
 pub struct Permit {
     model: Arc<Model>,
     bytes: usize,
-    rows: usize,
 }
 
 impl Permit {
@@ -76,11 +73,7 @@ impl Permit {
     /// # Errors
     /// `TooLarge` for more than may ever be held, `Overloaded` for more than there is room for now.
     pub fn new(model: Arc<Model>, announced: usize) -> Result<Self> {
-        let permit = Self {
-            model,
-            bytes: 0,
-            rows: 0,
-        };
+        let permit = Self { model, bytes: 0 };
         let bytes = &permit.model.door().bytes;
         if announced > bytes.most {
             return permit.refuse(Reason::TooLarge).map(|()| permit);
@@ -114,22 +107,6 @@ impl Permit {
         Ok(())
     }
 
-    /// The request has so many rows, which are not queued all at once. One of more than may wait
-    /// passes if no other does.
-    ///
-    /// # Errors
-    /// `Overloaded` when too many rows are held.
-    pub fn hold_rows(&mut self, rows: usize) -> Result<()> {
-        let gauge = &self.model.door().rows;
-        // What is too large for the queue comes piece by piece, and takes all of it.
-        let rows = rows.min(gauge.most);
-        if !gauge.take(rows) {
-            return self.refuse(Reason::Rows);
-        }
-        self.rows += rows;
-        Ok(())
-    }
-
     fn refuse(&self, reason: Reason) -> Result<()> {
         let refusal: Refusal = self.model.turned_away(reason);
         Err(self.model.refused(&refusal, Urgency::default()))
@@ -138,8 +115,6 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let door = self.model.door();
-        door.bytes.give_back(self.bytes);
-        door.rows.give_back(self.rows);
+        self.model.door().bytes.give_back(self.bytes);
     }
 }

@@ -18,13 +18,8 @@ use crate::options::CallOptions;
 pub(crate) type Reply = Box<dyn FnOnce(Result<Vec<Tensor>>) + Send>;
 
 /// A reply that is called at the deadline if there is no outcome until then, because the model is
-/// busy or hangs. The outcome that comes later is dropped.
-pub(crate) fn at_the_latest(
-    alarms: &Alarms,
-    deadline: Instant,
-    cancelled: Arc<AtomicBool>,
-    reply: Reply,
-) -> Reply {
+/// busy or hangs. The outcome that comes later is dropped: of what still waits it is a refusal.
+pub(crate) fn at_the_latest(alarms: &Alarms, deadline: Instant, reply: Reply) -> Reply {
     let place = Arc::new(Mutex::new(Some(reply)));
     let waiting = Arc::downgrade(&place);
     let take = |place: &Mutex<Option<Reply>>| {
@@ -33,7 +28,6 @@ pub(crate) fn at_the_latest(
     };
     let alarm = alarms.set(deadline, move || {
         if let Some(reply) = waiting.upgrade().and_then(|place| take(&place)) {
-            cancelled.store(true, Ordering::Relaxed);
             reply(Err(late_error()));
         }
     });

@@ -205,6 +205,7 @@ fn cancelled_and_late_work_is_not_executed() {
     let batches = model.statistics().batches;
     assert_eq!(batches.refused(Reason::Abandoned), 1);
     assert_eq!(batches.refused(Reason::Deadline), 1);
+    assert_eq!(model.statistics().fail.count, 2);
 }
 
 #[test]

@@ -52,14 +52,13 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         None => return Err(Error::internal("a request was not asked at the door")),
     };
     let reply = if call.body.len() > HEAVY_BODY {
-        let (limits, body, mut permit) = (service.shared.protocol.clone(), call.body, permit);
+        let (limits, body) = (service.shared.protocol.clone(), call.body);
         let begun = call.begun;
         heavy(service, move || {
             let model = Arc::clone(permit.model());
             let admitted = took(&model, Stage::Admit, begun);
             let (input, options, wanted) = E::read(&model, head, &body, &limits)?;
             drop(body);
-            permit.hold_rows(input.rows())?;
             took(&model, Stage::Decode, admitted);
             let answer = model.predict(input, &options)?;
             let answered = Instant::now();

@@ -209,7 +209,9 @@ fn locate_v1(rest: &str) -> Option<(Route, Option<&str>)> {
 }
 
 fn target_of(path: &str) -> Result<Target<'_>> {
-    let (model, version) = match path.rsplit_once("/versions/") {
+    // Most names have no slash, and looking for one is cheaper than looking for a word.
+    let versioned = path.contains('/').then(|| path.rsplit_once("/versions/"));
+    let (model, version) = match versioned.flatten() {
         Some((model, version)) => (model, Some(version)),
         None => (path, None),
     };

@@ -125,10 +125,7 @@ impl Model {
                 });
                 let reply = match urgency.deadline {
                     None => reply,
-                    Some(deadline) => {
-                        let cancelled = Arc::clone(&cancelled);
-                        at_the_latest(&self.shared.alarms, deadline, cancelled, reply)
-                    }
+                    Some(deadline) => at_the_latest(&self.shared.alarms, deadline, reply),
                 };
                 self.enqueue(blocks, rows, rowwise, &cancelled, urgency, reply);
             }

@@ -56,7 +56,7 @@ pub fn enter(call: &Call, target: Target<'_>, bytes: usize) -> Result<Permit> {
 /// All the work of a large request, for a thread of its own.
 pub fn large(
     call: &Call,
-    mut permit: Permit,
+    permit: Permit,
     message: Bytes,
     begun: Instant,
     write: fn(&Wanted, &Answer) -> Result<Bytes>,
@@ -67,7 +67,6 @@ pub fn large(
         let model = Arc::clone(permit.model());
         let (input, options, wanted) = read(&model, &message, &limits, deadline, begun)?;
         drop(message);
-        permit.hold_rows(input.rows())?;
         write(&wanted, &model.predict(input, &options)?)
     }
 }
