@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -71,6 +72,25 @@ def test_a_server_ends_with_its_children(tmp_path: Path) -> None:
     while not all(gone(pid) for pid in children):
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_a_server_may_be_ready_when_it_listens(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(
+        "import socket, sys\n"
+        "with socket.create_server(('127.0.0.1', int(sys.argv[1]))) as s:\n"
+        "    while True: s.accept()\n"
+    )
+    port = free_port()
+    with Daemon(
+        [sys.executable, str(script), str(port)],
+        core=min(os.sched_getaffinity(0)),
+        ready=f"tcp://127.0.0.1:{port}",
+        log=tmp_path / "log",
+    ):
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def test_a_server_that_ends_is_quoted(tmp_path: Path) -> None:

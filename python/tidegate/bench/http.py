@@ -94,6 +94,7 @@ def tidegate(
     folder: Path,
     watch: bool = True,
     settings: Mapping[str, str] | None = None,
+    grpc_port: int | None = None,
 ) -> Target:
     """`tidegate serve` with one worker.
 
@@ -103,6 +104,7 @@ def tidegate(
         folder: For its log.
         watch: Whether it observes what passes.
         settings: Any other settings by `section.key`.
+        grpc_port: The port on which it speaks gRPC as well.
     """
     name = f"tidegate, {subject.name}" if watch else f"tidegate, {subject.name} unwatched"
     given = [f"{key}={value}" for key, value in (settings or {}).items()]
@@ -111,7 +113,8 @@ def tidegate(
     command = [
         *(sys.executable, "-m", "tidegate.cli", "serve", subject.reference),
         *("--registry", str(subject.registry), "--workers", "1", "--echo"),
-        *("--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-grpc"),
+        *("--host", "127.0.0.1", "--port", address.rpartition(":")[2]),
+        *(("--no-grpc",) if grpc_port is None else ("--grpc-port", str(grpc_port))),
         *(() if watch else ("--no-watch",)),
         *(part for one in given for part in ("--set", one)),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -44,8 +45,6 @@ def on_core(core: int) -> Iterator[None]:
 
 def free_port() -> int:
     """A TCP port on which nothing listens now."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -138,7 +137,8 @@ class Daemon:
     Args:
         command: Its program and arguments.
         core: The core.
-        ready: Address that answers with status 200 when the server is ready.
+        ready: Address that answers with status 200 when the server is ready, or `tcp://host:port`
+            for one that is ready when it listens.
         log: Where what it prints goes.
 
     Raises:
@@ -207,6 +207,10 @@ def _anywhere() -> Iterator[None]:
 
 def _answers(address: str) -> bool:
     try:
+        if address.startswith("tcp://"):
+            host, _, port = address.removeprefix("tcp://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=1).close()
+            return True
         with urllib.request.urlopen(address, timeout=1) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):

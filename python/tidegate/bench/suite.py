@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tidegate.bench import basic, limits, loading, memory, overload, peers
+from tidegate.bench import basic, grpc, limits, loading, memory, overload, peers
 from tidegate.bench.context import FULL, Context, Plan, Progress
 from tidegate.bench.machine import cores, describe
 from tidegate.bench.results import Results
@@ -23,6 +23,7 @@ SUITES: Final[Mapping[str, Callable[[Context], None]]] = {
     BASIC: basic.measure,
     "limits": limits.measure,
     "overload": overload.measure,
+    "grpc": grpc.measure,
     "peers": peers.measure,
     "memory": memory.measure,
     "loading": loading.measure,

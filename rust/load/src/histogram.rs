@@ -63,6 +63,17 @@ impl Histogram {
         self.max = self.max.max(nanoseconds);
     }
 
+    /// Adds what another one has counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.cells.iter_mut().zip(&other.cells) {
+            *mine += theirs;
+        }
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
     /// How many durations were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -120,6 +131,30 @@ mod tests {
                 prop_assert!((got - exact).abs() <= exact / 256.0 + 1.0, "{} {} {}", q, got, exact);
             }
         }
+    }
+
+    #[test]
+    fn two_together_are_one() {
+        let (mut all, mut one, mut other) = (
+            Histogram::default(),
+            Histogram::default(),
+            Histogram::default(),
+        );
+        for v in [3, 70_000, 9_000_000] {
+            one.record(v);
+            all.record(v);
+        }
+        for v in [1, 400] {
+            other.record(v);
+            all.record(v);
+        }
+        one.merge(&other);
+        one.merge(&Histogram::default());
+        assert_eq!(
+            (one.count(), one.range(), one.mean()),
+            (all.count(), all.range(), all.mean())
+        );
+        assert_eq!(one.quantile(0.5), all.quantile(0.5));
     }
 
     #[test]
