@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build dev demo test test-rust test-loom test-python lint bench lock clean tools
+.PHONY: build dev demo test test-rust test-loom test-instructions test-python lint bench lock clean tools
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -26,7 +26,7 @@ dev: .venv/dev.stamp ## the same, quick to build and a little slower to run
 demo: build ## the product's main job on real data, in two minutes
 	$(BIN)/tidegate demo $(DEMO_ARGS)
 
-test: test-rust test-loom test-python ## everything that CI tests
+test: test-rust test-loom test-instructions test-python ## everything that CI tests
 
 test-rust: .venv/dev.stamp
 	TIDEGATE_TEST_ORT="$$(ls -d "$$PWD"/$(BIN)/../lib/python3.*/site-packages/onnxruntime/capi/libonnxruntime.so.*)" \
@@ -35,6 +35,9 @@ test-rust: .venv/dev.stamp
 test-loom: | tools # every order of threads around the batcher's slot: no lost wake-up
 	RUSTFLAGS='--cfg loom' cargo test --package tidegate-batching --test loom --locked --quiet \
 	  --target-dir "$${CARGO_TARGET_DIR:-target}/loom"
+
+test-instructions: | tools # of the hot functions, under valgrind where there is one
+	cargo bench --profile quick --package tidegate-benches --bench instructions --locked --quiet
 
 test-python: dev .venv-kserve/stamp .venv-triton/stamp
 	$(BIN)/pytest $(PYTEST_ARGS)

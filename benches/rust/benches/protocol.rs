@@ -7,11 +7,11 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use tidegate_benches::samples::{flight, outputs, rows_json, schema, vector};
 use tidegate_protocol::infer::{self, InferRequest, InferResponse};
 use tidegate_protocol::predict::{self, Predictions};
 use tidegate_protocol::rows::{self, Extra};
 use tidegate_protocol::{Limits, Parameter, Parameters, columns};
-use tidegate_schema::{DType, Field, Schema, Tensor, TensorData};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,83 +21,6 @@ fn main() {
 }
 
 const VARIED: usize = 64;
-
-const NUMERIC: [&str; 10] = [
-    "hour",
-    "distance",
-    "year",
-    "seats",
-    "engines",
-    "temp",
-    "humid",
-    "wind_speed",
-    "precip",
-    "visib",
-];
-const TEXT: [&str; 6] = ["carrier", "origin", "dest", "manufacturer", "model", "type"];
-
-fn schema() -> Schema {
-    let numeric = NUMERIC.map(|name| Field::nullable(name, DType::Float64));
-    let text = TEXT.map(|name| Field::nullable(name, DType::String));
-    Schema::new(numeric.into_iter().chain(text).collect()).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014).
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-fn value(state: &mut u64) -> f64 {
-    (random(state) % 100_000) as f64 / 100.0
-}
-
-fn word(state: &mut u64) -> &'static str {
-    [
-        "UA",
-        "EWR",
-        "JFK",
-        "BOEING",
-        "737-824",
-        "Fixed wing multi engine",
-    ][random(state) as usize % 6]
-}
-
-/// A flight as a V2 request, one tensor a column.
-fn flight(rows: usize, state: &mut u64) -> InferRequest {
-    let numeric = NUMERIC.map(|name| {
-        let values = (0..rows).map(|_| value(state)).collect();
-        tensor(name, vec![rows, 1], TensorData::Fp64(values))
-    });
-    let text = TEXT.map(|name| {
-        let values = (0..rows).map(|_| word(state).as_bytes().to_vec()).collect();
-        tensor(name, vec![rows, 1], TensorData::Bytes(values))
-    });
-    InferRequest {
-        inputs: numeric.into_iter().chain(text).collect(),
-        ..InferRequest::default()
-    }
-}
-
-/// Twenty floats in one tensor.
-fn vector(state: &mut u64) -> InferRequest {
-    let values = (0..20).map(|_| value(state) as f32).collect();
-    InferRequest {
-        inputs: vec![tensor("x", vec![1, 20], TensorData::Fp32(values))],
-        ..InferRequest::default()
-    }
-}
-
-fn tensor(name: &str, shape: Vec<usize>, data: TensorData) -> Tensor {
-    Tensor {
-        name: name.to_owned(),
-        shape,
-        data,
-    }
-}
 
 fn bench_decode(bencher: Bencher, in_binary: bool, request: impl Fn(&mut u64) -> InferRequest) {
     let mut state = 1;
@@ -145,17 +68,7 @@ fn decode_vector_binary(bencher: Bencher) {
 #[divan::bench(args = [1, 100])]
 fn decode_rows(bencher: Bencher, rows: usize) {
     let mut state = 1;
-    let bodies: Vec<String> = (0..VARIED)
-        .map(|_| {
-            let one = |state: &mut u64| {
-                let numeric = NUMERIC.map(|name| format!("\"{name}\":{}", value(state)));
-                let text = TEXT.map(|name| format!("\"{name}\":\"{}\"", word(state)));
-                format!("{{{},{}}}", numeric.join(","), text.join(","))
-            };
-            let all: Vec<_> = (0..rows).map(|_| one(&mut state)).collect();
-            format!("{{\"instances\":[{}]}}", all.join(","))
-        })
-        .collect();
+    let bodies: Vec<String> = (0..VARIED).map(|_| rows_json(rows, &mut state)).collect();
     let (schema, limits) = (schema(), Limits::default());
     let mut next = 0;
     bencher
@@ -182,20 +95,6 @@ fn tensors_to_columns(bencher: Bencher, rows: usize) {
             &schema,
         )));
     });
-}
-
-fn outputs(rows: usize, state: &mut u64) -> Vec<Tensor> {
-    let probabilities = (0..2 * rows)
-        .map(|_| (value(state) / 1000.0) as f32)
-        .collect();
-    vec![
-        tensor("label", vec![rows], TensorData::Int64(vec![1; rows])),
-        tensor(
-            "probabilities",
-            vec![rows, 2],
-            TensorData::Fp32(probabilities),
-        ),
-    ]
 }
 
 #[divan::bench(args = [1, 100])]
