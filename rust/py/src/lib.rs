@@ -27,6 +27,7 @@ mod server;
 mod sketch;
 mod tensors;
 mod timing;
+mod tracer;
 
 /// The native half of tidegate; use the packages of `tidegate` instead of this module.
 #[pyo3::pymodule]
@@ -61,6 +62,8 @@ mod _core {
     use super::sketch::{Frequencies, Histogram, Moments, Quantiles};
     #[pymodule_export]
     use super::timing::time_rows;
+    #[pymodule_export]
+    use super::tracer::Tracer;
 
     /// The version of the native half, which must equal the package's.
     #[pymodule_export]

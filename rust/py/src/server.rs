@@ -21,6 +21,7 @@ use crate::completion::Completions;
 use crate::enter::run;
 use crate::errors::raise;
 use crate::runtime::Runtime;
+use crate::tracer::Tracer;
 
 /// The routes of the data plane: (method, path, name, summary).
 #[pyfunction]
@@ -104,7 +105,7 @@ impl Server {
     #[new]
     #[pyo3(signature = (runtime, *, address=None, grpc_address=None, workers=None,
                         control_socket=None, echo=false, access_log=None, limits=None,
-                        access=None, tls=None))]
+                        access=None, tls=None, tracer=None))]
     #[allow(clippy::too_many_arguments)] // Each stands alone, and all have names.
     fn new(
         py: Python<'_>,
@@ -118,6 +119,7 @@ impl Server {
         limits: Option<BTreeMap<String, f64>>,
         access: Option<&Access>,
         tls: Option<&Tls>,
+        tracer: Option<&Tracer>,
     ) -> PyResult<Self> {
         let mut options = options(
             address,
@@ -130,6 +132,7 @@ impl Server {
         )?;
         options.grpc_address = grpc_address;
         options.tls = tls.map(Tls::core);
+        options.tracer = tracer.map(Tracer::core);
         let core = runtime.core();
         let running = run(py, || CoreServer::start(core, options))?;
         let bound = running.address();

@@ -4,17 +4,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use hyper::body::Body as HttpBody;
 use serde::Serialize;
 use tidegate_protocol::timestamp;
 
 use crate::access::Caller;
 use crate::service::Shared;
-use crate::trace::{Trace, trace_id};
+use crate::trace::Trace;
 
-/// The status under which a request is logged whose client has gone before its answer.
-const CLIENT_GONE: u16 = 499;
+/// How a request ended whose client has gone before its answer.
+pub const CLIENT_GONE: Outcome = Outcome {
+    status: 499,
+    grpc: None,
+    bytes: None,
+};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -62,12 +66,12 @@ impl Entry {
         request: &Request<B>,
         route: &'static str,
         trace: &Trace,
+        trace_id: Option<String>,
         remote: SocketAddr,
     ) -> Self {
-        let headers: &HeaderMap = request.headers();
         Self {
             id: trace.id().to_owned(),
-            trace_id: trace_id(headers).map(str::to_owned),
+            trace_id,
             remote,
             caller: None,
             version: request.version(),
@@ -135,19 +139,20 @@ pub struct Logged {
 }
 
 impl Logged {
-    /// The entry of a request that has come, if there is an access log. `route` names it in the log.
+    /// The entry of a request that has come. `route` names it in the log, `trace_id` the trace
+    /// that it is part of.
     pub fn begin<B: HttpBody>(
         shared: &Arc<Shared>,
         request: &Request<B>,
-        route: impl FnOnce() -> &'static str,
+        route: &'static str,
         trace: &Trace,
+        trace_id: Option<String>,
         remote: SocketAddr,
-    ) -> Option<Self> {
-        shared.access_log.as_ref()?;
-        Some(Self {
+    ) -> Self {
+        Self {
             shared: Arc::clone(shared),
-            entry: Some(Entry::new(request, route(), trace, remote)),
-        })
+            entry: Some(Entry::new(request, route, trace, trace_id, remote)),
+        }
     }
 
     /// Who asks, once that is known.
@@ -171,11 +176,7 @@ impl Logged {
 
 impl Drop for Logged {
     fn drop(&mut self) {
-        self.write(Outcome {
-            status: CLIENT_GONE,
-            grpc: None,
-            bytes: None,
-        });
+        self.write(CLIENT_GONE);
     }
 }
 

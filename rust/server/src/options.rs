@@ -9,6 +9,7 @@ use tidegate_schema::{Error, Result};
 
 use crate::access::Access;
 use crate::tls::Tls;
+use crate::tracer::Tracer;
 
 /// Bounds on what clients can make the server hold, and for how long.
 #[derive(Clone, Debug)]
@@ -182,6 +183,8 @@ pub struct Options {
     pub echo: bool,
     /// Where the access log goes, `-` being standard output; without one there is none.
     pub access_log: Option<PathBuf>,
+    /// What makes spans of requests; without one there are none.
+    pub tracer: Option<Arc<Tracer>>,
     /// Bounds on clients.
     pub limits: Limits,
     /// Who is let in; by default everybody.
@@ -207,6 +210,7 @@ impl Default for Options {
             control_socket: None,
             echo: false,
             access_log: None,
+            tracer: None,
             limits: Limits::default(),
             access: Arc::default(),
             allow_anonymous: false,

@@ -149,6 +149,14 @@ pub fn name(method: &Method, path: &str) -> &'static str {
     }
 }
 
+/// The path of a request's route as the table writes it; `None` for what the table does not know.
+pub fn template(method: &Method, path: &str) -> Option<&'static str> {
+    match find(method, path) {
+        Ok(Found::Here(route, _)) => Some(route.entry().path),
+        _ => None,
+    }
+}
+
 /// The route of a path and the part that names a model.
 fn locate(path: &str) -> Option<(Route, Option<&str>)> {
     if let Some(rest) = path.strip_prefix("/v2") {

@@ -15,7 +15,7 @@ use tidegate_schema::{Error, Result};
 use tokio::sync::Semaphore;
 
 use crate::access::{self, Action, Asked, Credentials, Pass, Refusal};
-use crate::access_log::{Logged, Outcome};
+use crate::access_log::Outcome;
 use crate::body::{self, Body};
 use crate::counters::Counters;
 use crate::lines::Lines;
@@ -24,10 +24,11 @@ use crate::options::Options;
 use crate::pace::Paced;
 use crate::proxy::Proxy;
 use crate::pulse::{Busy, Phase, Pulse};
+use crate::record::{Kind, Record};
 use crate::reply::Reply;
 use crate::routes::{Found, Route, Target};
 use crate::stream::{self, Source, Streaming};
-use crate::trace::{REQUEST_ID, Trace};
+use crate::trace::{REQUEST_ID, TRACEPARENT, Trace};
 use crate::turn::Turn;
 use crate::{drift, echo, errors, health, infer, meta, metrics, mount, predict, routes};
 
@@ -92,14 +93,16 @@ impl Shared {
         })
     }
 
-    /// What the logs could not write, in the Prometheus text format.
+    /// What the logs could not write and what became of spans, in the Prometheus text format.
     #[must_use]
     pub fn log_metrics(&self) -> String {
         let name = "tidegate_access_log_dropped_total";
         let dropped = self.access_log.as_ref().map_or(0, Lines::dropped);
+        let tracer = self.options.tracer.as_ref();
         format!(
             "# HELP {name} Lines of the access log that found no room or could not be written.\n\
-             # TYPE {name} counter\n{name} {dropped}\n"
+             # TYPE {name} counter\n{name} {dropped}\n{}",
+            tracer.map_or_else(String::new, |tracer| tracer.metrics())
         )
     }
 
@@ -340,13 +343,10 @@ impl Service {
     ) -> std::result::Result<Response<Body>, std::convert::Infallible> {
         let busy = pulse.begin(request.version());
         let trace = Trace::of(request.headers(), &self.shared.ids);
-        let route = || routes::name(request.method(), request.uri().path());
-        let mut logged = Logged::begin(&self.shared, &request, route, &trace, peer);
-        let answer = self.respond(request, peer, busy, &trace, &mut logged);
+        let mut record = Record::begin(&self.shared, &request, Kind::Http, &trace, peer);
+        let answer = self.respond(request, peer, busy, &trace, &mut record);
         let mut response = answer.await;
-        if let Some(logged) = logged {
-            logged.answered(Outcome::of(&response));
-        }
+        record.answered(|| Outcome::of(&response));
         response.headers_mut().insert(REQUEST_ID, trace.id);
         Ok(response)
     }
@@ -357,7 +357,7 @@ impl Service {
         peer: SocketAddr,
         busy: Busy,
         trace: &Trace,
-        logged: &mut Option<Logged>,
+        record: &mut Record,
     ) -> Response<Body> {
         let begun = Instant::now();
         let whole = |reply: Reply| reply.map(|bytes| Body::Whole(Some(bytes)));
@@ -373,8 +373,8 @@ impl Service {
         };
         let pass = match self.admit(&found, &head, peer.ip()) {
             Ok(pass) => {
-                if let (Some(logged), Some(caller)) = (logged, &pass.caller) {
-                    logged.asked_by(caller);
+                if let Some(caller) = &pass.caller {
+                    record.asked_by(caller);
                 }
                 pass
             }
@@ -395,7 +395,10 @@ impl Service {
         };
         if matches!(found, Ok(Found::Control)) {
             drop(found);
-            let request = Request::from_parts(parts, incoming);
+            let mut request = Request::from_parts(parts, incoming);
+            if let Some(parent) = record.traceparent() {
+                request.headers_mut().insert(TRACEPARENT, parent);
+            }
             // In memory of its own, which the idle connections do not pay for.
             return Box::pin(self.control(request, peer, busy, pass, trace)).await;
         }

@@ -6,7 +6,7 @@ use tidegate_runtime::Ids;
 /// Names a request; echoed where a caller sends a sane one.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The W3C trace context that a caller runs in.
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Longest request id that is echoed.
 const LONGEST_ID: usize = 128;
 
@@ -42,27 +42,45 @@ fn sane(id: &[u8]) -> bool {
     (1..=LONGEST_ID).contains(&id.len()) && id.iter().all(safe)
 }
 
-/// The trace id of a valid `traceparent` (W3C Trace Context, level 1): 32 hexadecimal digits.
-#[must_use]
-pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get(&TRACEPARENT)?.to_str().ok()?;
-    let mut parts = text.split('-');
-    let (version, trace, parent, flags) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let hex = |part: &str, digits: usize| {
-        part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let zero = |part: &str| part.bytes().all(|byte| byte == b'0');
-    let valid = hex(version, 2)
-        && version != "ff"
-        && hex(trace, 32)
-        && !zero(trace)
-        && hex(parent, 16)
-        && !zero(parent)
-        && hex(flags, 2)
-        // A later version may say more, this one may not.
-        && (version != "00" || parts.next().is_none());
-    valid.then_some(trace)
+/// The span of a caller that a request runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parent<'a> {
+    /// The trace's id: 32 hexadecimal digits.
+    pub trace: &'a str,
+    /// The caller's span: 16 hexadecimal digits.
+    pub span: &'a str,
+    /// Does the caller record its span?
+    pub sampled: bool,
+}
+
+impl<'a> Parent<'a> {
+    /// What a valid `traceparent` says (W3C Trace Context, level 1).
+    #[must_use]
+    pub fn of(headers: &'a HeaderMap) -> Option<Self> {
+        let text = headers.get(&TRACEPARENT)?.to_str().ok()?;
+        let mut parts = text.split('-');
+        let (version, trace, span, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let hex = |part: &str, digits: usize| {
+            part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let zero = |part: &str| part.bytes().all(|byte| byte == b'0');
+        let valid = hex(version, 2)
+            && version != "ff"
+            && hex(trace, 32)
+            && !zero(trace)
+            && hex(span, 16)
+            && !zero(span)
+            && hex(flags, 2)
+            // A later version may say more, this one may not.
+            && (version != "00" || parts.next().is_none());
+        let flags = u8::from_str_radix(flags, 16).ok()?;
+        valid.then_some(Self {
+            trace,
+            span,
+            sampled: flags & 1 == 1,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -88,28 +106,32 @@ mod tests {
     }
 
     #[test]
-    fn trace_ids_come_from_valid_contexts_only() {
-        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-        for text in [
-            format!("00-{trace}-00f067aa0ba902b7-01"),
-            format!("01-{trace}-00f067aa0ba902b7-01-more"),
+    fn parents_come_from_valid_contexts_only() {
+        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        for (text, sampled) in [
+            (format!("00-{trace}-{span}-01"), true),
+            (format!("00-{trace}-{span}-00"), false),
+            (format!("00-{trace}-{span}-fe"), false),
+            (format!("01-{trace}-{span}-03-more"), true),
         ] {
-            assert_eq!(
-                trace_id(&headers(TRACEPARENT, &text)),
-                Some(trace),
-                "{text}"
-            );
+            let due = Parent {
+                trace,
+                span,
+                sampled,
+            };
+            let headers = headers(TRACEPARENT, &text);
+            assert_eq!(Parent::of(&headers), Some(due), "{text}");
         }
         for text in [
-            format!("00-{trace}-00f067aa0ba902b7-01-more"),
-            format!("ff-{trace}-00f067aa0ba902b7-01"),
+            format!("00-{trace}-{span}-01-more"),
+            format!("ff-{trace}-{span}-01"),
             format!("00-{trace}-0000000000000000-01"),
-            format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
-            format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase()),
+            format!("00-{}-{span}-01", "0".repeat(32)),
+            format!("00-{}-{span}-01", trace.to_uppercase()),
             "00".to_owned(),
             "nonsense".to_owned(),
         ] {
-            assert_eq!(trace_id(&headers(TRACEPARENT, &text)), None, "{text}");
+            assert_eq!(Parent::of(&headers(TRACEPARENT, &text)), None, "{text}");
         }
     }
 }

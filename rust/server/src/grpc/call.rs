@@ -28,9 +28,10 @@ use super::status::Status;
 use super::timeout::timeout;
 use super::{health, infer, logging, reply, repository, stream};
 use crate::access::{Action, Asked, Caller};
-use crate::access_log::{Logged, Outcome};
+use crate::access_log::Outcome;
 use crate::log::Noted;
 use crate::pulse::Busy;
+use crate::record::{Kind, Record};
 use crate::service::Service;
 use crate::trace::{REQUEST_ID, Trace};
 use crate::{errors, meta};
@@ -100,8 +101,7 @@ pub async fn answer(
     let shared = Arc::clone(&service.shared);
     let trace = Trace::of(request.headers(), &shared.ids);
     let method = Method::find(request.uri().path());
-    let route = || method.map_or("none", Method::name);
-    let logged = Logged::begin(&shared, &request, route, &trace, peer.address);
+    let mut record = Record::begin(&shared, &request, Kind::Grpc(method), &trace, peer.address);
     let (verb, target) = (request.method().clone(), request.uri().clone());
     let Answered {
         mut response,
@@ -109,15 +109,13 @@ pub async fn answer(
         error,
         caller,
     } = respond(service, peer, request, method, begun, busy).await;
-    if let Some(mut logged) = logged {
-        if let Some(caller) = &caller {
-            logged.asked_by(caller);
-        }
-        logged.answered(Outcome {
-            grpc: code.map(|code| code.number().into()),
-            ..Outcome::of(&response)
-        });
+    if let Some(caller) = &caller {
+        record.asked_by(caller);
     }
+    record.answered(|| Outcome {
+        grpc: code.map(|code| code.number().into()),
+        ..Outcome::of(&response)
+    });
     shared.log.request(&Noted {
         id: trace.id(),
         method: verb.as_str(),
