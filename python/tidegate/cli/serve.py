@@ -78,6 +78,18 @@ def serve(
         str | None,
         typer.Option(help="A file for one JSON line a request; - is standard output."),
     ] = None,
+    trace_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="The OpenTelemetry collector for spans of requests.", metavar="http://HOST:4318"
+        ),
+    ] = None,
+    trace_ratio: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="The share of requests that are traced, where callers say nothing."
+        ),
+    ] = None,
     echo: Annotated[
         bool | None, typer.Option("--echo", help="Answer /v2/echo, for benchmarks.")
     ] = None,
@@ -103,7 +115,17 @@ def serve(
     """
     from tidegate.cli.settings import options, pairs
     from tidegate.runtime import Options, Runtime
-    from tidegate.server import Access, Deploy, Gate, Rates, Server, Settings, Tls, configured
+    from tidegate.server import (
+        Access,
+        Deploy,
+        Gate,
+        Rates,
+        Server,
+        Settings,
+        Tls,
+        Tracing,
+        configured,
+    )
     from tidegate.server import serve as serve_until_signal
     from tidegate.server.configuration import fixed_changes
 
@@ -121,6 +143,8 @@ def serve(
                 "--drain-delay": ("server.drain_delay", drain_delay),
                 "--echo": ("server.echo", echo),
                 "--access-log": ("server.access_log", access_log),
+                "--trace-endpoint": ("tracing.endpoint", trace_endpoint),
+                "--trace-ratio": ("tracing.ratio", trace_ratio),
                 "--allow-anonymous": ("access.allow_anonymous", allow_anonymous),
                 "--objective": ("runtime.objective", objective),
                 "--watch": ("runtime.watch", watch),
@@ -137,6 +161,7 @@ def serve(
 
     found = read()
     settings, deploy = found.section(Settings), found.section(Deploy)
+    tracing = found.section(Tracing).completed(os.environ)
     gate = Gate(found.section(Access), found.section(Rates), found.section(Tls))
     runtime = Runtime(_registry(deploy.registry), found.section(Options))
     try:
@@ -178,7 +203,9 @@ def serve(
         DIAGNOSTICS.print("reloaded", markup=False)
 
     try:
-        finished = serve_until_signal(runtime, settings, gate=gate, ready=ready, reload=reload)
+        finished = serve_until_signal(
+            runtime, settings, gate=gate, tracing=tracing, ready=ready, reload=reload
+        )
     finally:
         gate.close()
         for file in (address_file, grpc_address_file):

@@ -13,6 +13,7 @@ from tidegate.server.mounted import TidegateApp, mount
 from tidegate.server.process import Server, serve
 from tidegate.server.settings import Settings
 from tidegate.server.tls import Tls
+from tidegate.server.tracing import Tracing
 
 __all__ = [
     "Access",
@@ -23,6 +24,7 @@ __all__ = [
     "Settings",
     "TidegateApp",
     "Tls",
+    "Tracing",
     "configured",
     "control_app",
     "mount",

@@ -13,6 +13,7 @@ from tidegate.server.access import Access, Rates
 from tidegate.server.deploy import Deploy
 from tidegate.server.settings import Settings
 from tidegate.server.tls import Tls
+from tidegate.server.tracing import Tracing
 
 __all__ = ["FILE", "FILE_VARIABLE", "configured", "fixed_changes", "sections"]
 
@@ -40,6 +41,7 @@ def sections() -> tuple[Section, ...]:
         Section("access", Access),
         Section("rates", Rates),
         Section("tls", Tls),
+        Section("tracing", Tracing),
         Section("runtime", Options, _core.runtime_defaults, varying=("instances",)),
     )
 

@@ -21,8 +21,10 @@ from tidegate import _core
 from tidegate.errors import InternalError
 from tidegate.runtime import Runtime
 from tidegate.server.control import control_app
+from tidegate.server.exporter import Exporter
 from tidegate.server.gate import Gate
 from tidegate.server.settings import Settings
+from tidegate.server.tracing import Tracing
 
 __all__ = ["Server", "serve"]
 
@@ -101,6 +103,7 @@ class Server:
         gate: Who is let in, and the certificate; by default everybody, without TLS, on loopback.
         app: The control plane, an ASGI application that gets every request the data plane does
             not know; `control_app(runtime)` by default.
+        tracing: Where spans of requests are sent; nowhere by default.
 
     Raises:
         InputError: If the address cannot be listened on; the message says why.
@@ -120,6 +123,7 @@ class Server:
         *,
         gate: Gate | None = None,
         app: ASGIApp | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.settings: Final = settings or Settings()
         self._stopping = threading.Event()
@@ -128,6 +132,7 @@ class Server:
         encrypted = gate is not None and gate.certificate.core is not None
         self._scheme: Final = "https" if encrypted else "http"
         self._control = ControlPlane(control_app(runtime) if app is None else app)
+        self._exporter = Exporter(tracing) if tracing is not None and tracing.endpoint else None
         try:
             self._core = _core.Server(
                 runtime.core,
@@ -140,9 +145,10 @@ class Server:
                 limits=dict(self.settings.limits),
                 access=None if gate is None else gate.core,
                 tls=None if gate is None else gate.certificate.core,
+                tracer=None if self._exporter is None else self._exporter.core,
             )
         except BaseException:
-            self._control.stop()
+            self._release()
             raise
         self._control.start()
 
@@ -204,7 +210,12 @@ class Server:
         with self._guard:
             ended, self._ended = self._ended, True
         if not ended:
-            self._control.stop()
+            self._release()
+
+    def _release(self) -> None:
+        self._control.stop()
+        if self._exporter is not None:
+            self._exporter.close()
 
     def __enter__(self) -> Self:
         return self
@@ -226,6 +237,7 @@ def serve(
     settings: Settings | None = None,
     *,
     gate: Gate | None = None,
+    tracing: Tracing | None = None,
     ready: Callable[[Server], None] | None = None,
     reload: Callable[[], None] | None = None,
 ) -> bool:
@@ -238,6 +250,7 @@ def serve(
         runtime: What is served; it is closed at the end.
         settings: How.
         gate: Who is let in, and the certificate.
+        tracing: Where spans of requests are sent; nowhere by default.
         ready: Called once with the server when it listens.
         reload: Called in this thread at each SIGHUP; what it raises is logged, and serving goes on.
 
@@ -283,7 +296,7 @@ def serve(
     if reload is not None:
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
     try:
-        server = Server(runtime, settings, gate=gate)
+        server = Server(runtime, settings, gate=gate, tracing=tracing)
         if ready is not None:
             ready(server)
         while not asked.is_set():
