@@ -26,6 +26,8 @@ const FLAGS: u32 = 0x101;
 const REMOTE: u32 = 0x200;
 /// Longest path that a span repeats, so that what waits to be exported stays small.
 const MOST_PATH: usize = 1024;
+/// The code of gRPC for a call whose client has gone.
+const CANCELLED: u32 = 1;
 /// The codes of gRPC that are a server's errors: unknown, deadline exceeded, unimplemented,
 /// internal, unavailable, data loss.
 const GRPC_ERRORS: [u32; 6] = [2, 4, 12, 13, 14, 15];
@@ -293,7 +295,12 @@ impl Traced {
 
 impl Drop for Traced {
     fn drop(&mut self) {
-        self.end(CLIENT_GONE);
+        let kind = self.began.as_ref().map(|began| began.kind);
+        let grpc = matches!(kind, Some(Kind::Grpc(_))).then_some(CANCELLED);
+        self.end(Outcome {
+            grpc,
+            ..CLIENT_GONE
+        });
     }
 }
 
@@ -356,6 +363,26 @@ mod tests {
             let span = ended(&span);
             assert_eq!(span["status"] == json!({"code": 2}), marked, "{span}");
             assert_eq!(attribute(&span, "error.type") != Value::Null, marked);
+        }
+    }
+
+    #[test]
+    fn calls_whose_clients_have_gone_are_cancelled() {
+        let tracer = Arc::new(Tracer::new(1.0).unwrap());
+        for (kind, status) in [
+            (Kind::Http, ("http.response.status_code", "499")),
+            (
+                Kind::Grpc(Some(Rpc::ModelInfer)),
+                ("rpc.grpc.status_code", "1"),
+            ),
+        ] {
+            let request = Request::new(());
+            let trace = Trace::of(request.headers(), &tidegate_runtime::Ids::new());
+            let peer = ([127, 0, 0, 1], 80).into();
+            drop(Traced::begin(&tracer, &request, kind, &trace, peer, false));
+            let span: Value = serde_json::from_str(&tracer.take(1)[0]).unwrap();
+            assert_eq!(attribute(&span, status.0), json!({"intValue": status.1}));
+            assert_eq!(span.get("status"), None);
         }
     }
 
