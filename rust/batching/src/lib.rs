@@ -15,13 +15,13 @@ mod refusal;
 mod statistics;
 mod sync;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use batcher::{Batcher, Clock};
 pub use cost::CostCurve;
 pub use limits::{Limits, MAX_INSTANCES, MAX_TIME};
 pub use order::{AGEING, PATIENCE, PRIORITIES};
-pub use queue::{PROBE_AFTER, Queue, Taken, Terms};
+pub use queue::{PROBE_AFTER, PROBE_AT_MOST_AFTER, Queue, Taken, Terms};
 pub use refusal::{Reason, Refusal, Refused};
 pub use statistics::{BUCKETS, SizeStatistics, Statistics};
 
@@ -36,8 +36,13 @@ pub trait Work: Send + Sized + 'static {
     /// The bytes that it holds while it waits.
     fn bytes(&self) -> usize;
 
-    /// When it came.
+    /// When it came here.
     fn arrived(&self) -> Instant;
+
+    /// How long it had waited by then, unseen, which counts towards the objective.
+    fn waited(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// When its answer is of no use any more.
     fn deadline(&self) -> Option<Instant>;

@@ -11,8 +11,15 @@ use crate::policy::{self, Cutter, Fate};
 use crate::refusal::{Reason, Refusal, Refused};
 
 /// An idle model that has not run for so long takes a work even if it is predicted to be late:
-/// otherwise one wrong estimate would refuse everything for ever.
-pub const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// otherwise one wrong estimate would refuse everything for ever. Twice as long after each such
+/// work that was followed by no other, up to [`PROBE_AT_MOST_AFTER`]: a first batch that was slow
+/// by chance is soon corrected, and a model that is too slow costs little.
+pub const PROBE_AFTER: Duration = Duration::from_millis(8);
+/// The longest time of [`PROBE_AFTER`].
+pub const PROBE_AT_MOST_AFTER: Duration = Duration::from_secs(1);
+
+/// After so many doublings the longest time is reached.
+const MOST_DOUBLINGS: u32 = 7;
 
 /// A batch that left the queue.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ pub struct Terms {
     pub bytes: usize,
     /// As [`Work::arrived`].
     pub arrived: Instant,
+    /// As [`Work::waited`].
+    pub waited: Duration,
     /// As [`Work::deadline`].
     pub deadline: Option<Instant>,
     /// As [`Work::priority`].
@@ -47,6 +56,7 @@ impl Terms {
             rows: work.rows(),
             bytes: work.bytes(),
             arrived: work.arrived(),
+            waited: work.waited(),
             deadline: work.deadline(),
             priority: work.priority(),
         }
@@ -87,6 +97,8 @@ pub struct Queue<W> {
     instances: Vec<Instance>,
     /// When a cost was last learned.
     learned: Option<Instant>,
+    /// Works that were taken although they were predicted to be late, since the last that was not.
+    probes: u32,
     /// Has anything left since all that waits was looked through?
     moved: bool,
 }
@@ -106,6 +118,7 @@ impl<W: Work> Queue<W> {
             limits,
             instances: (0..instances.max(1)).map(|_| Instance::default()).collect(),
             learned: None,
+            probes: 0,
             moved: true,
         }
     }
@@ -135,6 +148,11 @@ impl<W: Work> Queue<W> {
             Ok(admitted) => admitted,
             Err(refusal) => return Err(Refused { work, refusal }),
         };
+        if probe {
+            self.probes = self.probes.saturating_add(1);
+        } else if deadline.is_some() || latest.is_some() {
+            self.probes = 0;
+        }
         self.weight += terms.rows.max(1);
         self.rows += terms.rows;
         self.bytes += terms.bytes;
@@ -162,6 +180,7 @@ impl<W: Work> Queue<W> {
             rows,
             bytes,
             arrived,
+            waited,
             ..
         } = *terms;
         if rows > self.limits.max_queue_rows || bytes > self.limits.max_queue_bytes {
@@ -173,10 +192,16 @@ impl<W: Work> Queue<W> {
                 retry_after: self.drained(arrived),
             });
         }
-        let objective = self.limits.objective.map(|objective| arrived + objective);
+        let objective = self
+            .limits
+            .objective
+            .map(|time| arrived + time.saturating_sub(waited));
         let deadline = terms.deadline.into_iter().chain(objective).min();
         let own = terms.deadline.is_some() && deadline == terms.deadline;
-        let latest = self.limits.max_delay.map(|delay| arrived + delay);
+        let latest = self
+            .limits
+            .max_delay
+            .map(|time| arrived + time.saturating_sub(waited));
         let place = Place::new(terms.priority, arrived, deadline);
         let mut admitted = Admitted {
             place,
@@ -196,6 +221,7 @@ impl<W: Work> Queue<W> {
         let delayed = self
             .limits
             .max_delay
+            .map(|delay| delay.saturating_sub(waited))
             .map(|delay| (Reason::Delay, forecast.start.saturating_sub(delay)));
         let worst = late.into_iter().chain(delayed).max_by_key(|(_, by)| *by);
         if let Some((reason, by)) = worst.filter(|(_, by)| !by.is_zero()) {
@@ -225,7 +251,9 @@ impl<W: Work> Queue<W> {
     /// Would nothing be learned if this work were refused too?
     fn is_stale(&self, now: Instant) -> bool {
         let idle = self.instances.iter().all(|i| i.running.is_none());
-        let recent = |learned| now.saturating_duration_since(learned) < PROBE_AFTER;
+        let pause = PROBE_AFTER.saturating_mul(1 << self.probes.min(MOST_DOUBLINGS));
+        let pause = pause.min(PROBE_AT_MOST_AFTER);
+        let recent = |learned| now.saturating_duration_since(learned) < pause;
         idle && self.order.len() == 0 && !self.learned.is_some_and(recent)
     }
 

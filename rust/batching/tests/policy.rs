@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use simulator::{Item, at, micros};
 use tidegate_batching::policy::{Cutter, Fate, INLINE_LIMIT, MAX_PASSED_OVER, Place, place, share};
-use tidegate_batching::{AGEING, Limits, PROBE_AFTER, Queue, Reason, Refusal};
+use tidegate_batching::{AGEING, Limits, PROBE_AFTER, PROBE_AT_MOST_AFTER, Queue, Reason, Refusal};
 
 fn limits(max_batch_rows: usize, max_queue_rows: usize) -> Limits {
     Limits {
@@ -231,10 +231,49 @@ fn a_wrong_estimate_does_not_refuse_for_ever() {
     let refused = queue.push(Item::new(0, 1, learned)).unwrap_err();
     assert_eq!(refused.refusal.reason, Reason::Deadline);
     let later = learned + PROBE_AFTER;
+    let early = Item::new(0, 1, later - micros(1));
+    assert!(queue.push(early).is_err());
     queue.push(Item::new(1, 1, later)).unwrap();
     assert!(queue.push(Item::new(2, 1, later)).is_err(), "one is enough");
     let taken = queue.take(0, later).unwrap();
     assert_eq!(taken.batch.len(), 1);
+    // It was right: the next one comes after twice the time, and at last after a second.
+    let mut learned = later + micros(5_000);
+    let mut pauses = Vec::new();
+    for id in 3..20 {
+        queue.done(0, learned - micros(5_000), learned, Some(1));
+        let pause = (1..).map(Duration::from_millis).find(|pause| {
+            let item = Item::new(id, 1, learned + *pause);
+            queue.push(item).is_ok()
+        });
+        pauses.extend(pause);
+        learned += pauses[pauses.len() - 1];
+        queue.take(0, learned).unwrap();
+        learned += micros(5_000);
+    }
+    assert_eq!(pauses[0], 2 * PROBE_AFTER);
+    assert_eq!(pauses[1], 4 * PROBE_AFTER);
+    assert_eq!(pauses[pauses.len() - 1], PROBE_AT_MOST_AFTER);
+}
+
+#[test]
+fn what_was_waited_unseen_counts_towards_the_objective() {
+    let limits = Limits {
+        objective: Some(micros(1_000)),
+        ..limits(256, 100_000)
+    };
+    let mut queue = known(limits, 10);
+    let item = |waited| Item {
+        waited: micros(waited),
+        ..Item::new(0, 1, at(3_000))
+    };
+    for waited in [995, 1_000, 5_000] {
+        let refused = queue.push(item(waited)).unwrap_err();
+        assert_eq!(refused.refusal.reason, Reason::Deadline);
+    }
+    queue.push(item(900)).unwrap();
+    let taken = queue.take(0, at(3_095)).unwrap();
+    assert_eq!(taken.refused[0].refusal.reason, Reason::Deadline);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How a runtime, a model and a call are set up. The defaults are here and nowhere else.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tidegate_batching::{Limits, MAX_INSTANCES};
 use tidegate_drift::Windows;
@@ -98,6 +98,9 @@ impl LoadOptions {
 pub struct CallOptions {
     /// When the answer is of no use any more: work that waits beyond it is dropped.
     pub deadline: Option<Instant>,
+    /// How long the request had waited, unseen, before it is submitted: counts towards the
+    /// objective.
+    pub waited: Duration,
     /// The protocol's priority: 1 is served first, larger numbers later; 0 is in the middle.
     pub priority: u32,
     /// Is this request watched? False for probes.
@@ -108,6 +111,7 @@ impl Default for CallOptions {
     fn default() -> Self {
         Self {
             deadline: None,
+            waited: Duration::ZERO,
             priority: 0,
             watch: true,
         }

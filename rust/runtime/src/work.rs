@@ -73,6 +73,7 @@ pub(crate) struct Job {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Urgency {
     pub deadline: Option<Instant>,
+    pub waited: Duration,
     pub priority: u32,
 }
 
@@ -87,6 +88,7 @@ impl From<&CallOptions> for Urgency {
     fn from(options: &CallOptions) -> Self {
         Self {
             deadline: options.deadline,
+            waited: options.waited,
             priority: options.priority,
         }
     }
@@ -197,6 +199,10 @@ impl Work for Job {
 
     fn arrived(&self) -> Instant {
         self.queued
+    }
+
+    fn waited(&self) -> Duration {
+        self.urgency.waited
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -98,7 +98,13 @@ pub struct Pending {
 
 impl Pending {
     /// Queues the work, and says so to the turn.
-    pub fn new(service: &Service, model: &Arc<Model>, input: Input, options: CallOptions) -> Self {
+    pub fn new(
+        service: &Service,
+        model: &Arc<Model>,
+        input: Input,
+        mut options: CallOptions,
+    ) -> Self {
+        options.waited = service.turn.waited();
         let (sender, answer) = oneshot::channel();
         let ticket = model.submit(input, &options, move |outcome| {
             // Nobody receives when the client has gone.

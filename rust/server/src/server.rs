@@ -20,6 +20,7 @@ use crate::log::Level;
 use crate::options::Options;
 use crate::pulse::Pulses;
 use crate::service::{Service, Shared};
+use crate::turn;
 
 /// How long to wait when the process has no file descriptor left for a connection.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
@@ -227,6 +228,7 @@ impl Worker {
         let built = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(MOST_BLOCKING_THREADS)
+            .on_thread_unpark(turn::woken)
             .build_local(tokio::runtime::LocalOptions::default());
         if let Ok(event_loop) = built {
             event_loop.block_on(self.serve());

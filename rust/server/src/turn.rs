@@ -6,8 +6,14 @@
 //! An idle server loses one poll of its sockets by this (under a microsecond), a busy one gains
 //! its batches. There is no timer.
 
-use std::cell::RefCell;
+//!
+//! A request also waits before it is read, while the loop is at others or runs the model: nobody
+//! sees that but the client. The turn knows since when the loop has not looked at its sockets, which
+//! is about how long that was.
+
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tidegate_runtime::Model;
 use tokio::sync::Notify;
@@ -24,11 +30,24 @@ impl Flush for Model {
     }
 }
 
+thread_local! {
+    /// When this thread's loop last woke from sleep, where it says so.
+    static WOKEN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// The loop of this thread has woken from sleep: what is readable now has not waited.
+pub fn woken() {
+    WOKEN.set(Some(Instant::now()));
+}
+
 /// The queues that got work in this turn. One for each worker.
 #[derive(Debug)]
 pub struct Turn<F> {
     queued: RefCell<Vec<Arc<F>>>,
     begun: Notify,
+    /// When the loop last went to look at its sockets, and how long it had not by then.
+    looked: Cell<Option<Instant>>,
+    away: Cell<Duration>,
 }
 
 impl<F> Default for Turn<F> {
@@ -36,6 +55,8 @@ impl<F> Default for Turn<F> {
         Self {
             queued: RefCell::new(Vec::new()),
             begun: Notify::new(),
+            looked: Cell::new(None),
+            away: Cell::new(Duration::ZERO),
         }
     }
 }
@@ -53,6 +74,28 @@ impl<F: Flush> Turn<F> {
         }
     }
 
+    /// About how long a request that is read now was readable: since the loop looked at its sockets,
+    /// and half of the time in which it did not before that, or since it woke from sleep.
+    pub fn waited(&self) -> Duration {
+        let now = Instant::now();
+        let Some(looked) = self.looked.get() else {
+            return Duration::ZERO;
+        };
+        match WOKEN.get() {
+            Some(woken) if woken >= looked => now.saturating_duration_since(woken),
+            _ => now.saturating_duration_since(looked) + self.away.get() / 2,
+        }
+    }
+
+    /// The loop goes to look at its sockets.
+    fn look(&self) {
+        let now = Instant::now();
+        let before = self.looked.replace(Some(now));
+        let before = before.into_iter().chain(WOKEN.get()).max();
+        let away = before.map(|before| now.saturating_duration_since(before));
+        self.away.set(away.unwrap_or_default());
+    }
+
     /// Flushes at the end of each turn, for ever. Runs as one task of its worker.
     pub async fn run(&self) {
         let mut due = Vec::new();
@@ -65,6 +108,7 @@ impl<F: Flush> Turn<F> {
             for queue in due.drain(..) {
                 queue.flush();
             }
+            self.look();
         }
     }
 }
@@ -134,6 +178,24 @@ mod tests {
                 assert_eq!(queue.flushes.load(Ordering::Relaxed), round);
             }
         });
+    }
+
+    #[test]
+    fn what_is_read_late_has_waited() {
+        let pause = Duration::from_millis(5);
+        let turn = Turn::<Queue>::default();
+        assert_eq!(turn.waited(), Duration::ZERO, "nothing is known yet");
+        turn.look();
+        std::thread::sleep(pause);
+        assert!(turn.waited() >= pause);
+        // The loop was away for so long, and has just looked.
+        turn.look();
+        let waited = turn.waited();
+        assert!(waited >= pause / 2, "{waited:?}");
+        let begin = Instant::now();
+        woken();
+        let waited = turn.waited();
+        assert!(waited <= begin.elapsed(), "{waited:?}");
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub struct Item {
     pub kind: u8,
     pub priority: u32,
     pub arrived: Instant,
+    pub waited: Duration,
     pub deadline: Option<Instant>,
     pub abandoned: bool,
 }
@@ -45,6 +46,7 @@ impl Item {
             kind: 0,
             priority: 0,
             arrived,
+            waited: Duration::ZERO,
             deadline: None,
             abandoned: false,
         }
@@ -62,6 +64,10 @@ impl Work for Item {
 
     fn arrived(&self) -> Instant {
         self.arrived
+    }
+
+    fn waited(&self) -> Duration {
+        self.waited
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -206,6 +206,7 @@ impl Model {
             rows,
             bytes: rows * plan.width() * size_of::<f32>(),
             arrived,
+            waited: urgency.waited,
             deadline: urgency.deadline,
             priority: urgency.priority,
         });
@@ -368,6 +369,7 @@ impl Model {
             rows,
             bytes: blocks.iter().map(|block| block.data.bytes()).sum(),
             arrived: Instant::now(),
+            waited: urgency.waited,
             deadline: urgency.deadline,
             priority: urgency.priority,
         });
