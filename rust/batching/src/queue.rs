@@ -103,6 +103,12 @@ pub struct Queue<W> {
     moved: bool,
 }
 
+/// What is left of a time when so much of it was waited unseen. That is a guess, and where all wait
+/// so long it is the same for all: it takes at most half, so that it never refuses everything.
+fn left_of(time: Duration, waited: Duration) -> Duration {
+    time - waited.min(time / 2)
+}
+
 impl<W: Work> Queue<W> {
     /// An empty queue before so many instances.
     #[must_use]
@@ -195,13 +201,13 @@ impl<W: Work> Queue<W> {
         let objective = self
             .limits
             .objective
-            .map(|time| arrived + time.saturating_sub(waited));
+            .map(|time| arrived + left_of(time, waited));
         let deadline = terms.deadline.into_iter().chain(objective).min();
         let own = terms.deadline.is_some() && deadline == terms.deadline;
         let latest = self
             .limits
             .max_delay
-            .map(|time| arrived + time.saturating_sub(waited));
+            .map(|time| arrived + left_of(time, waited));
         let place = Place::new(terms.priority, arrived, deadline);
         let mut admitted = Admitted {
             place,
@@ -221,7 +227,7 @@ impl<W: Work> Queue<W> {
         let delayed = self
             .limits
             .max_delay
-            .map(|delay| delay.saturating_sub(waited))
+            .map(|delay| left_of(delay, waited))
             .map(|delay| (Reason::Delay, forecast.start.saturating_sub(delay)));
         let worst = late.into_iter().chain(delayed).max_by_key(|(_, by)| *by);
         if let Some((reason, by)) = worst.filter(|(_, by)| !by.is_zero()) {

@@ -262,18 +262,19 @@ fn what_was_waited_unseen_counts_towards_the_objective() {
         objective: Some(micros(1_000)),
         ..limits(256, 100_000)
     };
-    let mut queue = known(limits, 10);
     let item = |waited| Item {
         waited: micros(waited),
         ..Item::new(0, 1, at(3_000))
     };
-    for waited in [995, 1_000, 5_000] {
-        let refused = queue.push(item(waited)).unwrap_err();
-        assert_eq!(refused.refusal.reason, Reason::Deadline);
+    for (waited, most) in [(0, 100), (300, 70), (500, 50), (5_000, 50)] {
+        let mut queue = known(limits.clone(), 10);
+        let accepted = (0..200).take_while(|_| queue.push(item(waited)).is_ok());
+        let accepted = accepted.count();
+        assert!(
+            (most * 4 / 10..=most).contains(&accepted),
+            "{accepted} after {waited}"
+        );
     }
-    queue.push(item(900)).unwrap();
-    let taken = queue.take(0, at(3_095)).unwrap();
-    assert_eq!(taken.refused[0].refusal.reason, Reason::Deadline);
 }
 
 #[test]
