@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::durations::{self, Durations};
 use crate::grpc;
 use crate::routes::{Route, TABLE};
 
@@ -20,24 +21,18 @@ const CODES: [u16; 16] = [
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// How many places a route's requests are counted in.
 const PLACES: usize = CODES.len() + CLASSES.len();
-/// Upper bounds of the histogram of durations, in microseconds.
-pub const BOUNDS: [u64; 12] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000,
-];
 
 #[derive(Debug)]
 struct OfRoute {
     codes: [AtomicU64; PLACES],
-    durations: [AtomicU64; BOUNDS.len() + 1],
-    micros: AtomicU64,
+    durations: Durations,
 }
 
 impl OfRoute {
     fn new() -> Self {
         Self {
             codes: std::array::from_fn(|_| AtomicU64::new(0)),
-            durations: std::array::from_fn(|_| AtomicU64::new(0)),
-            micros: AtomicU64::new(0),
+            durations: Durations::default(),
         }
     }
 }
@@ -83,15 +78,10 @@ impl Counters {
         let Some(counters) = self.routes.get(position) else {
             return;
         };
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS.partition_point(|bound| *bound < micros);
         if let Some(code) = counters.codes.get(place(status)) {
             code.fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(bucket) = counters.durations.get(bucket) {
-            bucket.fetch_add(1, Ordering::Relaxed);
-        }
-        counters.micros.fetch_add(micros, Ordering::Relaxed);
+        counters.durations.record(took);
     }
 }
 
@@ -129,29 +119,10 @@ pub fn write<'a>(workers: impl Iterator<Item = &'a Counters> + Clone, open: usiz
          # TYPE tidegate_http_request_seconds histogram\n",
     );
     for (position, route) in names.enumerate() {
-        let bucket =
-            |b: usize| sum(&|w| load(w.routes.get(position).and_then(|r| r.durations.get(b))));
-        let total: u64 = (0..=BOUNDS.len()).map(bucket).sum();
-        if total == 0 {
-            continue;
-        }
-        let mut below = 0;
-        for (position, bound) in BOUNDS.iter().enumerate() {
-            below += bucket(position);
-            let bound = *bound as f64 / 1e6;
-            let _ = writeln!(
-                out,
-                "tidegate_http_request_seconds_bucket{{route=\"{route}\",le=\"{bound}\"}} {below}"
-            );
-        }
-        let micros = sum(&|w| load(w.routes.get(position).map(|r| &r.micros)));
-        let _ = writeln!(
-            out,
-            "tidegate_http_request_seconds_bucket{{route=\"{route}\",le=\"+Inf\"}} {total}\n\
-             tidegate_http_request_seconds_sum{{route=\"{route}\"}} {}\n\
-             tidegate_http_request_seconds_count{{route=\"{route}\"}} {total}",
-            micros as f64 / 1e6
-        );
+        let each = workers.clone().filter_map(|w| w.routes.get(position));
+        let each = each.map(|route| &route.durations);
+        let label = format!("route=\"{route}\"");
+        durations::write(&mut out, "tidegate_http_request_seconds", &label, each);
     }
     for (name, help, value) in [
         (

@@ -11,6 +11,7 @@ mod body;
 mod connection;
 mod counters;
 mod drift;
+mod durations;
 mod echo;
 mod errors;
 mod exchange;

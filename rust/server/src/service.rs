@@ -27,14 +27,14 @@ use crate::pulse::{Busy, Phase, Pulse};
 use crate::record::{Kind, Record};
 use crate::reply::Reply;
 use crate::routes::{Found, Route, Target};
-use crate::stream::{self, Source, Streaming};
+use crate::stream::{self, Source};
 use crate::trace::{REQUEST_ID, TRACEPARENT, Trace};
 use crate::turn::Turn;
 use crate::{drift, echo, errors, health, infer, meta, metrics, mount, predict, routes};
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// Bytes of a refused body that are read without keeping them, whatever the limit on bodies.
-const LEAST_DISCARDED: usize = 1024 * 1024;
+pub(crate) const LEAST_DISCARDED: usize = 1024 * 1024;
 /// Most large bodies that are worked on or wait for a thread at one time.
 const MOST_HEAVY: usize = 32;
 
@@ -119,10 +119,10 @@ impl Shared {
 }
 
 /// The head of a request.
-struct Head<'a> {
+pub(crate) struct Head<'a> {
     method: &'a Method,
-    target: &'a Uri,
-    headers: &'a HeaderMap,
+    pub(crate) target: &'a Uri,
+    pub(crate) headers: &'a HeaderMap,
 }
 
 /// What a handler is given.
@@ -452,50 +452,9 @@ impl Service {
         whole(if ended { reply } else { closing(reply) })
     }
 
-    /// Answers rows that are too many to hold.
-    async fn stream(
-        &self,
-        found: Result<Found<'_>>,
-        head: &Head<'_>,
-        permit: Option<Permit>,
-        mut source: Source,
-        begun: Instant,
-        trace: &Trace,
-    ) -> Response<Body> {
-        let limits = &self.shared.options.limits;
-        let prepared = found.and_then(|found| match (found, permit) {
-            (Found::Here(_, Some(target)), Some(permit)) => {
-                let (name, id) = (target.model.into_owned(), trace.id().to_owned());
-                Streaming::new(self.clone(), permit, name, id, head.target.query())
-            }
-            _ => Err(Error::internal("a route without a model was asked for one")),
-        });
-        let outcome = match prepared {
-            Ok(streaming) => {
-                source.within(limits.body_timeout);
-                streaming.begin(source, head.headers, begun).await
-            }
-            Err(error) => Err((error, source)),
-        };
-        let response = match outcome {
-            Ok(response) => response,
-            Err((error, mut source)) => {
-                let reply = errors::reply(&error);
-                let most = limits.body_bytes.max(LEAST_DISCARDED);
-                let ended = source.discard(most).await;
-                let reply = if ended { reply } else { closing(reply) };
-                reply.map(|bytes| Body::Whole(Some(bytes)))
-            }
-        };
-        let (status, took) = (response.status(), begun.elapsed());
-        self.counters.answered(Some(Route::Predict), status, took);
-        self.note(trace, head, status, None, took);
-        response
-    }
-
     /// Says in the server's log what failed by our fault, and every request where that is asked
     /// for.
-    fn note(
+    pub(crate) fn note(
         &self,
         trace: &Trace,
         head: &Head<'_>,
@@ -581,7 +540,7 @@ async fn rest(busy: &Busy, headers: &HeaderMap, body: &mut Paced<Incoming>, most
 }
 
 /// The answer, after which the connection ends: what is left of the request was not read.
-fn closing(mut reply: Reply) -> Reply {
+pub(crate) fn closing(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(CONNECTION, CLOSE);
     reply
 }

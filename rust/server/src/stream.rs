@@ -25,13 +25,16 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::body::{self, Body};
+use crate::errors;
 use crate::exchange::{Pending, took};
 use crate::log::Level;
 use crate::pace::Paced;
 use crate::predict::{Form, Rows, extra};
 use crate::pulse::Busy;
 use crate::reply::JSON;
-use crate::service::Service;
+use crate::routes::{Found, Route};
+use crate::service::{Head, LEAST_DISCARDED, Service, closing};
+use crate::trace::Trace;
 
 /// Bodies of rows above this are read in pieces.
 pub const STREAM_FROM: usize = 1024 * 1024;
@@ -176,8 +179,51 @@ impl Source {
     }
 }
 
+impl Service {
+    /// Answers rows that are too many to hold.
+    pub(crate) async fn stream(
+        &self,
+        found: Result<Found<'_>>,
+        head: &Head<'_>,
+        permit: Option<Permit>,
+        mut source: Source,
+        begun: Instant,
+        trace: &Trace,
+    ) -> Response<Body> {
+        let limits = &self.shared.options.limits;
+        let prepared = found.and_then(|found| match (found, permit) {
+            (Found::Here(_, Some(target)), Some(permit)) => {
+                let (name, id) = (target.model.into_owned(), trace.id().to_owned());
+                Streaming::new(self.clone(), permit, name, id, head.target.query())
+            }
+            _ => Err(Error::internal("a route without a model was asked for one")),
+        });
+        let outcome = match prepared {
+            Ok(streaming) => {
+                source.within(limits.body_timeout);
+                streaming.begin(source, head.headers, begun).await
+            }
+            Err(error) => Err((error, source)),
+        };
+        let response = match outcome {
+            Ok(response) => response,
+            Err((error, mut source)) => {
+                let reply = errors::reply(&error);
+                let most = limits.body_bytes.max(LEAST_DISCARDED);
+                let ended = source.discard(most).await;
+                let reply = if ended { reply } else { closing(reply) };
+                reply.map(|bytes| Body::Whole(Some(bytes)))
+            }
+        };
+        let (status, took) = (response.status(), begun.elapsed());
+        self.counters.answered(Some(Route::Predict), status, took);
+        self.note(trace, head, status, None, took);
+        response
+    }
+}
+
 /// A request that is answered piece by piece.
-pub struct Streaming {
+struct Streaming {
     service: Service,
     /// Held until the answer is written.
     permit: Permit,
@@ -190,7 +236,7 @@ pub struct Streaming {
 
 impl Streaming {
     /// A request with this query.
-    pub fn new(
+    fn new(
         service: Service,
         permit: Permit,
         name: String,
@@ -210,7 +256,7 @@ impl Streaming {
 
     /// Predicts the first piece and begins the answer; the rest goes on as a task of this thread.
     /// What is wrong until then is an error as ever, and the body is given back.
-    pub async fn begin(
+    async fn begin(
         self,
         mut source: Source,
         headers: &HeaderMap,

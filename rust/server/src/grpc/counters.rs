@@ -7,13 +7,12 @@ use std::time::Duration;
 use tidegate_protocol::grpc::Code;
 
 use super::methods::{METHODS, Method};
-use crate::counters::BOUNDS;
+use crate::durations::{self, Durations};
 
 #[derive(Debug, Default)]
 struct OfMethod {
     codes: [AtomicU64; Code::ALL.len()],
-    durations: [AtomicU64; BOUNDS.len() + 1],
-    micros: AtomicU64,
+    durations: Durations,
 }
 
 /// The counters of one worker, which no other thread writes.
@@ -30,12 +29,7 @@ impl Counters {
         if let Some(code) = place.and_then(|place| counters.codes.get(place)) {
             code.fetch_add(1, Ordering::Relaxed);
         }
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS.partition_point(|bound| *bound < micros);
-        if let Some(bucket) = counters.durations.get(bucket) {
-            bucket.fetch_add(1, Ordering::Relaxed);
-        }
-        counters.micros.fetch_add(micros, Ordering::Relaxed);
+        counters.durations.record(took);
     }
 }
 
@@ -69,28 +63,10 @@ pub fn write<'a>(workers: impl Iterator<Item = &'a Counters> + Clone) -> String 
          # TYPE tidegate_grpc_request_seconds histogram\n",
     );
     for (method, _) in METHODS {
-        let bucket = |place: usize| sum(method, &|m| m.durations.get(place).map_or(0, load));
-        let total: u64 = (0..=BOUNDS.len()).map(bucket).sum();
-        if total == 0 {
-            continue;
-        }
-        let name = method.name();
-        let mut below = 0;
-        for (place, bound) in BOUNDS.iter().enumerate() {
-            below += bucket(place);
-            let bound = *bound as f64 / 1e6;
-            let _ = writeln!(
-                out,
-                "tidegate_grpc_request_seconds_bucket{{method=\"{name}\",le=\"{bound}\"}} {below}"
-            );
-        }
-        let seconds = sum(method, &|m| load(&m.micros)) as f64 / 1e6;
-        let _ = writeln!(
-            out,
-            "tidegate_grpc_request_seconds_bucket{{method=\"{name}\",le=\"+Inf\"}} {total}\n\
-             tidegate_grpc_request_seconds_sum{{method=\"{name}\"}} {seconds}\n\
-             tidegate_grpc_request_seconds_count{{method=\"{name}\"}} {total}"
-        );
+        let each = workers.clone().filter_map(|w| w.0.get(method as usize));
+        let each = each.map(|method| &method.durations);
+        let label = format!("method=\"{}\"", method.name());
+        durations::write(&mut out, "tidegate_grpc_request_seconds", &label, each);
     }
     out
 }
