@@ -45,11 +45,7 @@ impl Http {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         let mut builder = auto::Builder::new(Here);
-        builder
-            .http1()
-            .max_buf_size(READ_AHEAD)
-            .pipeline_flush(true)
-            .half_close(false);
+        builder.http1().max_buf_size(READ_AHEAD).half_close(false);
         builder
             .http2()
             .timer(TokioTimer::new())

@@ -148,11 +148,11 @@ fn large_bodies_and_headers_are_refused_by_the_name_of_the_limit() {
     assert_eq!(answer.status, 431);
     assert!(answer.text().contains("header_bytes"), "{}", answer.text());
     // With the host and the length a hundred, and one more.
-    for (headers, served) in [(98, true), (99, false)] {
+    for (headers, status) in [(98, 200), (99, 431)] {
         let mut client = Client::new(address);
         client.begin("POST", "/v2/echo", &"a: b\r\n".repeat(headers), b"");
-        let answer = client.read().is_some_and(|answer| answer.status == 200);
-        assert_eq!(answer, served, "{headers} headers");
+        let answer = client.read().map(|answer| answer.status);
+        assert_eq!(answer, Some(status), "{headers} headers");
     }
     // The next request is served.
     assert_eq!(
