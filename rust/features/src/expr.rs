@@ -127,7 +127,10 @@ fn write_expression(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if op == "dt" {
         return write!(f, ".dt.{}()", field("part").as_str().unwrap_or("?"));
     }
-    write!(f, ".{op}(")?;
+    match op.split_once('_') {
+        Some((space @ "str", method)) => write!(f, ".{space}.{method}(")?,
+        _ => write!(f, ".{op}(")?,
+    }
     let mut separator = "";
     for input in inputs {
         f.write_str(separator)?;

@@ -220,6 +220,14 @@ pub(crate) fn number(inputs: &[Type]) -> Result<()> {
     }
 }
 
+/// Checks that every input is a text.
+pub(crate) fn text(inputs: &[Type]) -> Result<()> {
+    match inputs.iter().find(|kind| **kind != Type::Text) {
+        None => Ok(()),
+        Some(kind) => Err(takes("a string", *kind)),
+    }
+}
+
 /// The error of an expression that gets a type it does not take.
 pub(crate) fn takes(due: &str, found: Type) -> Error {
     let mend = match found {

@@ -57,6 +57,19 @@ impl Kernel {
         }))
     }
 
+    /// From a text to a text, which `f` writes behind what the buffer has; missing stays missing.
+    pub(crate) fn rewrite(f: impl Fn(&str, &mut String) + Send + Sync + 'static) -> Self {
+        Self::Texts(Box::new(move |inputs, _, out| {
+            inputs[0].texts().for_each(|text| match text {
+                Some(text) => out.push_with(|out| {
+                    f(text, out);
+                    true
+                }),
+                None => out.push(None),
+            });
+        }))
+    }
+
     /// The same number in every row.
     pub(crate) fn constant(value: f64) -> Self {
         Self::Numbers(Box::new(move |_, out| out.fill(value)))

@@ -17,6 +17,12 @@ mod min_max;
 mod one_hot;
 mod ordinal;
 mod standardize;
+mod str_length;
+mod str_matches;
+mod str_replace;
+mod str_rewrite;
+mod str_search;
+mod str_slice;
 
 use tidegate_schema::{Error, Result};
 
@@ -50,6 +56,18 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     one_hot::ENTRY,
     ordinal::ENTRY,
     standardize::ENTRY,
+    str_length::LEN_CHARS,
+    str_length::LEN_BYTES,
+    str_length::TOKEN_COUNT,
+    str_matches::ENTRY,
+    str_replace::ENTRY,
+    str_rewrite::LOWER,
+    str_rewrite::UPPER,
+    str_rewrite::STRIP,
+    str_search::CONTAINS,
+    str_search::STARTS_WITH,
+    str_search::ENDS_WITH,
+    str_slice::ENTRY,
 ];
 
 /// The line of an expression's name, or an error that lists the names.
