@@ -6,8 +6,9 @@ does with missing values, is listed in `docs/features.md`.
 
 from __future__ import annotations
 
-from tidegate.features.expression import DatePart, Expr, col, lit
+from tidegate.features.dates import DatePart
+from tidegate.features.expression import Expr, coalesce, col, lit
 from tidegate.features.feature_set import FeatureSet
 from tidegate.features.schema import Field, Schema
 
-__all__ = ["DatePart", "Expr", "FeatureSet", "Field", "Schema", "col", "lit"]
+__all__ = ["DatePart", "Expr", "FeatureSet", "Field", "Schema", "coalesce", "col", "lit"]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 use tidegate_schema::{Error, Result};
 
+use crate::expression::{Inputs, LIST_KEY};
 use crate::operations;
 
 /// An expression that is not yet checked against a schema: `{"op": …}` with its inputs and
@@ -84,6 +85,9 @@ fn sign(op: &str) -> Option<&'static str> {
         "le" => "<=",
         "gt" => ">",
         "ge" => ">=",
+        "and" => "&",
+        "or" => "|",
+        "xor" => "^",
         _ => return None,
     })
 }
@@ -106,8 +110,8 @@ fn write_expression(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match op {
         "col" => return write!(f, "col({})", field("name")),
         "literal" => return write_value(field("value"), f),
-        "negate" => {
-            f.write_str("-")?;
+        "negate" | "not" => {
+            f.write_str(if op == "not" { "~" } else { "-" })?;
             return write_expression(field("input"), f);
         }
         _ => {}
@@ -119,26 +123,35 @@ fn write_expression(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_expression(field("right"), f)?;
         return f.write_str(")");
     }
-    let inputs = operations::find(op).map_or(&["input"][..], |entry| entry.inputs);
-    let mut inputs = inputs.iter();
-    if let Some(first) = inputs.next() {
-        write_expression(field(first), f)?;
+    let kind = operations::find(op).map_or(Inputs::Named(&["input"]), |entry| entry.inputs);
+    let inputs = kind.peek(map);
+    let mut inputs = inputs.into_iter();
+    // What has any number of inputs is a function in Python, all else is a method of its first.
+    if !matches!(kind, Inputs::List(_))
+        && let Some(first) = inputs.next()
+    {
+        write_expression(first, f)?;
     }
     if op == "dt" {
         return write!(f, ".dt.{}()", field("part").as_str().unwrap_or("?"));
     }
-    match op.split_once('_') {
-        Some((space @ "str", method)) => write!(f, ".{space}.{method}(")?,
+    match (kind, op.split_once('_')) {
+        (Inputs::List(_), _) => write!(f, "{op}(")?,
+        (_, Some((space @ "str", method))) => write!(f, ".{space}.{method}(")?,
         _ => write!(f, ".{op}(")?,
     }
     let mut separator = "";
     for input in inputs {
         f.write_str(separator)?;
-        write_expression(field(input), f)?;
+        write_expression(input, f)?;
         separator = ", ";
     }
     for (key, value) in map {
-        if matches!(key.as_str(), "op" | "input" | "left" | "right" | "state") || value.is_null() {
+        let shown = match kind {
+            Inputs::Named(keys) | Inputs::NamedOrList(keys) => !keys.contains(&key.as_str()),
+            Inputs::List(_) => true,
+        };
+        if !shown || matches!(key.as_str(), "op" | LIST_KEY | "state") || value.is_null() {
             continue;
         }
         f.write_str(separator)?;
@@ -173,6 +186,22 @@ mod tests {
             (
                 x.clone().combine("cross", Expr::column("y")),
                 r#"col("x").cross(col("y"))"#,
+            ),
+            (
+                Expr::from_value(
+                    json!({"op": "coalesce", "inputs": [x.0, {"op": "literal", "value": 2}]}),
+                ),
+                r#"coalesce(col("x"), 2)"#,
+            ),
+            (
+                Expr::from_value(json!({"op": "cross", "inputs": [x.0, x.0, x.0]})),
+                r#"col("x").cross(col("x"), col("x"))"#,
+            ),
+            (
+                x.clone()
+                    .apply("is_null", &[])
+                    .combine("or", Expr::column("y").apply("not", &[])),
+                r#"(col("x").is_null() | ~col("y"))"#,
             ),
             (
                 x.apply(

@@ -8,13 +8,85 @@ use tidegate_schema::{Error, Result};
 use crate::kernel::Kernel;
 use crate::value::{Type, Values};
 
+/// Most inputs an expression can have.
+pub(crate) const MAX_INPUTS: usize = 256;
+
+/// The inputs of an expression, in JSON and in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Inputs {
+    /// Each has a key of its own.
+    Named(&'static [&'static str]),
+    /// At least so many and at most [`MAX_INPUTS`], as an array under the key `inputs`.
+    List(usize),
+    /// As many as there are keys: each under its own. More, up to [`MAX_INPUTS`]: as an array under
+    /// the key `inputs`. For an expression that grew from two inputs to any number of them.
+    NamedOrList(&'static [&'static str]),
+}
+
+impl Inputs {
+    /// The keys of so many inputs that each have one of their own.
+    pub(crate) fn keys(self, count: usize) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Named(keys) => Some(keys),
+            Self::NamedOrList(keys) if keys.len() == count => Some(keys),
+            Self::NamedOrList(_) | Self::List(_) => None,
+        }
+    }
+
+    /// Takes the inputs out of an expression's keys.
+    pub(crate) fn take(self, map: &mut Map<String, Value>) -> Result<Vec<Value>> {
+        let list = map.get(LIST_KEY).is_some();
+        let (named, least) = match self {
+            Self::Named(keys) => (Some(keys), 0),
+            Self::NamedOrList(keys) => ((!list).then_some(keys), 2),
+            Self::List(least) => (None, least),
+        };
+        if let Some(keys) = named {
+            let left_out = |key: &str| Error::invalid(format!("{key} is left out"));
+            return keys
+                .iter()
+                .map(|key| map.remove(*key).ok_or_else(|| left_out(key)))
+                .collect();
+        }
+        match map.remove(LIST_KEY) {
+            Some(Value::Array(inputs)) if (least..=MAX_INPUTS).contains(&inputs.len()) => {
+                Ok(inputs)
+            }
+            Some(Value::Array(inputs)) => Err(Error::invalid(format!(
+                "takes {least} to {MAX_INPUTS} inputs but gets {}",
+                inputs.len()
+            ))),
+            Some(other) => Err(Error::invalid(format!(
+                "{LIST_KEY} is {other} where an array of expressions is due"
+            ))),
+            None => Err(Error::invalid(format!("{LIST_KEY} is left out"))),
+        }
+    }
+
+    /// The inputs among an expression's keys, without checks.
+    pub(crate) fn peek(self, map: &Map<String, Value>) -> Vec<&Value> {
+        match (self, map.get(LIST_KEY)) {
+            (Self::List(_) | Self::NamedOrList(_), Some(Value::Array(inputs))) => {
+                inputs.iter().collect()
+            }
+            (Self::Named(keys) | Self::NamedOrList(keys), _) => {
+                keys.iter().filter_map(|key| map.get(*key)).collect()
+            }
+            (Self::List(_), _) => Vec::new(),
+        }
+    }
+}
+
+/// The key of inputs that have none of their own.
+pub(crate) const LIST_KEY: &str = "inputs";
+
 /// One expression: its parameters are the fields of the implementing struct, and so is their JSON.
 /// Parameters that are left out take serde's defaults, which makes this the one home of defaults.
 pub(crate) trait Expression: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The value of `op` in JSON.
     const NAME: &'static str;
-    /// The keys of the inputs in JSON, in order.
-    const INPUTS: &'static [&'static str] = &["input"];
+    /// The inputs.
+    const INPUTS: Inputs = Inputs::Named(&["input"]);
     /// Learns the state; [`Nothing`] where there is nothing to learn.
     type Fit: Fit;
 
@@ -83,7 +155,7 @@ impl Fit for Nothing {
 /// An expression of any kind, as the engine sees it.
 pub(crate) trait Operation: Send + Sync {
     fn name(&self) -> &'static str;
-    fn inputs(&self) -> &'static [&'static str];
+    fn inputs(&self) -> Inputs;
     /// The parameters with all defaults written out.
     fn parameters(&self) -> Result<Map<String, Value>>;
     fn output(&self, inputs: &[Type]) -> Result<Type>;
@@ -107,7 +179,7 @@ impl<E: Expression> Operation for E {
         E::NAME
     }
 
-    fn inputs(&self) -> &'static [&'static str] {
+    fn inputs(&self) -> Inputs {
         E::INPUTS
     }
 
@@ -183,8 +255,8 @@ type Read = fn(Map<String, Value>) -> Result<Box<dyn Operation>>;
 pub(crate) struct Entry {
     /// The value of `op`.
     pub name: &'static str,
-    /// The keys of the inputs.
-    pub inputs: &'static [&'static str],
+    /// The inputs.
+    pub inputs: Inputs,
     /// Reads the parameters.
     pub read: Read,
     /// JSON of expressions over the columns that the property tests make: what every test of all

@@ -6,12 +6,11 @@ use tidegate_schema::{Error, Result, Schema, Table};
 
 use crate::expression::AnyFit;
 use crate::graph::{Graph, Source};
-use crate::kernel::MAX_INPUTS;
 use crate::load::check_columns;
 use crate::plan::Plan;
 use crate::program::Program;
 use crate::spec::{FeatureSpec, resolve};
-use crate::value::Values;
+use crate::value::Operands;
 
 /// What the end of a pass leads to; made once a pass, so its size does not matter.
 #[allow(clippy::large_enum_variant)]
@@ -95,10 +94,10 @@ impl Fitter {
         self.program
             .run_each(table, self.spec.input_schema(), |view| {
                 for (node, fit) in fits.iter_mut() {
-                    let mut values = [Values::NONE; MAX_INPUTS];
-                    for (value, &input) in values.iter_mut().zip(inputs(graph, *node)) {
-                        *value = view.node(input);
-                    }
+                    let values: Operands<'_> = inputs(graph, *node)
+                        .iter()
+                        .map(|&input| view.node(input))
+                        .collect();
                     fit.update(&values)
                         .map_err(|error| error.at(&graph.nodes[*node].text))?;
                 }

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use tidegate_schema::{Error, Result, Schema};
 
 use crate::expr::Expr;
-use crate::expression::{Operation, takes};
-use crate::kernel::{Kernel, MAX_INPUTS};
+use crate::expression::{LIST_KEY, Operation, takes};
+use crate::kernel::Kernel;
 use crate::operations;
 use crate::spec::MAX_DEPTH;
 use crate::value::Type;
@@ -184,8 +184,17 @@ impl Graph {
             } => {
                 map = operation.parameters()?;
                 map.insert("op".to_owned(), operation.name().into());
-                for (key, input) in operation.inputs().iter().zip(&tree.inputs) {
-                    map.insert((*key).to_owned(), self.write(input, states)?);
+                let inputs = tree.inputs.iter().map(|input| self.write(input, states));
+                match operation.inputs().keys(tree.inputs.len()) {
+                    Some(keys) => {
+                        for (key, input) in keys.iter().zip(inputs) {
+                            map.insert((*key).to_owned(), input?);
+                        }
+                    }
+                    None => {
+                        let inputs = inputs.collect::<Result<_>>()?;
+                        map.insert(LIST_KEY.to_owned(), Value::Array(inputs));
+                    }
                 }
                 if let (true, Some(state)) = (states, state) {
                     map.insert("state".to_owned(), state.clone());
@@ -299,17 +308,10 @@ impl Builder<'_> {
         depth: usize,
     ) -> Result<(Tree, String)> {
         let entry = operations::find(op)?;
-        let mut trees = Vec::with_capacity(entry.inputs.len());
-        let mut stems = Vec::with_capacity(entry.inputs.len());
-        if entry.inputs.len() > MAX_INPUTS {
-            return Err(Error::internal(format!(
-                "{op} has more than {MAX_INPUTS} inputs"
-            )));
-        }
-        for key in entry.inputs {
-            let input = map
-                .remove(*key)
-                .ok_or_else(|| Error::invalid(format!("{op}: {key} is left out")))?;
+        let inputs = entry.inputs.take(&mut map).map_err(|error| error.at(op))?;
+        let mut trees = Vec::with_capacity(inputs.len());
+        let mut stems = Vec::with_capacity(inputs.len());
+        for input in inputs {
             let (tree, stem) = self.resolve(&input, depth + 1)?;
             trees.push(tree);
             stems.push(stem);

@@ -2,9 +2,6 @@
 
 use crate::value::{Columns, TextBuf, Values};
 
-/// Most inputs an expression can have.
-pub(crate) const MAX_INPUTS: usize = 2;
-
 type Numbers = Box<dyn Fn(&[Values<'_>], &mut [f64]) + Send + Sync>;
 type Texts = Box<dyn Fn(&[Values<'_>], usize, &mut TextBuf) + Send + Sync>;
 type Spread = Box<dyn Fn(&[Values<'_>], Columns<'_>) + Send + Sync>;

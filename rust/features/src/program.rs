@@ -8,9 +8,9 @@ use std::cell::RefCell;
 use tidegate_schema::{Column, Error, Result, Schema, Table};
 
 use crate::graph::{Graph, Source};
-use crate::kernel::{Kernel, MAX_INPUTS};
+use crate::kernel::Kernel;
 use crate::load::{lent, load};
-use crate::value::{Columns, TextBuf, Type, Values, narrow};
+use crate::value::{Columns, Operands, TextBuf, Type, Values, narrow};
 
 /// Most rows of a morsel.
 pub(crate) const MORSEL_ROWS: usize = 1024;
@@ -22,7 +22,7 @@ const MORSEL_BYTES: usize = 32 * 1024;
 /// Where a node's values are during a run.
 #[derive(Clone, Copy, Debug)]
 enum Slot {
-    /// Nowhere: an unused input.
+    /// Nowhere: a node that this program does not compute.
     None,
     /// A column of numbers: lent, or widened into a register.
     Column(usize, usize),
@@ -45,7 +45,7 @@ enum Target {
 
 struct Step {
     kernel: Kernel,
-    inputs: [Slot; MAX_INPUTS],
+    inputs: Box<[Slot]>,
     target: Target,
 }
 
@@ -176,13 +176,9 @@ impl Program {
     }
 
     fn push(&mut self, kernel: Kernel, inputs: &[usize], target: Target) {
-        let mut slots = [Slot::None; MAX_INPUTS];
-        for (slot, &input) in slots.iter_mut().zip(inputs) {
-            *slot = self.slots[input];
-        }
         self.steps.push(Step {
             kernel,
-            inputs: slots,
+            inputs: inputs.iter().map(|&input| self.slots[input]).collect(),
             target,
         });
     }
@@ -341,7 +337,7 @@ impl Program {
                 start,
                 rows,
             };
-            let inputs = step.inputs.map(|slot| view.slot(slot));
+            let inputs: Operands<'_> = step.inputs.iter().map(|&slot| view.slot(slot)).collect();
             match (&step.kernel, step.target) {
                 (Kernel::Numbers(run), Target::Numbers(_)) => {
                     run(&inputs, &mut numbers_out[..rows]);

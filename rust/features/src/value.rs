@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
 use tidegate_schema::{DType, Strings, Validity};
 
 /// Bytes of text that a scratch buffer keeps between calls; what a morsel of giants took is freed.
@@ -95,6 +96,9 @@ impl<'a> Values<'a> {
         }
     }
 }
+
+/// The inputs of one expression for one morsel. Up to so many are held without allocating.
+pub(crate) type Operands<'a> = SmallVec<[Values<'a>; 32]>;
 
 /// Texts that an expression computes: one buffer for all rows of a morsel, reused.
 #[derive(Debug, Default)]

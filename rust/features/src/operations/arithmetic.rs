@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 use tidegate_schema::Result;
 
-use crate::expression::{Entry, Expression, Nothing, number, takes};
+use crate::expression::{Entry, Expression, Inputs, Nothing, number, takes};
 use crate::kernel::Kernel;
 use crate::value::{Type, finite};
 
@@ -37,7 +37,7 @@ macro_rules! signs {
 signs! { Add "add" + Sub "sub" - Mul "mul" * Div "div" / }
 
 /// A name that can stand beside a sign.
-fn bracketed(name: &str) -> String {
+pub(super) fn bracketed(name: &str) -> String {
     if name.contains(' ') {
         format!("({name})")
     } else {
@@ -60,7 +60,7 @@ struct Arithmetic<S> {
 
 impl<S: Sign> Expression for Arithmetic<S> {
     const NAME: &'static str = S::NAME;
-    const INPUTS: &'static [&'static str] = &["left", "right"];
+    const INPUTS: Inputs = Inputs::Named(&["left", "right"]);
     type Fit = Nothing;
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 
 use super::arithmetic::signed;
-use crate::expression::{Entry, Expression, Nothing};
+use crate::expression::{Entry, Expression, Inputs, Nothing};
 use crate::kernel::Kernel;
 use crate::value::Type;
 
@@ -55,7 +55,7 @@ struct Comparison<C> {
 
 impl<C: Compare> Expression for Comparison<C> {
     const NAME: &'static str = C::NAME;
-    const INPUTS: &'static [&'static str] = &["left", "right"];
+    const INPUTS: Inputs = Inputs::Named(&["left", "right"]);
     type Fit = Nothing;
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {

@@ -1,14 +1,14 @@
-//! Two values as one category: their texts with the unit separator (U+001F) between them, so that
-//! no two pairs meet. Missing where either is missing.
+//! Values as one category: their texts with the unit separator (U+001F) between them, so that
+//! no two rows of different values meet. Missing where one is missing.
 
 use serde::{Deserialize, Serialize};
 use tidegate_schema::Result;
 
-use crate::expression::{Entry, Expression, Nothing, takes};
+use crate::expression::{Entry, Expression, Inputs, Nothing, takes};
 use crate::kernel::Kernel;
 use crate::value::{Type, Values, write_key};
 
-/// Stands between the two texts; output names show it as `&`.
+/// Stands between the texts; output names show it as `&`.
 pub(super) const SEPARATOR: char = '\u{1f}';
 
 #[derive(Serialize, Deserialize)]
@@ -32,7 +32,7 @@ fn write(kind: Type, values: &Values<'_>, row: usize, text: &mut String) -> bool
 
 impl Expression for Cross {
     const NAME: &'static str = "cross";
-    const INPUTS: &'static [&'static str] = &["left", "right"];
+    const INPUTS: Inputs = Inputs::NamedOrList(&["left", "right"]);
     type Fit = Nothing;
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
@@ -46,17 +46,20 @@ impl Expression for Cross {
     }
 
     fn kernel(&self, (): (), inputs: &[Type]) -> Result<Kernel> {
-        let (left, right) = match inputs {
-            [left, right] => (*left, *right),
-            _ => (Type::Text, Type::Text),
-        };
+        let kinds: Box<[Type]> = inputs.into();
         Ok(Kernel::Texts(Box::new(move |inputs, rows, out| {
             for row in 0..rows {
                 out.push_with(|text| {
-                    write(left, &inputs[0], row, text) && {
-                        text.push(SEPARATOR);
-                        write(right, &inputs[1], row, text)
-                    }
+                    kinds
+                        .iter()
+                        .zip(inputs)
+                        .enumerate()
+                        .all(|(place, (kind, values))| {
+                            if place > 0 {
+                                text.push(SEPARATOR);
+                            }
+                            write(*kind, values, row, text)
+                        })
                 });
             }
         })))
@@ -70,4 +73,5 @@ impl Expression for Cross {
 pub(super) const ENTRY: Entry = Entry::of::<Cross>(&[
     r#"{"op":"one_hot","input":{"op":"cross","left":{"op":"col","name":"s"},"right":{"op":"col","name":"b"}}}"#,
     r#"{"op":"ordinal","input":{"op":"cross","left":{"op":"col","name":"n"},"right":{"op":"col","name":"k"}}}"#,
+    r#"{"op":"hash","buckets":64,"input":{"op":"cross","inputs":[{"op":"col","name":"s"},{"op":"col","name":"n"},{"op":"col","name":"k"}]}}"#,
 ]);

@@ -1,4 +1,6 @@
-//! Is a value missing? 1 or 0, never missing itself.
+//! Is a value missing, or is it not? 1 or 0, never missing itself.
+
+use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 use tidegate_schema::Result;
@@ -7,12 +9,35 @@ use crate::expression::{Entry, Expression, Nothing, takes};
 use crate::kernel::Kernel;
 use crate::value::Type;
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IsNull {}
+/// Which of the two answers is 1.
+trait Question: Send + Sync + 'static {
+    const NAME: &'static str;
+    const OF_MISSING: bool;
+}
 
-impl Expression for IsNull {
+struct Missing;
+
+impl Question for Missing {
     const NAME: &'static str = "is_null";
+    const OF_MISSING: bool = true;
+}
+
+struct Present;
+
+impl Question for Present {
+    const NAME: &'static str = "is_not_null";
+    const OF_MISSING: bool = false;
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound = "")]
+struct IsNull<Q> {
+    #[serde(skip)]
+    question: PhantomData<Q>,
+}
+
+impl<Q: Question> Expression for IsNull<Q> {
+    const NAME: &'static str = Q::NAME;
     type Fit = Nothing;
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
@@ -24,19 +49,24 @@ impl Expression for IsNull {
 
     fn kernel(&self, (): (), inputs: &[Type]) -> Result<Kernel> {
         Ok(if inputs.first() == Some(&Type::Text) {
-            Kernel::read(|text| f64::from(text.is_none()))
+            Kernel::read(|text| f64::from(text.is_none() == Q::OF_MISSING))
         } else {
-            Kernel::map(|value| f64::from(value.is_nan()))
+            Kernel::map(|value| f64::from(value.is_nan() == Q::OF_MISSING))
         })
     }
 
     fn name(&self, inputs: &[&str]) -> String {
-        format!("{}_is_null", inputs.first().copied().unwrap_or_default())
+        let input = inputs.first().copied().unwrap_or_default();
+        format!("{input}_{}", Q::NAME)
     }
 }
 
-pub(super) const ENTRY: Entry = Entry::of::<IsNull>(&[
+pub(super) const IS_NULL: Entry = Entry::of::<IsNull<Missing>>(&[
     r#"{"op":"is_null","input":{"op":"col","name":"x"}}"#,
     r#"{"op":"is_null","input":{"op":"col","name":"s"}}"#,
     r#"{"op":"is_null","input":{"op":"col","name":"t"}}"#,
+]);
+pub(super) const IS_NOT_NULL: Entry = Entry::of::<IsNull<Present>>(&[
+    r#"{"op":"is_not_null","input":{"op":"col","name":"n"}}"#,
+    r#"{"op":"is_not_null","input":{"op":"col","name":"k"}}"#,
 ]);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{DType, Error, Result};
 
-use crate::expression::{Entry, Expression, Nothing};
+use crate::expression::{Entry, Expression, Inputs, Nothing};
 use crate::kernel::Kernel;
 use crate::value::Type;
 
@@ -47,7 +47,7 @@ struct Literal {
 
 impl Expression for Literal {
     const NAME: &'static str = "literal";
-    const INPUTS: &'static [&'static str] = &[];
+    const INPUTS: Inputs = Inputs::Named(&[]);
     type Fit = Nothing;
 
     fn check(&self) -> Result<()> {

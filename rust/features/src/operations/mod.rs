@@ -4,15 +4,18 @@ mod arithmetic;
 mod bucketize;
 mod categories;
 mod clip;
+mod coalesce;
 mod comparison;
 mod cross;
 mod cyclical;
 mod dt;
 mod fill_null;
 mod hash;
+mod is_in;
 mod is_null;
 mod literal;
 mod log1p;
+mod logic;
 mod min_max;
 mod one_hot;
 mod ordinal;
@@ -26,7 +29,8 @@ mod str_slice;
 
 use tidegate_schema::{Error, Result};
 
-use crate::expression::Entry;
+use crate::expression::{Entry, takes};
+use crate::value::Type;
 
 /// Every expression, with the examples that the property tests run. Columns and aliases are not
 /// here: they name things and compute nothing.
@@ -38,6 +42,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     arithmetic::NEGATE,
     bucketize::ENTRY,
     clip::ENTRY,
+    coalesce::ENTRY,
     comparison::EQ,
     comparison::NE,
     comparison::LT,
@@ -49,9 +54,15 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     dt::ENTRY,
     fill_null::ENTRY,
     hash::ENTRY,
-    is_null::ENTRY,
+    is_in::ENTRY,
+    is_null::IS_NULL,
+    is_null::IS_NOT_NULL,
     literal::ENTRY,
     log1p::ENTRY,
+    logic::AND,
+    logic::OR,
+    logic::XOR,
+    logic::NOT,
     min_max::ENTRY,
     one_hot::ENTRY,
     ordinal::ENTRY,
@@ -69,6 +80,25 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     str_search::ENDS_WITH,
     str_slice::ENTRY,
 ];
+
+/// The one type of several values, of which all can be the result; a bool beside numbers is one.
+fn same_type(inputs: &[Type]) -> Result<Type> {
+    let first = inputs.first().copied().unwrap_or(Type::Number);
+    if first == Type::Columns {
+        return Err(takes("one value", Type::Columns));
+    }
+    if inputs.iter().all(|kind| *kind == first) {
+        return Ok(first);
+    }
+    if inputs.iter().all(|kind| kind.is_number()) {
+        return Ok(Type::Number);
+    }
+    let other = inputs.iter().find(|kind| **kind != first);
+    Err(Error::invalid(format!(
+        "takes values of one type but gets {first} and {}: bring them to one type",
+        other.unwrap_or(&first)
+    )))
+}
 
 /// The line of an expression's name, or an error that lists the names.
 pub(crate) fn find(name: &str) -> Result<&'static Entry> {
