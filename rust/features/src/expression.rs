@@ -87,6 +87,9 @@ pub(crate) trait Expression: Serialize + DeserializeOwned + Send + Sync + 'stati
     const NAME: &'static str;
     /// The inputs.
     const INPUTS: Inputs = Inputs::Named(&["input"]);
+    /// Does it learn from the target? Then its [`Fit`] gets the target and the number of the row
+    /// as two more inputs, after those of the expression.
+    const SUPERVISED: bool = false;
     /// Learns the state; [`Nothing`] where there is nothing to learn.
     type Fit: Fit;
 
@@ -129,6 +132,13 @@ pub(crate) trait Fit: Sized + Send + 'static {
     /// Takes in all that another has seen.
     fn merge(&mut self, other: Self) -> Result<()>;
 
+    /// The code for the rows that were learned from, where it is not that of all others: values
+    /// made without a row's own target, which the number of the row, one more input after those of
+    /// the expression, keeps apart.
+    fn training(&self) -> Result<Option<Kernel>> {
+        Ok(None)
+    }
+
     /// What was learned.
     fn finish(self) -> Result<Self::State>;
 }
@@ -159,6 +169,7 @@ pub(crate) trait Operation: Send + Sync {
     /// The parameters with all defaults written out.
     fn parameters(&self) -> Result<Map<String, Value>>;
     fn output(&self, inputs: &[Type]) -> Result<Type>;
+    fn supervised(&self) -> bool;
     fn fit(&self, inputs: &[Type]) -> Option<Box<dyn AnyFit>>;
     /// The code for a state in JSON; `None` for the state of an expression that learns nothing.
     fn kernel(&self, state: Option<&Value>, inputs: &[Type]) -> Result<Kernel>;
@@ -199,6 +210,10 @@ impl<E: Expression> Operation for E {
         Expression::output(self, inputs)
     }
 
+    fn supervised(&self) -> bool {
+        E::SUPERVISED
+    }
+
     fn fit(&self, inputs: &[Type]) -> Option<Box<dyn AnyFit>> {
         let fit = Expression::fit(self, inputs)?;
         Some(Box::new(Running(fit)))
@@ -221,6 +236,7 @@ impl<E: Expression> Operation for E {
 pub(crate) trait AnyFit: Send {
     fn update(&mut self, inputs: &[Values<'_>]) -> Result<()>;
     fn merge(&mut self, other: Box<dyn AnyFit>) -> Result<()>;
+    fn training(&self) -> Result<Option<Kernel>>;
     fn finish(self: Box<Self>) -> Result<Value>;
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any>;
 }
@@ -237,6 +253,10 @@ impl<F: Fit> AnyFit for Running<F> {
             Ok(other) => self.0.merge(other.0),
             Err(_) => Err(Error::internal("two fits of different kinds met")),
         }
+    }
+
+    fn training(&self) -> Result<Option<Kernel>> {
+        self.0.training()
     }
 
     fn finish(self: Box<Self>) -> Result<Value> {
@@ -257,6 +277,9 @@ pub(crate) struct Entry {
     pub name: &'static str,
     /// The inputs.
     pub inputs: Inputs,
+    /// Does it learn from the target?
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub supervised: bool,
     /// Reads the parameters.
     pub read: Read,
     /// JSON of expressions over the columns that the property tests make: what every test of all
@@ -271,6 +294,7 @@ impl Entry {
         Self {
             name: E::NAME,
             inputs: E::INPUTS,
+            supervised: E::SUPERVISED,
             read: read::<E>,
             examples,
         }

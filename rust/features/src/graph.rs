@@ -1,9 +1,10 @@
 //! Expressions resolved against a schema: types checked, names made, equal parts shared.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tidegate_schema::{Error, Result, Schema};
+use tidegate_schema::{Error, Field, Result, Schema};
 
 use crate::expr::Expr;
 use crate::expression::{LIST_KEY, Operation, takes};
@@ -25,14 +26,18 @@ pub(crate) struct Node {
 
 /// Where a node's values come from.
 pub(crate) enum Source {
-    /// A column of the pruned schema.
+    /// A column of the pruned schema, or the target behind them.
     Column(usize),
+    /// The number of the row in all the data of a fit.
+    Row,
     /// An expression of other nodes, which stand before it.
     Apply {
         operation: Box<dyn Operation>,
         inputs: Vec<usize>,
         learns: bool,
         state: Option<Value>,
+        /// The code for the rows that were learned from, where it is another.
+        training: Option<Arc<Kernel>>,
     },
 }
 
@@ -66,6 +71,10 @@ pub(crate) struct Graph {
     pub schema: Schema,
     pub nodes: Vec<Node>,
     pub features: Vec<Feature>,
+    /// The node of the target, while it is learned from.
+    target: Option<usize>,
+    /// The node of row numbers, while rows are those that are learned from.
+    row: Option<usize>,
 }
 
 struct Builder<'a> {
@@ -107,7 +116,93 @@ impl Graph {
             schema: schema.select(&used)?,
             nodes,
             features: resolved,
+            target: None,
+            row: None,
         })
+    }
+
+    /// The first expression that learns from a target.
+    pub(crate) fn supervised(&self) -> Option<&str> {
+        let learns = |node: &&Node| matches!(&node.source, Source::Apply { operation, .. } if operation.supervised());
+        self.nodes
+            .iter()
+            .find(learns)
+            .map(|node| node.text.as_str())
+    }
+
+    /// Makes a target the last column of the data.
+    pub(crate) fn add_target(&mut self, field: Field) -> Result<()> {
+        let mut fields = self.schema.fields().to_vec();
+        self.target = Some(self.nodes.len());
+        self.nodes.push(Node {
+            source: Source::Column(fields.len()),
+            kind: Type::from(field.dtype),
+            level: 0,
+            text: format!("target {:?}", field.name),
+        });
+        fields.push(field);
+        self.schema = Schema::new(fields)?;
+        Ok(())
+    }
+
+    /// Says that the rows are those that are learned from.
+    pub(crate) fn add_rows(&mut self) {
+        self.row = Some(self.nodes.len());
+        self.nodes.push(Node {
+            source: Source::Row,
+            kind: Type::Number,
+            level: 0,
+            text: "the number of the row".to_owned(),
+        });
+    }
+
+    /// Takes away what only rows that are learned from need.
+    pub(crate) fn forget_rows(&mut self) {
+        if let Some(row) = self.row.take() {
+            self.nodes.truncate(row);
+        }
+        for node in &mut self.nodes {
+            if let Source::Apply { training, .. } = &mut node.source {
+                *training = None;
+            }
+        }
+    }
+
+    /// Do some nodes have other code for the rows that were learned from?
+    pub(crate) fn has_training(&self) -> bool {
+        let has = |node: &Node| {
+            matches!(
+                node.source,
+                Source::Apply {
+                    training: Some(_),
+                    ..
+                }
+            )
+        };
+        self.nodes.iter().any(has)
+    }
+
+    /// Puts what a pass has learned into its node.
+    pub(crate) fn learn(&mut self, node: usize, learned: Value, code: Option<Arc<Kernel>>) {
+        if let Source::Apply {
+            state, training, ..
+        } = &mut self.nodes[node].source
+        {
+            *state = Some(learned);
+            *training = code;
+        }
+    }
+
+    /// What a node learned in earlier passes.
+    pub(crate) fn learned(&self, node: usize) -> Option<(Value, Option<Arc<Kernel>>)> {
+        match &self.nodes.get(node)?.source {
+            Source::Apply {
+                state: Some(state),
+                training,
+                ..
+            } => Some((state.clone(), training.clone())),
+            _ => None,
+        }
     }
 
     /// The types of a node's inputs.
@@ -115,22 +210,56 @@ impl Graph {
         inputs.iter().map(|&input| self.nodes[input].kind).collect()
     }
 
-    /// The code of a node, or `None` for a column.
-    pub(crate) fn kernel(&self, node: usize) -> Result<Option<Kernel>> {
+    /// The code of a node with the nodes that it reads, or `None` for a column.
+    pub(crate) fn kernel(&self, node: usize) -> Result<Option<(Arc<Kernel>, Vec<usize>)>> {
         let node = &self.nodes[node];
         let Source::Apply {
             operation,
             inputs,
             state,
+            training,
             ..
         } = &node.source
         else {
             return Ok(None);
         };
+        if let (Some(code), Some(row)) = (training, self.row) {
+            let inputs = inputs.iter().copied().chain([row]).collect();
+            return Ok(Some((Arc::clone(code), inputs)));
+        }
         operation
             .kernel(state.as_ref(), &self.types(inputs))
-            .map(Some)
+            .map(|code| Some((Arc::new(code), inputs.clone())))
             .map_err(|error| error.at(&node.text))
+    }
+
+    /// The nodes that a node reads to compute its values.
+    pub(crate) fn reads(&self, node: usize) -> impl Iterator<Item = usize> {
+        let (inputs, training) = match &self.nodes[node].source {
+            Source::Apply {
+                inputs, training, ..
+            } => (inputs.as_slice(), training.is_some()),
+            Source::Column(_) | Source::Row => (&[][..], false),
+        };
+        inputs
+            .iter()
+            .copied()
+            .chain(self.row.filter(move |_| training))
+    }
+
+    /// The nodes that a node learns from.
+    pub(crate) fn learns_from(&self, node: usize) -> impl Iterator<Item = usize> {
+        let (inputs, supervised) = match &self.nodes[node].source {
+            Source::Apply {
+                operation, inputs, ..
+            } => (inputs.as_slice(), operation.supervised()),
+            Source::Column(_) | Source::Row => (&[][..], false),
+        };
+        let beside = [self.target, self.row];
+        inputs
+            .iter()
+            .copied()
+            .chain(beside.into_iter().flatten().filter(move |_| supervised))
     }
 
     /// A running fit for a node that learns.
@@ -179,6 +308,7 @@ impl Graph {
                 let name = self.schema.fields().get(*column).map(|field| &field.name);
                 map.insert("name".to_owned(), name.map(String::as_str).into());
             }
+            Source::Row => return Err(Error::internal("a feature of row numbers")),
             Source::Apply {
                 operation, state, ..
             } => {
@@ -213,7 +343,7 @@ impl Node {
     const fn column(&self) -> Option<usize> {
         match &self.source {
             Source::Column(column) => Some(*column),
-            Source::Apply { .. } => None,
+            Source::Row | Source::Apply { .. } => None,
         }
     }
 }
@@ -348,6 +478,7 @@ impl Builder<'_> {
                 inputs,
                 learns,
                 state,
+                training: None,
             },
             kind,
             level,

@@ -14,6 +14,8 @@ pub struct Plan {
     graph: Graph,
     features: Vec<Expr>,
     program: Program,
+    /// The program for the rows that were learned from, where it is another one.
+    training: Option<Program>,
     names: Vec<String>,
     rows: u64,
     json: String,
@@ -21,7 +23,20 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn from_graph(graph: Graph, rows: u64) -> Result<Self> {
+    /// A plan with what it has just learned.
+    pub(crate) fn learned(mut graph: Graph, rows: u64) -> Result<Self> {
+        let mut training = None;
+        if graph.has_training() {
+            graph.add_rows();
+            training = Some(Program::compile_features(&graph)?.0);
+        }
+        graph.forget_rows();
+        let mut plan = Self::from_graph(graph, rows)?;
+        plan.training = training;
+        Ok(plan)
+    }
+
+    fn from_graph(graph: Graph, rows: u64) -> Result<Self> {
         let (program, names) = Program::compile_features(&graph)?;
         if names.len() > MAX_WIDTH {
             return Err(Error::new(
@@ -41,6 +56,7 @@ impl Plan {
                 .collect::<Result<_>>()?,
             rows: Some(rows),
             schema: schema_value(&graph.schema)?,
+            target: None,
             version: VERSION,
         }
         .write()?;
@@ -54,6 +70,7 @@ impl Plan {
             features,
             graph,
             program,
+            training: None,
             names,
             rows,
             json,
@@ -121,6 +138,33 @@ impl Plan {
     /// Writes the features of a table into a row-major matrix of `rows × width` values. Missing is
     /// NaN, and nothing is infinite. After an error the matrix holds anything.
     pub fn transform_into(&self, table: &Table<'_>, out: &mut [f32]) -> Result<()> {
+        self.run(&self.program, table, 0, out)
+    }
+
+    /// The same for rows that were learned from, of which `first` is the number of the table's
+    /// first: expressions that learn from the target give a row what other folds than its own have
+    /// taught, so that the matrix does not carry each row's own target. A plan that was read, or
+    /// has forgotten how, gives what [`Plan::transform_into`] does.
+    pub fn transform_learned_into(
+        &self,
+        table: &Table<'_>,
+        first: u64,
+        out: &mut [f32],
+    ) -> Result<()> {
+        self.run(
+            self.training.as_ref().unwrap_or(&self.program),
+            table,
+            first,
+            out,
+        )
+    }
+
+    /// Frees what only [`Plan::transform_learned_into`] needs.
+    pub fn forget_training(&mut self) {
+        self.training = None;
+    }
+
+    fn run(&self, program: &Program, table: &Table<'_>, first: u64, out: &mut [f32]) -> Result<()> {
         check_columns(table, &self.graph.schema)?;
         let due = table.rows().checked_mul(self.width());
         if due != Some(out.len()) {
@@ -131,7 +175,7 @@ impl Plan {
                 self.width()
             )));
         }
-        self.program.run_into(table, &self.graph.schema, out)
+        program.run_into(table, &self.graph.schema, first, out)
     }
 
     /// The features of a table as a new row-major matrix.

@@ -4,6 +4,7 @@
 //! output are split without a check. Registers live in scratch memory of the thread.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use tidegate_schema::{Column, Error, Result, Schema, Table};
 
@@ -44,7 +45,7 @@ enum Target {
 }
 
 struct Step {
-    kernel: Kernel,
+    kernel: Arc<Kernel>,
     inputs: Box<[Slot]>,
     target: Target,
 }
@@ -53,6 +54,8 @@ struct Step {
 pub(crate) struct Program {
     /// Columns to check, with the register for those that are widened.
     loads: Vec<(usize, usize)>,
+    /// The register for the numbers of rows, if they are read.
+    row: Option<usize>,
     steps: Vec<Step>,
     /// Slots that leave for a column of the matrix.
     emits: Vec<(Slot, usize)>,
@@ -122,8 +125,8 @@ impl Program {
         }
         for (position, node) in graph.nodes.iter().enumerate().rev() {
             match &node.source {
-                Source::Apply { inputs, .. } if needed[position] => {
-                    inputs.iter().for_each(|&input| needed[input] = true);
+                Source::Apply { .. } if needed[position] => {
+                    graph.reads(position).for_each(|read| needed[read] = true);
                 }
                 Source::Column(_) if all_columns => needed[position] = true,
                 _ => {}
@@ -131,6 +134,7 @@ impl Program {
         }
         let mut program = Self {
             loads: Vec::new(),
+            row: None,
             steps: Vec::new(),
             emits: Vec::new(),
             slots: vec![Slot::None; graph.nodes.len()],
@@ -141,6 +145,11 @@ impl Program {
         };
         // Columns of numbers take the first registers, so that steps come after what they read.
         for (position, node) in graph.nodes.iter().enumerate() {
+            if let (Source::Row, true) = (&node.source, needed[position]) {
+                program.slots[position] = Slot::Numbers(program.numbers);
+                program.row = Some(program.numbers);
+                program.numbers += 1;
+            }
             if let (Source::Column(column), true) = (&node.source, needed[position]) {
                 program.loads.push((*column, program.numbers));
                 program.slots[position] = if node.kind == Type::Text {
@@ -152,13 +161,10 @@ impl Program {
             }
         }
         for (position, node) in graph.nodes.iter().enumerate() {
-            let Source::Apply { inputs, .. } = &node.source else {
-                continue;
-            };
             if !needed[position] || node.kind == Type::Columns {
                 continue;
             }
-            let Some(kernel) = graph.kernel(position)? else {
+            let Some((kernel, inputs)) = graph.kernel(position)? else {
                 continue;
             };
             let target = if node.kind.is_numeric() {
@@ -170,12 +176,12 @@ impl Program {
                 program.slots[position] = Slot::Texts(program.texts - 1);
                 Target::Texts(program.texts - 1)
             };
-            program.push(kernel, inputs, target);
+            program.push(kernel, &inputs, target);
         }
         Ok(program)
     }
 
-    fn push(&mut self, kernel: Kernel, inputs: &[usize], target: Target) {
+    fn push(&mut self, kernel: Arc<Kernel>, inputs: &[usize], target: Target) {
         self.steps.push(Step {
             kernel,
             inputs: inputs.iter().map(|&input| self.slots[input]).collect(),
@@ -198,12 +204,12 @@ impl Program {
             let added = graph.names(feature)?;
             let count = added.len();
             names.extend(added);
-            match (&graph.nodes[node].source, graph.nodes[node].kind) {
-                (Source::Apply { inputs, .. }, Type::Columns) => {
-                    let Some(kernel) = graph.kernel(node)? else {
+            match graph.nodes[node].kind {
+                Type::Columns => {
+                    let Some((kernel, inputs)) = graph.kernel(node)? else {
                         continue;
                     };
-                    let Kernel::Columns { count: due, .. } = &kernel else {
+                    let Kernel::Columns { count: due, .. } = &*kernel else {
                         return Err(Error::internal("several columns without their kernel"));
                     };
                     if *due != count {
@@ -213,7 +219,7 @@ impl Program {
                         )));
                     }
                     program.zeroes = true;
-                    program.push(kernel, inputs, Target::Columns(first));
+                    program.push(kernel, &inputs, Target::Columns(first));
                 }
                 _ => program.emits.push((program.slots[node], first)),
             }
@@ -228,17 +234,20 @@ impl Program {
         (MORSEL_BYTES / row).clamp(MIN_MORSEL_ROWS, MORSEL_ROWS)
     }
 
-    /// Runs over a table and hands each morsel's values to `each`.
+    /// Runs over a table and hands each morsel's values to `each`. `first` is the number of the
+    /// table's first row.
     pub(crate) fn run_each(
         &self,
         table: &Table<'_>,
         schema: &Schema,
+        first: u64,
         mut each: impl FnMut(&View<'_>) -> Result<()>,
     ) -> Result<()> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut start = 0;
             while start < table.rows() {
                 let rows = MORSEL_ROWS.min(table.rows() - start);
+                self.number(first, start, rows, scratch);
                 self.run(table, schema, start, rows, scratch, &mut [])?;
                 each(&self.view(table, start, rows, scratch))?;
                 start += rows;
@@ -247,11 +256,13 @@ impl Program {
         })
     }
 
-    /// Runs over a table into a row-major matrix of `table.rows() * width` values.
+    /// Runs over a table into a row-major matrix of `table.rows() * width` values. `first` is the
+    /// number of the table's first row.
     pub(crate) fn run_into(
         &self,
         table: &Table<'_>,
         schema: &Schema,
+        first: u64,
         out: &mut [f32],
     ) -> Result<()> {
         SCRATCH.with_borrow_mut(|scratch| {
@@ -263,6 +274,7 @@ impl Program {
                 if self.zeroes {
                     part.fill(0.0);
                 }
+                self.number(first, start, rows, scratch);
                 self.run(table, schema, start, rows, scratch, part)?;
                 let view = self.view(table, start, rows, scratch);
                 for (slot, column) in &self.emits {
@@ -297,6 +309,23 @@ impl Program {
         }
     }
 
+    /// Makes room for a morsel, and numbers its rows where that is asked for.
+    fn number(&self, first: u64, start: usize, rows: usize, scratch: &mut Scratch) {
+        // Both only ever grow, so a thread that has seen its largest plan allocates no more.
+        if scratch.numbers.len() < self.numbers * rows {
+            scratch.numbers.resize(self.numbers * rows, 0.0);
+        }
+        if scratch.texts.len() < self.texts {
+            scratch.texts.resize_with(self.texts, TextBuf::default);
+        }
+        if let Some(register) = self.row {
+            let numbers = &mut scratch.numbers[register * rows..(register + 1) * rows];
+            for (row, out) in numbers.iter_mut().enumerate() {
+                *out = (first + (start + row) as u64) as f64;
+            }
+        }
+    }
+
     fn run(
         &self,
         table: &Table<'_>,
@@ -306,13 +335,6 @@ impl Program {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) -> Result<()> {
-        // Both only ever grow, so a thread that has seen its largest plan allocates no more.
-        if scratch.numbers.len() < self.numbers * rows {
-            scratch.numbers.resize(self.numbers * rows, 0.0);
-        }
-        if scratch.texts.len() < self.texts {
-            scratch.texts.resize_with(self.texts, TextBuf::default);
-        }
         for &(column, register) in &self.loads {
             let part = table.columns()[column].slice(start, rows);
             let out = scratch
@@ -338,7 +360,7 @@ impl Program {
                 rows,
             };
             let inputs: Operands<'_> = step.inputs.iter().map(|&slot| view.slot(slot)).collect();
-            match (&step.kernel, step.target) {
+            match (&*step.kernel, step.target) {
                 (Kernel::Numbers(run), Target::Numbers(_)) => {
                     run(&inputs, &mut numbers_out[..rows]);
                 }

@@ -19,7 +19,11 @@ struct Row {
     k: Option<&'static str>,
     t: Option<i64>,
     u: Option<i64>,
+    y: Option<bool>,
 }
+
+/// The column that expressions learn from which learn from a target.
+const TARGET: &str = "y";
 
 fn schema() -> Schema {
     Schema::new(vec![
@@ -30,6 +34,7 @@ fn schema() -> Schema {
         Field::nullable("k", DType::String),
         Field::nullable("t", DType::Timestamp),
         Field::nullable("u", DType::Timestamp),
+        Field::nullable(TARGET, DType::Bool),
     ])
     .unwrap()
 }
@@ -46,7 +51,8 @@ fn table(rows: &[Row], used: &Schema) -> TableBuf {
                 "s" => row.s.map(|value| column.push_str(value)),
                 "k" => row.k.map(|value| column.push_str(value)),
                 "t" => row.t.map(|value| column.push_timestamp(value)),
-                _ => row.u.map(|value| column.push_timestamp(value)),
+                "u" => row.u.map(|value| column.push_timestamp(value)),
+                _ => row.y.map(|value| column.push_bool(value)),
             };
             match pushed {
                 Some(pushed) => pushed.unwrap(),
@@ -73,8 +79,9 @@ fn row() -> impl Strategy<Value = Row> {
         prop::option::of(text),
         prop::option::of(time.clone()),
         prop::option::of(time),
+        prop::option::of(any::<bool>()),
     )
-        .prop_map(|(x, n, b, s, k, t, u)| Row {
+        .prop_map(|(x, n, b, s, k, t, u, y)| Row {
             x,
             n,
             b,
@@ -82,12 +89,22 @@ fn row() -> impl Strategy<Value = Row> {
             k,
             t,
             u,
+            y,
         })
 }
 
 fn spec(example: &str) -> Arc<FeatureSpec> {
     let expression = Expr::from_json(example).unwrap();
-    Arc::new(FeatureSpec::new(schema(), vec![expression]).unwrap())
+    let spec = FeatureSpec::new(schema(), vec![expression]).unwrap();
+    Arc::new(spec.with_target(TARGET).unwrap())
+}
+
+/// The columns that a fit reads.
+fn fit_schema(spec: &Arc<FeatureSpec>) -> Schema {
+    Fitter::new(Arc::clone(spec))
+        .unwrap()
+        .input_schema()
+        .clone()
 }
 
 /// Fits on tables, each split off into a fitter of its own if `apart`.
@@ -98,10 +115,11 @@ fn fit(
 ) -> tidegate_schema::Result<Plan> {
     let mut fitter = Fitter::new(Arc::clone(spec))?;
     loop {
-        let mut whole = fitter.fork();
+        let (mut whole, mut first) = (fitter.fork(), 0);
         for table in tables {
             if apart {
-                let mut piece = fitter.fork();
+                let mut piece = fitter.fork_at(first);
+                first += table.rows() as u64;
                 piece.update(table)?;
                 whole.merge(piece)?;
             } else {
@@ -113,6 +131,15 @@ fn fit(
             Step::Done(plan) => return Ok(plan),
         }
     }
+}
+
+/// Does the last step of an example learn from the target?
+fn supervised(example: &str) -> bool {
+    let tree: Value = serde_json::from_str(example).unwrap();
+    let step = tree["op"].as_str().unwrap();
+    OPERATIONS
+        .iter()
+        .any(|entry| entry.name == step && entry.supervised)
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -186,10 +213,10 @@ proptest! {
     ) {
         for example in examples() {
             let spec = spec(example);
-            let train = table(&train, spec.input_schema());
+            let train = table(&train, &fit_schema(&spec));
             let Ok(plan) = fit(&spec, &[train.view().unwrap()], false) else {
                 // All values of the column were missing.
-                prop_assert!(example.contains("fill_null"), "{example}");
+                prop_assert!(example.contains("fill_null") || spec.is_supervised(), "{example}");
                 continue;
             };
             // More than a morsel, so that rows stand at many places of several morsels.
@@ -220,7 +247,7 @@ proptest! {
             .fold(1.0, |size: f64, x| size.max(x.abs()));
         for example in examples() {
             let spec = spec(example);
-            let all = table(&rows, spec.input_schema());
+            let all = table(&rows, &fit_schema(&spec));
             let whole = all.view().unwrap();
             let (a, b) = (first.min(second).min(rows.len()), first.max(second).min(rows.len()));
             let pieces = [
@@ -243,6 +270,33 @@ proptest! {
         }
     }
 
+    /// Whatever a row's own target is, its value as one of those that taught is the same.
+    #[test]
+    fn rows_that_taught_do_not_see_their_own_target(
+        mut rows in prop::collection::vec(row(), 1..40),
+        turned in 0usize..40,
+    ) {
+        let turned = turned % rows.len();
+        for example in examples().filter(|example| supervised(example)) {
+            let spec = spec(example);
+            let mut found = Vec::new();
+            for target in [None, Some(true), Some(false)] {
+                rows[turned].y = target;
+                let train = table(&rows, &fit_schema(&spec));
+                let Ok(plan) = fit(&spec, &[train.view().unwrap()], false) else {
+                    prop_assert!(rows.iter().all(|row| row.y.is_none()), "{example}");
+                    continue;
+                };
+                let inputs = table(&rows, plan.input_schema());
+                let mut out = vec![0.0; rows.len() * plan.width()];
+                plan.transform_learned_into(&inputs.view().unwrap(), 0, &mut out).unwrap();
+                let width = plan.width();
+                found.push(bits(&out[turned * width..(turned + 1) * width]));
+            }
+            prop_assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{example} {found:?}");
+        }
+    }
+
     #[test]
     fn plans_round_trip(
         train in prop::collection::vec(row(), 1..50),
@@ -252,7 +306,7 @@ proptest! {
             let spec = spec(example);
             let again = FeatureSpec::from_json(&spec.to_json().unwrap()).unwrap();
             prop_assert_eq!(again.to_json().unwrap(), spec.to_json().unwrap());
-            let train = table(&train, spec.input_schema());
+            let train = table(&train, &fit_schema(&spec));
             let Ok(plan) = fit(&spec, &[train.view().unwrap()], false) else {
                 continue;
             };
@@ -282,14 +336,16 @@ fn edge_tables_are_survived_by_every_expression() {
             k: Some("b"),
             t: Some(0),
             u: Some(1),
+            y: Some(i % 3 == 0),
         })
         .collect();
     let nothing = vec![Row::default(); 3];
     for example in examples() {
         let spec = spec(example);
-        let all_null = table(&nothing, spec.input_schema());
+        let all_null = table(&nothing, &fit_schema(&spec));
         match fit(&spec, &[all_null.view().unwrap()], false) {
             Ok(plan) => {
+                let all_null = table(&nothing, plan.input_schema());
                 let out = plan.transform(&all_null.view().unwrap()).unwrap();
                 assert_eq!(out.len(), 3 * plan.width());
                 let values = table(&rows, plan.input_schema());
@@ -297,10 +353,11 @@ fn edge_tables_are_survived_by_every_expression() {
             }
             Err(error) => assert!(error.message.contains("only missing"), "{example}: {error}"),
         }
-        let one = table(&rows[..1], spec.input_schema());
+        let one = table(&rows[..1], &fit_schema(&spec));
         let plan = fit(&spec, &[one.view().unwrap()], false).unwrap();
         let empty = table(&[], plan.input_schema());
         assert!(plan.transform(&empty.view().unwrap()).unwrap().is_empty());
+        let empty = table(&[], &fit_schema(&spec));
         match fit(&spec, &[empty.view().unwrap()], false) {
             Ok(plan) => assert_eq!(plan.rows(), 0, "{example}"),
             Err(error) => assert!(error.message.contains("no rows"), "{example}: {error}"),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tidegate_schema::{Error, Result, Schema};
+use tidegate_schema::{DType, Error, Field, Result, Schema};
 
 use crate::expr::Expr;
 use crate::graph::Graph;
@@ -23,6 +23,7 @@ pub(crate) const VERSION: u32 = 1;
 pub struct FeatureSpec {
     schema: Schema,
     features: Vec<Expr>,
+    target: Option<String>,
     pub(crate) graph: Graph,
 }
 
@@ -35,6 +36,9 @@ pub(crate) struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
     pub schema: Value,
+    /// The column of the target; only in specifications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     pub version: u32,
 }
 
@@ -133,8 +137,23 @@ impl FeatureSpec {
         Ok(Self {
             schema,
             features,
+            target: None,
             graph,
         })
+    }
+
+    /// The same features with the column of the schema that they learn from, where they do. It is
+    /// there to fit and not to serve, so no feature may be made of it.
+    pub fn with_target(mut self, name: &str) -> Result<Self> {
+        let position = self.schema.resolve(name)?;
+        check_target(&self.schema.fields()[position])?;
+        if self.graph.schema.position(name).is_some() {
+            return Err(Error::invalid(format!(
+                "column {name:?} is the target and cannot be a feature as well: it is not known when serving"
+            )));
+        }
+        self.target = Some(name.to_owned());
+        Ok(self)
     }
 
     /// Reads what [`FeatureSpec::to_json`] wrote, or somebody's `{"schema", "features", "version"}`.
@@ -150,7 +169,11 @@ impl FeatureSpec {
             .into_iter()
             .map(Expr::from_value)
             .collect();
-        Self::new(schema, features)
+        let spec = Self::new(schema, features)?;
+        match document.target {
+            Some(target) => spec.with_target(&target),
+            None => Ok(spec),
+        }
     }
 
     /// Canonical JSON of the schema and the features with all defaults written out.
@@ -164,6 +187,7 @@ impl FeatureSpec {
                 .collect::<Result<_>>()?,
             rows: None,
             schema: schema_value(&self.schema)?,
+            target: self.target.clone(),
             version: VERSION,
         }
         .write()
@@ -181,6 +205,27 @@ impl FeatureSpec {
         &self.graph.schema
     }
 
+    /// The column that the features learn from, if one was named.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// Does a feature learn from a target?
+    #[must_use]
+    pub fn is_supervised(&self) -> bool {
+        self.graph.supervised().is_some()
+    }
+
+    /// The column of the target. Rows in which it is missing teach nothing, so it may be.
+    pub(crate) fn target_field(&self) -> Result<Option<Field>> {
+        let Some(name) = &self.target else {
+            return Ok(None);
+        };
+        let field = &self.schema.fields()[self.schema.resolve(name)?];
+        Ok(Some(Field::nullable(name, field.dtype)))
+    }
+
     /// The features.
     #[must_use]
     pub fn features(&self) -> &[Expr] {
@@ -193,6 +238,17 @@ impl FeatureSpec {
         let deepest = self.graph.nodes.iter().map(|node| node.level).max();
         deepest.unwrap_or(0).max(1)
     }
+}
+
+/// Checks that a column can be a target.
+pub(crate) fn check_target(field: &Field) -> Result<()> {
+    if matches!(field.dtype, DType::Bool | DType::Int64 | DType::Float64) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "target {:?} is {}: a target is a bool or a number, so compare it with something first",
+        field.name, field.dtype
+    )))
 }
 
 pub(crate) fn schema_value(schema: &Schema) -> Result<Value> {

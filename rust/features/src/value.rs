@@ -32,6 +32,11 @@ impl Type {
         matches!(self, Self::Bool | Self::Number)
     }
 
+    /// Can the values be categories?
+    pub(crate) const fn is_category(self) -> bool {
+        matches!(self, Self::Bool | Self::Number | Self::Text)
+    }
+
     /// Is this held as `f64`?
     pub(crate) const fn is_numeric(self) -> bool {
         matches!(self, Self::Bool | Self::Number | Self::Timestamp)

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{ArrayRef, Float32Array, RecordBatch};
-use numpy::{PyArray1, PyArray2, PyArrayMethods};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tidegate_features as core;
-use tidegate_schema::{Error, ErrorKind, Result, Table};
+use tidegate_schema::{Column, DType, Error, ErrorKind, Field, Primitive, Result, Table};
 
 use crate::arrow::{ArrowTable, Batches, import};
 use crate::enter::{run, run_attached};
@@ -29,14 +29,19 @@ pub struct FeatureSpec(Arc<core::FeatureSpec>);
 impl FeatureSpec {
     /// Checks expressions in JSON against a schema.
     #[new]
+    #[pyo3(signature = (schema, features, target=None))]
     #[allow(clippy::needless_pass_by_value)]
-    fn new(schema: &Schema, features: Vec<String>) -> PyResult<Self> {
+    fn new(schema: &Schema, features: Vec<String>, target: Option<&str>) -> PyResult<Self> {
         run_attached(|| {
             let features: Result<Vec<_>> = features
                 .iter()
                 .map(|text| core::Expr::from_json(text))
                 .collect();
-            core::FeatureSpec::new(schema.0.clone(), features?).map(|spec| Self(Arc::new(spec)))
+            let mut spec = core::FeatureSpec::new(schema.0.clone(), features?)?;
+            if let Some(target) = target {
+                spec = spec.with_target(target)?;
+            }
+            Ok(Self(Arc::new(spec)))
         })
     }
 
@@ -72,13 +77,32 @@ impl FeatureSpec {
         self.0.passes()
     }
 
-    /// Fits on one table, in as many passes as it takes.
-    fn fit(&self, py: Python<'_>, table: &Bound<'_, PyAny>) -> PyResult<Plan> {
+    /// The column of the target, if one was named.
+    #[getter]
+    fn target(&self) -> Option<&str> {
+        self.0.target()
+    }
+
+    /// Does a feature learn from a target?
+    #[getter]
+    fn supervised(&self) -> bool {
+        self.0.is_supervised()
+    }
+
+    /// Fits on one table, in as many passes as it takes, with a target beside it if there is one.
+    #[pyo3(signature = (table, y=None))]
+    fn fit(
+        &self,
+        py: Python<'_>,
+        table: &Bound<'_, PyAny>,
+        y: Option<PyReadonlyArray1<'_, f64>>,
+    ) -> PyResult<Plan> {
         let batches = import(table)?;
+        let y = y.as_ref().map(|y| y.as_slice()).transpose()?;
         run(py, || {
-            let mut fitter = core::Fitter::new(Arc::clone(&self.0))?;
+            let mut fitter = first_pass(&self.0, y.is_some())?;
             loop {
-                update(&mut fitter, &batches)?;
+                update(&mut fitter, &batches, y)?;
                 match fitter.finish()? {
                     core::Step::Again(next) => fitter = next,
                     core::Step::Done(plan) => return Ok(Plan(Arc::new(plan))),
@@ -88,9 +112,37 @@ impl FeatureSpec {
     }
 }
 
-fn update(fitter: &mut core::Fitter, batches: &Batches) -> Result<()> {
+/// The first pass of a fit, with a target beside the tables or without one.
+fn first_pass(spec: &Arc<core::FeatureSpec>, beside: bool) -> Result<core::Fitter> {
+    if beside {
+        core::Fitter::with_target(Arc::clone(spec), Field::nullable("y", DType::Float64))
+    } else {
+        core::Fitter::new(Arc::clone(spec))
+    }
+}
+
+/// Shows a fitter all batches, with the target beside them as their last column.
+fn update(fitter: &mut core::Fitter, batches: &Batches, y: Option<&[f64]>) -> Result<()> {
     let schema = fitter.input_schema().clone();
-    in_chunks(batches, &schema, |table| fitter.update(table))
+    let Some(y) = y.filter(|_| fitter.target().is_some()) else {
+        return in_chunks(batches, &schema, |table| fitter.update(table));
+    };
+    if y.len() != batches.rows() {
+        return Err(Error::invalid(format!(
+            "y has {} values for {} rows: give one for each row",
+            y.len(),
+            batches.rows()
+        )));
+    }
+    let columns: Vec<usize> = (0..schema.len().saturating_sub(1)).collect();
+    let mut rest = y;
+    in_chunks(batches, &schema.select(&columns)?, |table| {
+        let (target, after) = rest.split_at(table.rows());
+        rest = after;
+        let mut columns = table.columns().to_vec();
+        columns.push(Column::Float64(Primitive::all(target)));
+        fitter.update(&Table::new(columns, table.rows())?)
+    })
 }
 
 /// Lends each batch; an error names the chunk when there are several.
@@ -137,21 +189,29 @@ impl Fitter {
 
 #[pymethods]
 impl Fitter {
+    /// The first pass; `beside` says that a target comes beside the tables.
     #[new]
-    fn new(spec: &FeatureSpec) -> PyResult<Self> {
-        run_attached(|| {
-            core::Fitter::new(Arc::clone(&spec.0)).map(|fitter| Self(Mutex::new(Some(fitter))))
-        })
+    #[pyo3(signature = (spec, beside=false))]
+    fn new(spec: &FeatureSpec, beside: bool) -> PyResult<Self> {
+        run_attached(|| first_pass(&spec.0, beside).map(|fitter| Self(Mutex::new(Some(fitter)))))
     }
 
-    fn update(&self, py: Python<'_>, table: &Bound<'_, PyAny>) -> PyResult<()> {
+    #[pyo3(signature = (table, y=None))]
+    fn update(
+        &self,
+        py: Python<'_>,
+        table: &Bound<'_, PyAny>,
+        y: Option<PyReadonlyArray1<'_, f64>>,
+    ) -> PyResult<()> {
         let batches = import(table)?;
-        run(py, || self.with(|fitter| update(fitter, &batches)))
+        let y = y.as_ref().map(|y| y.as_slice()).transpose()?;
+        run(py, || self.with(|fitter| update(fitter, &batches, y)))
     }
 
-    /// An empty fitter of the same pass.
-    fn fork(&self) -> PyResult<Self> {
-        run_attached(|| self.with(|fitter| Ok(Self(Mutex::new(Some(fitter.fork()))))))
+    /// An empty fitter of the same pass, for a piece that begins at this row of all the data.
+    #[pyo3(signature = (first=0))]
+    fn fork(&self, first: u64) -> PyResult<Self> {
+        run_attached(|| self.with(|fitter| Ok(Self(Mutex::new(Some(fitter.fork_at(first)))))))
     }
 
     /// Takes in another fitter, which is of no further use.
@@ -176,14 +236,22 @@ impl Fitter {
 pub struct Plan(Arc<core::Plan>);
 
 impl Plan {
-    /// Writes the features of all batches into a matrix of theirs.
-    fn fill(&self, batches: &Batches, out: &mut [f32]) -> Result<()> {
+    /// Writes the features of all batches into a matrix of theirs: of rows that were learned from,
+    /// if the number of the first one is given.
+    fn fill(&self, batches: &Batches, learned: Option<u64>, out: &mut [f32]) -> Result<()> {
         let width = self.0.width();
-        let mut rest = out;
+        let (mut rest, mut first) = (out, learned);
         in_chunks(batches, self.0.input_schema(), |table| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(table.rows() * width);
             rest = after;
-            self.0.transform_into(table, part)
+            match &mut first {
+                None => self.0.transform_into(table, part),
+                Some(first) => {
+                    let row = *first;
+                    *first += table.rows() as u64;
+                    self.0.transform_learned_into(table, row, part)
+                }
+            }
         })
     }
 }
@@ -271,7 +339,23 @@ impl Plan {
             });
         }
         let batches = import(table)?;
-        matrix(py, [batches.rows(), width], |out| self.fill(&batches, out))
+        matrix(py, [batches.rows(), width], |out| {
+            self.fill(&batches, None, out)
+        })
+    }
+
+    /// The matrix of a table that was learned from; `first` is the number of its first row.
+    #[pyo3(signature = (table, first=0))]
+    fn transform_learned<'py>(
+        &self,
+        py: Python<'py>,
+        table: &Bound<'py, PyAny>,
+        first: u64,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let batches = import(table)?;
+        matrix(py, [batches.rows(), self.0.width()], |out| {
+            self.fill(&batches, Some(first), out)
+        })
     }
 
     /// The features of a table as an Arrow table of 32-bit floats; missing is null.
@@ -280,7 +364,7 @@ impl Plan {
         run(py, || {
             let width = self.0.width();
             let mut matrix = vec![0.0; batches.rows() * width];
-            self.fill(&batches, &mut matrix)?;
+            self.fill(&batches, None, &mut matrix)?;
             let columns = self.0.names().iter().enumerate().map(|(column, name)| {
                 let values = matrix.chunks_exact(width.max(1)).map(|row| {
                     let value = row.get(column).copied();

@@ -51,6 +51,36 @@ pub(super) enum Index {
     Numbers(NumberMap),
 }
 
+/// Puts categories in order: of their values for numbers, of their bytes for texts.
+pub(super) fn sort_categories(kind: Type, categories: &mut [&str]) {
+    if kind == Type::Text {
+        categories.sort_unstable();
+    } else {
+        categories.sort_by_cached_key(|key| {
+            let value = read_key(kind, key).unwrap_or(f64::NAN);
+            Ordered(value)
+        });
+    }
+}
+
+/// Numbers in total order.
+#[derive(PartialEq)]
+struct Ordered(f64);
+
+impl Eq for Ordered {}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
 /// Counts categories and keeps those that are frequent enough.
 pub(super) struct Count {
     kind: Type,
@@ -111,12 +141,7 @@ impl Fit for Count {
                 ),
             ));
         }
-        if self.kind == Type::Text {
-            kept.sort_unstable();
-        } else {
-            let value = |key: &str| read_key(self.kind, key).unwrap_or(f64::NAN);
-            kept.sort_by(|left, right| value(left).total_cmp(&value(right)));
-        }
+        sort_categories(self.kind, &mut kept);
         Ok(Categories {
             categories: kept.into_iter().map(str::to_owned).collect(),
         })

@@ -26,6 +26,10 @@ mod str_replace;
 mod str_rewrite;
 mod str_search;
 mod str_slice;
+mod sums;
+mod target;
+mod target_mean;
+mod weight_of_evidence;
 
 use tidegate_schema::{Error, Result};
 
@@ -79,6 +83,8 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     str_search::STARTS_WITH,
     str_search::ENDS_WITH,
     str_slice::ENTRY,
+    target_mean::ENTRY,
+    weight_of_evidence::ENTRY,
 ];
 
 /// The one type of several values, of which all can be the result; a bool beside numbers is one.
