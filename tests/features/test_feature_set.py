@@ -255,7 +255,11 @@ def test_scikit_learn_takes_it_as_a_transformer() -> None:
     )
     copied = clone(features)
     assert copied is not features
-    assert copied.get_params() == {"schema": copied.schema, "features": copied.features}
+    assert copied.get_params() == {
+        "schema": copied.schema,
+        "features": copied.features,
+        "target": None,
+    }
     pipeline = make_pipeline(features, LogisticRegression())
     pipeline.fit(table(), [0, 1, 0, 1, 0])
     assert pipeline.predict(table()).shape == (5,)

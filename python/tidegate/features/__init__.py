@@ -10,5 +10,6 @@ from tidegate.features.dates import DatePart
 from tidegate.features.expression import Expr, coalesce, col, lit
 from tidegate.features.feature_set import FeatureSet
 from tidegate.features.schema import Field, Schema
+from tidegate.features.text import Text
 
-__all__ = ["DatePart", "Expr", "FeatureSet", "Field", "Schema", "coalesce", "col", "lit"]
+__all__ = ["DatePart", "Expr", "FeatureSet", "Field", "Schema", "Text", "coalesce", "col", "lit"]

@@ -13,6 +13,7 @@ from tidegate.features.dates import DatePart
 from tidegate.features.missing import Missing
 from tidegate.features.operators import Operators
 from tidegate.features.scaling import Scaling
+from tidegate.features.text import Texts
 from tidegate.features.tree import operand, several
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def coalesce(*values: object) -> Expr:
     return Expr(several("coalesce", values))
 
 
-class Expr(Operators, Missing, Scaling, Binning, Categorical):
+class Expr(Operators, Missing, Scaling, Binning, Categorical, Texts):
     """A column computation, immutable. Made by `col` and `lit`, grown by methods and operators.
 
     Operators are `+ - * /`, negation, the six comparisons, and `& | ^ ~` of conditions; the other

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tidegate import _core
 from tidegate.errors import InputError
 from tidegate.features.expression import Expr
 from tidegate.features.schema import Schema
+from tidegate.features.target import target_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,10 +35,12 @@ class FeatureSet:
     Args:
         schema: the raw columns; those that no expression uses are left aside.
         features: the expressions, whose columns stand in this order in the matrix.
+        target: the column that expressions such as `target_mean` learn from, unless `fit` is given
+            a `y`. It is there to fit, and never asked for when serving.
 
     Raises:
         InputError: an expression names no column of the schema, does not fit its type, cannot be a
-            column of numbers, or has the name of another.
+            column of numbers, is made of the target, or has the name of another.
 
     >>> import pyarrow as pa
     >>> from tidegate.features import col
@@ -55,11 +59,14 @@ class FeatureSet:
     array([0., 0., 0., 1.], dtype=float32)
     """
 
-    def __init__(self, schema: Schema, features: Sequence[Expr]) -> None:
+    def __init__(
+        self, schema: Schema, features: Sequence[Expr], *, target: str | None = None
+    ) -> None:
         # Kept as they are given: scikit-learn's `clone` compares them by identity.
         self.schema = schema
         self.features = features
-        self._spec = _specification(schema, features)
+        self.target = target
+        self._spec = _specification(schema, features, target)
         self._plan: _core.Plan | None = None
 
     def fit(
@@ -74,20 +81,27 @@ class FeatureSet:
                 columns of `input_schema`, others beside them do not matter; or several tables that
                 are one in pieces: a list of them, or a function that begins to yield them anew,
                 since nested learning reads the data `passes` times.
-            y: not used; it is here for scikit-learn's pipelines.
+            y: the target, one value a row, which is taken before the column `target`; not looked at
+                if no expression learns from one. With several tables the target is a column.
 
         Returns:
             The feature set itself.
 
         Raises:
             InputError: a column is missing, of another type, infinite, or missing values where it
-                may not; the table has no rows; there is nothing to learn a replacement from.
+                may not; the table has no rows; there is nothing to learn a replacement from; an
+                expression learns from a target and there is none.
         """
-        del y
+        beside = None if y is None or not self._spec.supervised else target_values(y)
         if _is_table(X):
-            self._plan = self._spec.fit(X)
-        else:
+            self._plan = self._spec.fit(X, beside)
+        elif beside is None:
             self._plan = self._fit_pieces(X)
+        else:
+            raise InputError(
+                "y beside several tables: make the target a column of them and name it with "
+                "FeatureSet(..., target=...)"
+            )
         return self
 
     def _fit_pieces(self, pieces: object) -> _core.Plan:
@@ -154,9 +168,44 @@ class FeatureSet:
             raise InputError(f"output={output!r}: use 'matrix' or 'arrow'")
         return self._fitted().transform(X, extra)
 
-    def fit_transform(self, X: ArrowTable, y: object = None) -> FloatMatrix:
-        """`fit` and then `transform` of one table."""
-        return self.fit(X, y).transform(X)
+    def fit_transform(
+        self,
+        X: ArrowTable | Iterable[ArrowTable] | Callable[[], Iterable[ArrowTable]],
+        y: object = None,
+    ) -> FloatMatrix:
+        """`fit`, and the features of the data that it has learned from.
+
+        Expressions that learn from the target give each row what the others teach: a row does not
+        see its own target. For them this is not what `transform` gives to the same rows; it is what
+        a model is to be trained on.
+
+        Args:
+            X: as for `fit`.
+            y: as for `fit`.
+
+        Returns:
+            The features; those of several tables one after the other.
+
+        Raises:
+            InputError: as for `fit`; the data is an iterator, which can be read once.
+        """
+        if isinstance(X, Iterator):
+            raise InputError(
+                "fit_transform reads the data once more than fit and an iterator can be read once: "
+                "pass a list of tables, or a function that returns a new iterator"
+            )
+        plan = self.fit(X, y)._fitted()
+        if _is_table(X):
+            return plan.transform_learned(X)
+        import numpy as np
+
+        tables: Any = X() if callable(X) else X
+        parts: list[FloatMatrix] = []
+        rows = 0
+        for table in tables:
+            parts.append(plan.transform_learned(table, rows))
+            rows += len(parts[-1])
+        return np.concatenate(parts)
 
     def transform_row(
         self,
@@ -216,7 +265,8 @@ class FeatureSet:
         """Reads what `to_json` wrote, of this or any earlier version.
 
         Returns:
-            The feature set. A fitted one has the columns that it uses as its schema.
+            The feature set. A fitted one has the columns that it uses as its schema, and no target:
+            to fit it anew, give a `y`.
 
         Raises:
             StateError: the text is no feature set, or of a later version.
@@ -231,7 +281,8 @@ class FeatureSet:
             found._plan = plan
             return found
         spec = _core.FeatureSpec.from_json(text)
-        return cls(Schema._of(spec.schema), [Expr.from_json(f) for f in spec.features])
+        features = [Expr.from_json(f) for f in spec.features]
+        return cls(Schema._of(spec.schema), features, target=spec.target)
 
     def describe(self) -> str:
         """One line a feature: how it is written, and the columns that it makes."""
@@ -242,7 +293,7 @@ class FeatureSet:
     def get_params(self, deep: bool = True) -> dict[str, object]:
         """The arguments of the constructor, for scikit-learn's `clone`."""
         del deep
-        return {"schema": self.schema, "features": self.features}
+        return {"schema": self.schema, "features": self.features, "target": self.target}
 
     def set_params(self, **params: Any) -> FeatureSet:
         """Replaces arguments of the constructor; what was learned is forgotten.
@@ -250,13 +301,14 @@ class FeatureSet:
         Raises:
             InputError: there is no such argument, or the features do not fit the schema.
         """
+        known = self.get_params()
         for name in params:
-            if name not in ("schema", "features"):
-                raise InputError(f"a FeatureSet has no parameter {name!r}: schema, features")
-        schema = params.get("schema", self.schema)
-        features = params.get("features", self.features)
-        self._spec = _specification(schema, features)
-        self.schema, self.features, self._plan = schema, features, None
+            if name not in known:
+                raise InputError(f"a FeatureSet has no parameter {name!r}: {', '.join(known)}")
+        given: dict[str, Any] = {**known, **params}
+        self._spec = _specification(**given)
+        self.schema, self.features, self.target = given.values()
+        self._plan = None
         return self
 
     def _fitted(self) -> _core.Plan:
@@ -274,18 +326,19 @@ class FeatureSet:
 
         return Tags(
             estimator_type="transformer",
-            target_tags=TargetTags(required=False),
+            target_tags=TargetTags(required=self._spec.supervised and self.target is None),
             transformer_tags=TransformerTags(preserves_dtype=[]),
             input_tags=InputTags(string=True, categorical=True, allow_nan=True),
         )
 
     def __getstate__(self) -> dict[str, object]:
         plan = None if self._plan is None else self._plan.to_json()
-        return {"schema": self.schema, "features": self.features, "plan": plan}
+        return {**self.get_params(), "plan": plan}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.schema, self.features = state["schema"], state["features"]
-        self._spec = _specification(self.schema, self.features)
+        self.target = state.get("target")
+        self._spec = _specification(self.schema, self.features, self.target)
         plan = state["plan"]
         self._plan = None if plan is None else _core.Plan.from_json(plan)
 
@@ -294,7 +347,9 @@ class FeatureSet:
         return f"FeatureSet({len(self.features)} features{fitted})"
 
 
-def _specification(schema: Schema, features: Sequence[Expr]) -> _core.FeatureSpec:
+def _specification(
+    schema: Schema, features: Sequence[Expr], target: str | None
+) -> _core.FeatureSpec:
     for feature in features:
         if not isinstance(feature, Expr):
             raise InputError(
@@ -306,4 +361,4 @@ def _specification(schema: Schema, features: Sequence[Expr]) -> _core.FeatureSpe
         raise InputError(
             f"{type(schema).__name__} is no schema: use Schema.infer(table) or Schema([...])"
         )
-    return _core.FeatureSpec(schema._native, [feature.to_json() for feature in features])
+    return _core.FeatureSpec(schema._native, [feature.to_json() for feature in features], target)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from tidegate.features.tree import Tree
 
-__all__ = ["Text"]
+__all__ = ["Text", "Texts"]
 
 E = TypeVar("E", bound=Tree)
 
@@ -99,3 +99,14 @@ class Text(Generic[E]):
             length: how many characters; all that follow if left out.
         """
         return self._input._apply("str_slice", start=start, length=length)
+
+
+class Texts(Tree):
+    """The way from an expression to what can be done with its text."""
+
+    __slots__ = ()
+
+    @property
+    def str(self) -> Text[Self]:
+        """What can be done with a text."""
+        return Text(self)
