@@ -9,7 +9,39 @@ from __future__ import annotations
 from tidegate.features.dates import DatePart
 from tidegate.features.expression import Expr, coalesce, col, lit
 from tidegate.features.feature_set import FeatureSet
+from tidegate.features.rows import (
+    row_all,
+    row_any,
+    row_count_null,
+    row_max,
+    row_mean,
+    row_median,
+    row_min,
+    row_std,
+    row_sum,
+    when,
+)
 from tidegate.features.schema import Field, Schema
 from tidegate.features.text import Text
 
-__all__ = ["DatePart", "Expr", "FeatureSet", "Field", "Schema", "Text", "coalesce", "col", "lit"]
+__all__ = [
+    "DatePart",
+    "Expr",
+    "FeatureSet",
+    "Field",
+    "Schema",
+    "Text",
+    "coalesce",
+    "col",
+    "lit",
+    "row_all",
+    "row_any",
+    "row_count_null",
+    "row_max",
+    "row_mean",
+    "row_median",
+    "row_min",
+    "row_std",
+    "row_sum",
+    "when",
+]

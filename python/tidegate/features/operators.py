@@ -16,7 +16,7 @@ __all__ = ["Operators"]
 
 
 class Operators(Tree):
-    """What `+ - * /`, the comparisons and `& | ^ ~` make of expressions and plain values."""
+    """What `+ - * / ** % //`, the comparisons and `& | ^ ~` make of expressions and plain values."""
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
@@ -38,6 +38,20 @@ class Operators(Tree):
         return self._apply(
             "is_in", values=[key["value"] for key in keys], dtype=next(iter(dtypes), None)
         )
+
+    def safe_divide(self, divisor: object, default: float | None = None) -> Self:
+        """The ratio, with a value of its own where the divisor is 0.
+
+        Args:
+            divisor: an expression or a number.
+            default: what a division by zero gives; 0 by default.
+
+        >>> from tidegate.features import col
+        >>> col("delay").safe_divide(col("flights"), default=-1)
+        col("delay").safe_divide(col("flights"), default=-1)
+        """
+        tree = self._with("safe_divide", divisor)
+        return tree if default is None else type(self)({**tree.to_dict(), "default": default})
 
     def between(self, low: object, high: object) -> Self:
         """1 where `low <= x <= high`, else 0; a bound may be an expression.
@@ -71,6 +85,27 @@ class Operators(Tree):
 
     def __rtruediv__(self, other: object) -> Self:
         return self._with("div", other, swapped=True)
+
+    def __pow__(self, other: object) -> Self:
+        return self._with("pow", other)
+
+    def __rpow__(self, other: object) -> Self:
+        return self._with("pow", other, swapped=True)
+
+    def __mod__(self, other: object) -> Self:
+        return self._with("mod", other)
+
+    def __rmod__(self, other: object) -> Self:
+        return self._with("mod", other, swapped=True)
+
+    def __floordiv__(self, other: object) -> Self:
+        return self._with("floor_div", other)
+
+    def __rfloordiv__(self, other: object) -> Self:
+        return self._with("floor_div", other, swapped=True)
+
+    def __abs__(self) -> Self:
+        return self._apply("abs")
 
     def __neg__(self) -> Self:
         return self._apply("negate")

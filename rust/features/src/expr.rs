@@ -88,6 +88,9 @@ fn sign(op: &str) -> Option<&'static str> {
         "and" => "&",
         "or" => "|",
         "xor" => "^",
+        "pow" => "**",
+        "mod" => "%",
+        "floor_div" => "//",
         _ => return None,
     })
 }
@@ -99,6 +102,27 @@ fn write_value(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Value::Null => f.write_str("None"),
         value => write!(f, "{value}"),
     }
+}
+
+/// `when(c).then(x).when(d).then(y).otherwise(z)`.
+fn write_when(inputs: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let inputs = inputs.as_array().map_or(&[][..], Vec::as_slice);
+    let (branches, otherwise) = inputs.as_chunks::<2>();
+    let mut point = "";
+    for [condition, value] in branches {
+        write!(f, "{point}when(")?;
+        write_expression(condition, f)?;
+        f.write_str(").then(")?;
+        write_expression(value, f)?;
+        f.write_str(")")?;
+        point = ".";
+    }
+    if let Some(otherwise) = otherwise.first() {
+        f.write_str(".otherwise(")?;
+        write_expression(otherwise, f)?;
+        f.write_str(")")?;
+    }
+    Ok(())
 }
 
 fn write_expression(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,6 +146,9 @@ fn write_expression(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, " {sign} ")?;
         write_expression(field("right"), f)?;
         return f.write_str(")");
+    }
+    if op == "when" {
+        return write_when(field(LIST_KEY), f);
     }
     let kind = operations::find(op).map_or(Inputs::Named(&["input"]), |entry| entry.inputs);
     let inputs = kind.peek(map);
@@ -192,6 +219,12 @@ mod tests {
                     json!({"op": "coalesce", "inputs": [x.0, {"op": "literal", "value": 2}]}),
                 ),
                 r#"coalesce(col("x"), 2)"#,
+            ),
+            (
+                Expr::from_value(
+                    json!({"op": "when", "inputs": [x.0, x.0, x.0, x.0, {"op": "literal", "value": 2}]}),
+                ),
+                r#"when(col("x")).then(col("x")).when(col("x")).then(col("x")).otherwise(2)"#,
             ),
             (
                 Expr::from_value(json!({"op": "cross", "inputs": [x.0, x.0, x.0]})),

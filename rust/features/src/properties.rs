@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tidegate_schema::{DType, Field, Schema, Table, TableBuf};
+use tidegate_schema::{DType, ErrorKind, Field, Schema, Table, TableBuf};
 
 use crate::operations::OPERATIONS;
 use crate::{Expr, FeatureSpec, Fitter, Plan, Step};
@@ -322,6 +322,72 @@ proptest! {
                 bits(&plan.transform(&live).unwrap())
             );
         }
+    }
+}
+
+/// Values at the ends of what columns hold, far before 1970 and far beyond 2262.
+fn extremes() -> Vec<Row> {
+    let xs = [
+        f64::MAX,
+        -f64::MAX,
+        f64::MIN_POSITIVE,
+        5e-324,
+        -5e-324,
+        1e154,
+        -0.0,
+        1.0,
+    ];
+    let whole = [i64::MAX, i64::MIN, 1 << 53, -(1 << 53) - 1, 0, 1, -1, 2];
+    xs.iter()
+        .zip(whole)
+        .map(|(&x, n)| Row {
+            x: Some(x),
+            n: Some(n),
+            b: Some(n > 0),
+            s: Some("\u{1f}\0"),
+            k: Some("𝄞"),
+            t: Some(n),
+            u: Some(n.wrapping_add(1)),
+            y: Some(n > 1),
+        })
+        .collect()
+}
+
+#[test]
+fn extreme_values_are_survived_by_every_expression() {
+    let rows = extremes();
+    for example in examples() {
+        let spec = spec(example);
+        let all = table(&rows, &fit_schema(&spec));
+        let fitted = fit(&spec, &[all.view().unwrap()], false);
+        let plan = match fitted {
+            Ok(plan) => plan,
+            // What cannot be learned is said, with the expression; the values are then only live.
+            Err(error) => {
+                assert!(error.message.contains("col("), "{example}: {error}");
+                assert_ne!(error.kind, ErrorKind::State, "{example}: {error}");
+                let one = table(&rows[7..], &fit_schema(&spec));
+                fit(&spec, &[one.view().unwrap()], false).unwrap()
+            }
+        };
+        let all = table(&rows, plan.input_schema());
+        let whole = plan.transform(&all.view().unwrap()).unwrap();
+        assert!(
+            whole.iter().all(|value| !value.is_infinite()),
+            "{example}: {whole:?}"
+        );
+        for (position, row) in rows.iter().enumerate() {
+            let single = table(std::slice::from_ref(row), plan.input_schema());
+            let single = plan.transform(&single.view().unwrap()).unwrap();
+            let at = position * plan.width();
+            assert_eq!(
+                bits(&whole[at..at + plan.width()]),
+                bits(&single),
+                "{example}"
+            );
+        }
+        let read = Plan::from_json(plan.to_json()).unwrap();
+        assert_eq!(read.to_json(), plan.to_json(), "{example}");
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 use tidegate_sketch::{DISTINCT_LIMIT, Frequencies, Moments, Overflow, Quantiles};
 
+use super::learn::figure;
 use super::literal::Constant;
 use crate::expression::{Entry, Expression, Fit, number, sketch, takes};
 use crate::kernel::Kernel;
@@ -81,7 +82,10 @@ impl Fit for Learn {
 
     fn finish(self) -> Result<State> {
         let value = match self {
-            Self::Mean(moments) => moments.mean().map(Constant::Number),
+            Self::Mean(moments) => {
+                let mean = moments.mean().map(|mean| figure(mean, "mean"));
+                mean.transpose()?.map(Constant::Number)
+            }
             Self::Median(quantiles) => quantiles
                 .quantile(0.5)
                 .map_err(sketch)?

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 use tidegate_sketch::Moments;
 
-use crate::expression::{Entry, Expression, Fit, number};
+use super::learn::Learn;
+use crate::expression::{Entry, Expression, number};
 use crate::kernel::Kernel;
-use crate::value::{Type, Values, finite};
+use crate::value::{Type, finite};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,39 +23,21 @@ struct State {
     min: Option<f64>,
 }
 
-struct Learn(Moments);
-
-impl Fit for Learn {
-    type State = State;
-
-    fn update(&mut self, inputs: &[Values<'_>]) -> Result<()> {
-        self.0.update_many(inputs[0].numbers());
-        Ok(())
-    }
-
-    fn merge(&mut self, other: Self) -> Result<()> {
-        self.0.merge(&other.0);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<State> {
-        Ok(State {
-            max: self.0.max(),
-            min: self.0.min(),
-        })
-    }
-}
-
 impl Expression for MinMax {
     const NAME: &'static str = "min_max";
-    type Fit = Learn;
+    type Fit = Learn<Moments, State>;
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
         number(inputs).map(|()| Type::Number)
     }
 
-    fn fit(&self, _: &[Type]) -> Option<Learn> {
-        Some(Learn(Moments::new()))
+    fn fit(&self, _: &[Type]) -> Option<Self::Fit> {
+        Some(Learn::new(Moments::new(), |moments| {
+            Ok(State {
+                max: moments.max(),
+                min: moments.min(),
+            })
+        }))
     }
 
     fn kernel(&self, state: State, _: &[Type]) -> Result<Kernel> {

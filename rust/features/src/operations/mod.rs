@@ -4,21 +4,35 @@ mod arithmetic;
 mod bucketize;
 mod categories;
 mod clip;
+mod clip_quantiles;
 mod coalesce;
 mod comparison;
 mod cross;
 mod cyclical;
 mod dt;
+mod elementary;
 mod fill_null;
 mod hash;
 mod is_in;
 mod is_null;
+mod learn;
 mod literal;
-mod log1p;
+mod log;
 mod logic;
+mod max_abs;
 mod min_max;
+mod minimum;
+mod normal;
 mod one_hot;
 mod ordinal;
+mod power;
+mod power_transform;
+mod quantile_transform;
+mod robust;
+mod round;
+mod row;
+mod row_logic;
+mod safe_divide;
 mod standardize;
 mod str_length;
 mod str_matches;
@@ -30,6 +44,7 @@ mod sums;
 mod target;
 mod target_mean;
 mod weight_of_evidence;
+mod when;
 
 use tidegate_schema::{Error, Result};
 
@@ -46,6 +61,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     arithmetic::NEGATE,
     bucketize::ENTRY,
     clip::ENTRY,
+    clip_quantiles::ENTRY,
     coalesce::ENTRY,
     comparison::EQ,
     comparison::NE,
@@ -56,20 +72,46 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     cross::ENTRY,
     cyclical::ENTRY,
     dt::ENTRY,
+    elementary::ABS,
+    elementary::CEIL,
+    elementary::EXP,
+    elementary::EXPM1,
+    elementary::FLOOR,
+    elementary::LOG1P,
+    elementary::SIGN,
+    elementary::SQRT,
     fill_null::ENTRY,
     hash::ENTRY,
     is_in::ENTRY,
     is_null::IS_NULL,
     is_null::IS_NOT_NULL,
     literal::ENTRY,
-    log1p::ENTRY,
+    log::ENTRY,
     logic::AND,
     logic::OR,
     logic::XOR,
     logic::NOT,
+    max_abs::ENTRY,
     min_max::ENTRY,
     one_hot::ENTRY,
     ordinal::ENTRY,
+    power::POW,
+    power::MOD,
+    power::FLOOR_DIV,
+    power_transform::ENTRY,
+    quantile_transform::ENTRY,
+    robust::ENTRY,
+    round::ENTRY,
+    row::SUM,
+    row::MEAN,
+    row::MIN,
+    row::MAX,
+    row::MEDIAN,
+    row::STD,
+    row_logic::ANY,
+    row_logic::ALL,
+    row_logic::COUNT_NULL,
+    safe_divide::ENTRY,
     standardize::ENTRY,
     str_length::LEN_CHARS,
     str_length::LEN_BYTES,
@@ -85,6 +127,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     str_slice::ENTRY,
     target_mean::ENTRY,
     weight_of_evidence::ENTRY,
+    when::ENTRY,
 ];
 
 /// The one type of several values, of which all can be the result; a bool beside numbers is one.

@@ -6,12 +6,10 @@ use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 use tidegate_sketch::Moments;
 
-use crate::expression::{Entry, Expression, Fit, number};
+use super::learn::{Learn, figure, spread};
+use crate::expression::{Entry, Expression, number};
 use crate::kernel::Kernel;
-use crate::value::{Type, Values};
-
-/// Spread below this share of the mean's size is rounding, not spread.
-const NO_SPREAD: f64 = 10.0 * f64::EPSILON;
+use crate::value::{Type, finite};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,39 +23,22 @@ struct State {
     std: Option<f64>,
 }
 
-struct Learn(Moments);
-
-impl Fit for Learn {
-    type State = State;
-
-    fn update(&mut self, inputs: &[Values<'_>]) -> Result<()> {
-        self.0.update_many(inputs[0].numbers());
-        Ok(())
-    }
-
-    fn merge(&mut self, other: Self) -> Result<()> {
-        self.0.merge(&other.0);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<State> {
-        Ok(State {
-            mean: self.0.mean(),
-            std: self.0.std(0),
-        })
-    }
-}
-
 impl Expression for Standardize {
     const NAME: &'static str = "standardize";
-    type Fit = Learn;
+    type Fit = Learn<Moments, State>;
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
         number(inputs).map(|()| Type::Number)
     }
 
-    fn fit(&self, _: &[Type]) -> Option<Learn> {
-        Some(Learn(Moments::new()))
+    fn fit(&self, _: &[Type]) -> Option<Self::Fit> {
+        Some(Learn::new(Moments::new(), |moments| {
+            let finite = |value: Option<f64>, what| value.map(|x| figure(x, what)).transpose();
+            Ok(State {
+                mean: finite(moments.mean(), "mean")?,
+                std: finite(moments.std(0), "deviation")?,
+            })
+        }))
     }
 
     fn kernel(&self, state: State, _: &[Type]) -> Result<Kernel> {
@@ -66,12 +47,8 @@ impl Expression for Standardize {
             (None, None) => return Ok(Kernel::constant(f64::NAN)),
             _ => return Err(Error::state("standardize: mean and std do not fit")),
         };
-        let scale = if std <= NO_SPREAD * mean.abs() || std == 0.0 {
-            1.0
-        } else {
-            1.0 / std
-        };
-        Ok(Kernel::map(move |value| (value - mean) * scale))
+        let scale = spread(mean, std);
+        Ok(Kernel::map(move |value| finite((value - mean) * scale)))
     }
 }
 
