@@ -354,13 +354,36 @@ class Plan:
     def rows(self) -> int: ...
     def describe(self) -> str: ...
     def transform(
-        self, table: Any, extra: Literal["error", "ignore"] | None = None
-    ) -> NDArray[np.float32]: ...
-    def transform_learned(self, table: Any, first: int = 0) -> NDArray[np.float32]: ...
-    def transform_arrow(self, table: Any) -> ArrowTable: ...
+        self,
+        data: Any,
+        *,
+        extra: Literal["error", "ignore"] | None = None,
+        double: bool = False,
+        learned: int | None = None,
+    ) -> NDArray[np.floating[Any]]: ...
+    def transform_sparse(
+        self,
+        data: Any,
+        *,
+        extra: Literal["error", "ignore"] | None = None,
+        double: bool = False,
+        learned: int | None = None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.floating[Any]]]: ...
+    def transform_arrow(
+        self,
+        data: Any,
+        *,
+        extra: Literal["error", "ignore"] | None = None,
+        double: bool = False,
+        learned: int | None = None,
+    ) -> ArrowTable: ...
     def transform_row(
-        self, row: dict[str, Any], extra: Literal["error", "ignore"] | None = None
-    ) -> NDArray[np.float32]: ...
+        self,
+        row: dict[str, Any],
+        *,
+        extra: Literal["error", "ignore"] | None = None,
+        double: bool = False,
+    ) -> NDArray[np.floating[Any]]: ...
 
 # ---- access.rs
 

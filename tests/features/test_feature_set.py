@@ -129,7 +129,7 @@ def test_arrow_output_has_null_for_missing() -> None:
     assert out.column_names == features.get_feature_names_out().tolist()
     assert set(out.schema.types) == {pa.float32()}
     assert out["x"].to_pylist() == [1.5, None, -2.0, 8.25, 0.0]
-    with pytest.raises(InputError, match="'matrix' or 'arrow'"):
+    with pytest.raises(InputError, match="'matrix', 'sparse' or 'arrow'"):
         features.transform(table(), output="pandas")  # type: ignore[call-overload]
 
 
@@ -259,6 +259,8 @@ def test_scikit_learn_takes_it_as_a_transformer() -> None:
         "schema": copied.schema,
         "features": copied.features,
         "target": None,
+        "output": "matrix",
+        "dtype": "float32",
     }
     pipeline = make_pipeline(features, LogisticRegression())
     pipeline.fit(table(), [0, 1, 0, 1, 0])

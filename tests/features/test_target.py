@@ -129,7 +129,7 @@ def test_state_keeps_the_target_where_it_is_due(frame: pd.DataFrame) -> None:
     for again in (pickle.loads(pickle.dumps(named)), FeatureSet.from_json(named.to_json())):
         np.testing.assert_array_equal(again.transform(frame), served)
         # Read from state, a row is one like any other.
-        np.testing.assert_array_equal(again._fitted().transform_learned(frame), served)
+        np.testing.assert_array_equal(again._fitted().transform(frame, learned=0), served)
     assert FeatureSet.from_json(named.to_json()).target is None
     assert "late" not in named.to_json()
 

@@ -62,7 +62,7 @@ fn all_flights_into_new_memory(bencher: Bencher) {
     let view = input.view().unwrap();
     bencher
         .counter(ItemsCount::new(FLIGHTS))
-        .bench_local(|| plan.transform(&view).unwrap());
+        .bench_local(|| plan.transform::<f32>(&view).unwrap());
 }
 
 #[divan::bench(sample_count = 5, sample_size = 1)]

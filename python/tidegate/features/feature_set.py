@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from tidegate import _core
 from tidegate.errors import InputError
 from tidegate.features.expression import Expr
+from tidegate.features.output import check_output, container, framed, joined
+from tidegate.features.output import given as give
 from tidegate.features.schema import Schema
 from tidegate.features.target import target_values
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from tidegate.features.output import Container, Output, Width
     from tidegate.types import ArrowTable, FloatMatrix
 
 __all__ = ["FeatureSet"]
@@ -37,6 +40,9 @@ class FeatureSet:
         features: the expressions, whose columns stand in this order in the matrix.
         target: the column that expressions such as `target_mean` learn from, unless `fit` is given
             a `y`. It is there to fit, and never asked for when serving.
+        output: what `transform` gives: `"matrix"`, `"sparse"` or `"arrow"`.
+        dtype: the type of what it gives, `"float32"` or `"float64"`. Neither is a part of the state:
+            what is served is a matrix of float32.
 
     Raises:
         InputError: an expression names no column of the schema, does not fit its type, cannot be a
@@ -60,12 +66,22 @@ class FeatureSet:
     """
 
     def __init__(
-        self, schema: Schema, features: Sequence[Expr], *, target: str | None = None
+        self,
+        schema: Schema,
+        features: Sequence[Expr],
+        *,
+        target: str | None = None,
+        output: Output = "matrix",
+        dtype: Width = "float32",
     ) -> None:
+        check_output(output, dtype)
         # Kept as they are given: scikit-learn's `clone` compares them by identity.
         self.schema = schema
         self.features = features
         self.target = target
+        self.output = output
+        self.dtype = dtype
+        self._sklearn_output_config: dict[str, Any] = {}
         self._spec = _specification(schema, features, target)
         self._plan: _core.Plan | None = None
 
@@ -127,46 +143,102 @@ class FeatureSet:
         self,
         X: ArrowTable | list[dict[str, Any]],
         *,
-        output: Literal["matrix"] = ...,
+        output: Literal["matrix"] | None = ...,
+        dtype: Literal["float32"] | None = ...,
         extra: Literal["error", "ignore"] | None = ...,
     ) -> FloatMatrix: ...
 
     @overload
     def transform(
         self,
-        X: ArrowTable,
+        X: ArrowTable | list[dict[str, Any]],
         *,
         output: Literal["arrow"],
+        dtype: Width | None = ...,
         extra: Literal["error", "ignore"] | None = ...,
     ) -> _core.ArrowTable: ...
+
+    @overload
+    def transform(
+        self,
+        X: ArrowTable | list[dict[str, Any]],
+        *,
+        output: Output | None = ...,
+        dtype: Width | None = ...,
+        extra: Literal["error", "ignore"] | None = ...,
+    ) -> Any: ...
 
     def transform(
         self,
         X: ArrowTable | list[dict[str, Any]],
         *,
-        output: Literal["matrix", "arrow"] = "matrix",
+        output: Output | None = None,
+        dtype: Width | None = None,
         extra: Literal["error", "ignore"] | None = None,
-    ) -> FloatMatrix | _core.ArrowTable:
+    ) -> Any:
         """The features of a table.
 
         Args:
             X: a table as for `fit`, or a list of rows as dicts.
-            output: `"matrix"` for a float32 array `[rows, width]`, row-major, in which NaN is
-                missing; `"arrow"` for an Arrow table of float32 columns, in which null is missing.
+            output: `"matrix"` for an array `[rows, width]`, row-major, in which NaN is missing;
+                `"sparse"` for a `scipy.sparse.csr_array`, made without a dense one; `"arrow"` for
+                an Arrow table, in which null is missing. The set's own if left out.
+            dtype: `"float32"` or `"float64"`. The set's own if left out.
             extra: whether keys of dicts that no column has are an error (the default) or ignored.
 
         Returns:
-            The features; nothing in them is infinite.
+            The features; nothing in them is infinite. A frame, if `set_output` asks for one and
+            `output` is left out.
 
         Raises:
             StateError: the feature set is not fitted.
             InputError: as for `fit`, except that a table may be empty.
         """
-        if output == "arrow":
-            return self._fitted().transform_arrow(X)
-        if output != "matrix":
-            raise InputError(f"output={output!r}: use 'matrix' or 'arrow'")
-        return self._fitted().transform(X, extra)
+        return self._given(X, output, dtype, extra=extra)
+
+    def _given(
+        self,
+        X: Any,
+        output: Output | None,
+        dtype: Width | None,
+        *,
+        extra: Literal["error", "ignore"] | None = None,
+        learned: int | None = None,
+    ) -> Any:
+        plan = self._fitted()
+        features = give(
+            plan,
+            X,
+            output=output or self.output,
+            dtype=dtype or self.dtype,
+            extra=extra,
+            learned=learned,
+        )
+        kind = container(self._sklearn_output_config)
+        if output is not None or self.output != "matrix" or kind == "default":
+            return features
+        return framed(features, plan.names, X, kind)
+
+    def set_output(self, *, transform: Container | None = None) -> FeatureSet:
+        """Says what `transform` and `fit_transform` give, as scikit-learn has it.
+
+        Args:
+            transform: `"pandas"` or `"polars"` for frames with named columns, `"default"` for the
+                matrix; `None` changes nothing.
+
+        Returns:
+            The feature set itself.
+
+        Raises:
+            InputError: there is no such container.
+        """
+        if transform is not None:
+            if transform not in ("default", "pandas", "polars"):
+                raise InputError(
+                    f"set_output(transform={transform!r}): use 'default', 'pandas' or 'polars'"
+                )
+            self._sklearn_output_config["transform"] = transform
+        return self
 
     def fit_transform(
         self,
@@ -184,7 +256,7 @@ class FeatureSet:
             y: as for `fit`.
 
         Returns:
-            The features; those of several tables one after the other.
+            The features, as `transform` gives them; those of several tables one after the other.
 
         Raises:
             InputError: as for `fit`; the data is an iterator, which can be read once.
@@ -194,18 +266,18 @@ class FeatureSet:
                 "fit_transform reads the data once more than fit and an iterator can be read once: "
                 "pass a list of tables, or a function that returns a new iterator"
             )
-        plan = self.fit(X, y)._fitted()
+        self.fit(X, y)
         if _is_table(X):
-            return plan.transform_learned(X)
-        import numpy as np
-
+            return cast("FloatMatrix", self._given(X, None, None, learned=0))
         tables: Any = X() if callable(X) else X
-        parts: list[FloatMatrix] = []
+        parts: list[Any] = []
         rows = 0
         for table in tables:
-            parts.append(plan.transform_learned(table, rows))
-            rows += len(parts[-1])
-        return np.concatenate(parts)
+            parts.append(
+                give(self._fitted(), table, output=self.output, dtype=self.dtype, learned=rows)
+            )
+            rows += parts[-1].num_rows if self.output == "arrow" else parts[-1].shape[0]
+        return cast("FloatMatrix", joined(parts, self.output))
 
     def transform_row(
         self,
@@ -221,14 +293,19 @@ class FeatureSet:
             extra: whether keys that no column has are an error (the default) or ignored.
 
         Returns:
-            A float32 array `[width]`.
+            An array `[width]` of the set's type.
 
         Raises:
             StateError: the feature set is not fitted.
             InputError: a key is unknown, a value is of another type, or a column is missing that
                 may not.
         """
-        return self._fitted().transform_row(row if isinstance(row, dict) else dict(row), extra)
+        features: npt.NDArray[np.float32] = self._fitted().transform_row(
+            row if isinstance(row, dict) else dict(row),
+            extra=extra,
+            double=self.dtype == "float64",
+        )
+        return features
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
         """The names of the matrix's columns.
@@ -293,7 +370,13 @@ class FeatureSet:
     def get_params(self, deep: bool = True) -> dict[str, object]:
         """The arguments of the constructor, for scikit-learn's `clone`."""
         del deep
-        return {"schema": self.schema, "features": self.features, "target": self.target}
+        return {
+            "schema": self.schema,
+            "features": self.features,
+            "target": self.target,
+            "output": self.output,
+            "dtype": self.dtype,
+        }
 
     def set_params(self, **params: Any) -> FeatureSet:
         """Replaces arguments of the constructor; what was learned is forgotten.
@@ -306,8 +389,10 @@ class FeatureSet:
             if name not in known:
                 raise InputError(f"a FeatureSet has no parameter {name!r}: {', '.join(known)}")
         given: dict[str, Any] = {**known, **params}
-        self._spec = _specification(**given)
-        self.schema, self.features, self.target = given.values()
+        check_output(given["output"], given["dtype"])
+        self._spec = _specification(given["schema"], given["features"], given["target"])
+        for name, value in params.items():
+            setattr(self, name, value)
         self._plan = None
         return self
 
@@ -333,11 +418,16 @@ class FeatureSet:
 
     def __getstate__(self) -> dict[str, object]:
         plan = None if self._plan is None else self._plan.to_json()
-        return {**self.get_params(), "plan": plan}
+        config = self._sklearn_output_config
+        return {**self.get_params(), "plan": plan, "_sklearn_output_config": config}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.schema, self.features = state["schema"], state["features"]
+        # Pickles of earlier versions lack what came later.
         self.target = state.get("target")
+        self.output = state.get("output", "matrix")
+        self.dtype = state.get("dtype", "float32")
+        self._sklearn_output_config = state.get("_sklearn_output_config", {})
         self._spec = _specification(self.schema, self.features, self.target)
         plan = state["plan"]
         self._plan = None if plan is None else _core.Plan.from_json(plan)

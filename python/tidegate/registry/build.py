@@ -152,6 +152,7 @@ class Builder:
     ) -> Exported:
         # A process that only serves bundles never loads the exporters.
         from tidegate.export import export_model, read_onnx
+        from tidegate.features import FeatureSet
 
         if isinstance(model, str | os.PathLike | bytes) or hasattr(model, "SerializeToString"):
             return read_onnx(model)
@@ -162,7 +163,9 @@ class Builder:
             )
         if features is None:
             return export_model(model, cast("FloatMatrix", sample), proof=self._options.proof)
-        matrix = features.transform(cast("ArrowTable", sample))
+        # As it is served: whatever the set gives to its owner, the runtime makes float32 of it.
+        served = FeatureSet.from_json(features.to_json())
+        matrix = served.transform(cast("ArrowTable", sample))
         width = getattr(model, "n_features_in_", matrix.shape[1])
         if width != matrix.shape[1]:
             raise InputError(

@@ -130,8 +130,11 @@ impl Graph {
             .map(|node| node.text.as_str())
     }
 
-    /// Makes a target the last column of the data.
-    pub(crate) fn add_target(&mut self, field: Field) -> Result<()> {
+    /// Makes a target the last column of the data, under a name that no column has.
+    pub(crate) fn add_target(&mut self, mut field: Field) -> Result<()> {
+        while self.schema.position(&field.name).is_some() {
+            field.name.push('\'');
+        }
         let mut fields = self.schema.fields().to_vec();
         self.target = Some(self.nodes.len());
         self.nodes.push(Node {

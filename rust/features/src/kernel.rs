@@ -1,6 +1,7 @@
 //! How an expression runs: one call for each morsel, with the loop compiled into it.
 
-use crate::value::{Columns, TextBuf, Values};
+use crate::output::Columns;
+use crate::value::{TextBuf, Values};
 
 type Numbers = Box<dyn Fn(&[Values<'_>], &mut [f64]) + Send + Sync>;
 type Texts = Box<dyn Fn(&[Values<'_>], usize, &mut TextBuf) + Send + Sync>;

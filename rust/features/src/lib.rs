@@ -2,7 +2,7 @@
 //!
 //! A [`FeatureSpec`] is a schema and expressions. A [`Fitter`] learns what they need in as few
 //! passes as their nesting asks for, and ends in a [`Plan`], which turns a table (or a table of one
-//! row) into a row-major matrix of 32-bit floats.
+//! row) into a row-major matrix of 32- or 64-bit floats, or into a sparse one.
 //!
 //! A new expression is one file in `operations/` that implements the contract of `expression.rs`,
 //! and one line in the table of `operations/mod.rs`.
@@ -16,6 +16,7 @@ mod kernel;
 mod load;
 mod murmur;
 mod operations;
+mod output;
 mod plan;
 mod program;
 #[cfg(test)]
@@ -25,5 +26,6 @@ mod value;
 
 pub use expr::Expr;
 pub use fitter::{Fitter, Step};
+pub use output::{Cell, Sparse};
 pub use plan::Plan;
 pub use spec::{FeatureSpec, MAX_DEPTH, MAX_FEATURES, MAX_WIDTH};

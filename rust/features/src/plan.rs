@@ -5,6 +5,7 @@ use tidegate_schema::{Error, Result, Schema, Table};
 use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::load::check_columns;
+use crate::output::{Cell, Sparse};
 use crate::program::Program;
 use crate::spec::{Document, MAX_WIDTH, VERSION, check_unique, digest, resolve, schema_value};
 
@@ -137,7 +138,7 @@ impl Plan {
 
     /// Writes the features of a table into a row-major matrix of `rows × width` values. Missing is
     /// NaN, and nothing is infinite. After an error the matrix holds anything.
-    pub fn transform_into(&self, table: &Table<'_>, out: &mut [f32]) -> Result<()> {
+    pub fn transform_into<T: Cell>(&self, table: &Table<'_>, out: &mut [T]) -> Result<()> {
         self.run(&self.program, table, 0, out)
     }
 
@@ -145,11 +146,11 @@ impl Plan {
     /// first: expressions that learn from the target give a row what other folds than its own have
     /// taught, so that the matrix does not carry each row's own target. A plan that was read, or
     /// has forgotten how, gives what [`Plan::transform_into`] does.
-    pub fn transform_learned_into(
+    pub fn transform_learned_into<T: Cell>(
         &self,
         table: &Table<'_>,
         first: u64,
-        out: &mut [f32],
+        out: &mut [T],
     ) -> Result<()> {
         self.run(
             self.training.as_ref().unwrap_or(&self.program),
@@ -159,12 +160,35 @@ impl Plan {
         )
     }
 
+    /// Appends the features of a table to a sparse matrix, without a dense one on the way.
+    /// `learned` is the number of the first row if the rows are those that were learned from, as
+    /// for [`Plan::transform_learned_into`]. After an error the matrix holds anything.
+    pub fn transform_sparse<T: Cell>(
+        &self,
+        table: &Table<'_>,
+        learned: Option<u64>,
+        out: &mut Sparse<T>,
+    ) -> Result<()> {
+        check_columns(table, &self.graph.schema)?;
+        let program = match (&self.training, learned) {
+            (Some(training), Some(_)) => training,
+            _ => &self.program,
+        };
+        program.run_sparse(table, &self.graph.schema, learned.unwrap_or(0), out)
+    }
+
     /// Frees what only [`Plan::transform_learned_into`] needs.
     pub fn forget_training(&mut self) {
         self.training = None;
     }
 
-    fn run(&self, program: &Program, table: &Table<'_>, first: u64, out: &mut [f32]) -> Result<()> {
+    fn run<T: Cell>(
+        &self,
+        program: &Program,
+        table: &Table<'_>,
+        first: u64,
+        out: &mut [T],
+    ) -> Result<()> {
         check_columns(table, &self.graph.schema)?;
         let due = table.rows().checked_mul(self.width());
         if due != Some(out.len()) {
@@ -179,14 +203,14 @@ impl Plan {
     }
 
     /// The features of a table as a new row-major matrix.
-    pub fn transform(&self, table: &Table<'_>) -> Result<Vec<f32>> {
+    pub fn transform<T: Cell>(&self, table: &Table<'_>) -> Result<Vec<T>> {
         let due = table.rows().checked_mul(self.width()).ok_or_else(|| {
             Error::new(
                 tidegate_schema::ErrorKind::TooLarge,
                 "the matrix exceeds the address space: send fewer rows at once",
             )
         })?;
-        let mut out = vec![0.0; due];
+        let mut out = vec![T::default(); due];
         self.transform_into(table, &mut out)?;
         Ok(out)
     }

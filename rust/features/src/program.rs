@@ -11,7 +11,8 @@ use tidegate_schema::{Column, Error, Result, Schema, Table};
 use crate::graph::{Graph, Source};
 use crate::kernel::Kernel;
 use crate::load::{lent, load};
-use crate::value::{Columns, Operands, TextBuf, Type, Values, narrow};
+use crate::output::{Cell, Columns, Entry, Out, Sparse};
+use crate::value::{Operands, TextBuf, Type, Values};
 
 /// Most rows of a morsel.
 pub(crate) const MORSEL_ROWS: usize = 1024;
@@ -40,8 +41,8 @@ enum Slot {
 enum Target {
     Numbers(usize),
     Texts(usize),
-    /// Columns of the matrix from this one on.
-    Columns(usize),
+    /// Columns of the output from this one on, the so manieth part of those with several.
+    Columns(usize, usize),
 }
 
 struct Step {
@@ -64,6 +65,8 @@ pub(crate) struct Program {
     texts: usize,
     /// Does an expression write into columns that must be zero before?
     zeroes: bool,
+    /// How many expressions write several columns.
+    parts: usize,
     width: usize,
 }
 
@@ -72,6 +75,8 @@ pub(crate) struct Program {
 struct Scratch {
     numbers: Vec<f64>,
     texts: Vec<TextBuf>,
+    /// The values of each expression of several columns, when the output is sparse.
+    entries: Vec<Vec<Entry>>,
 }
 
 thread_local! {
@@ -141,6 +146,7 @@ impl Program {
             numbers: 0,
             texts: 0,
             zeroes: false,
+            parts: 0,
             width: 0,
         };
         // Columns of numbers take the first registers, so that steps come after what they read.
@@ -219,7 +225,8 @@ impl Program {
                         )));
                     }
                     program.zeroes = true;
-                    program.push(kernel, &inputs, Target::Columns(first));
+                    program.push(kernel, &inputs, Target::Columns(first, program.parts));
+                    program.parts += 1;
                 }
                 _ => program.emits.push((program.slots[node], first)),
             }
@@ -228,9 +235,9 @@ impl Program {
         Ok((program, names))
     }
 
-    /// Rows of one morsel.
-    fn morsel_rows(&self) -> usize {
-        let row = (self.width * size_of::<f32>()).max(1);
+    /// Rows of one morsel of a matrix whose values take so many bytes.
+    fn morsel_rows(&self, value: usize) -> usize {
+        let row = (self.width * value).max(1);
         (MORSEL_BYTES / row).clamp(MIN_MORSEL_ROWS, MORSEL_ROWS)
     }
 
@@ -248,7 +255,7 @@ impl Program {
             while start < table.rows() {
                 let rows = MORSEL_ROWS.min(table.rows() - start);
                 self.number(first, start, rows, scratch);
-                self.run(table, schema, start, rows, scratch, &mut [])?;
+                self.run(table, schema, start, rows, scratch, &mut Out::Nothing)?;
                 each(&self.view(table, start, rows, scratch))?;
                 start += rows;
             }
@@ -258,24 +265,24 @@ impl Program {
 
     /// Runs over a table into a row-major matrix of `table.rows() * width` values. `first` is the
     /// number of the table's first row.
-    pub(crate) fn run_into(
+    pub(crate) fn run_into<T: Cell>(
         &self,
         table: &Table<'_>,
         schema: &Schema,
         first: u64,
-        out: &mut [f32],
+        out: &mut [T],
     ) -> Result<()> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let morsel = self.morsel_rows();
+            let morsel = self.morsel_rows(size_of::<T>());
             let mut start = 0;
             while start < table.rows() {
                 let rows = morsel.min(table.rows() - start);
                 let part = &mut out[start * self.width..(start + rows) * self.width];
                 if self.zeroes {
-                    part.fill(0.0);
+                    part.fill(T::default());
                 }
                 self.number(first, start, rows, scratch);
-                self.run(table, schema, start, rows, scratch, part)?;
+                self.run(table, schema, start, rows, scratch, &mut T::out(part))?;
                 let view = self.view(table, start, rows, scratch);
                 for (slot, column) in &self.emits {
                     let values = view.slot(*slot);
@@ -283,13 +290,81 @@ impl Program {
                         .chunks_exact_mut(self.width.max(1))
                         .zip(values.numbers())
                     {
-                        row[*column] = narrow(value);
+                        row[*column] = T::narrow(value);
                     }
                 }
                 start += rows;
             }
             Ok(())
         })
+    }
+
+    /// Appends the rows of a table to a sparse matrix. `first` is the number of the table's first
+    /// row. After an error the matrix holds anything.
+    pub(crate) fn run_sparse<T: Cell>(
+        &self,
+        table: &Table<'_>,
+        schema: &Schema,
+        first: u64,
+        out: &mut Sparse<T>,
+    ) -> Result<()> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut start = 0;
+            let mut entries = std::mem::take(&mut scratch.entries);
+            entries.resize_with(self.parts.max(entries.len()), Vec::new);
+            while start < table.rows() {
+                let rows = MORSEL_ROWS.min(table.rows() - start);
+                self.number(first, start, rows, scratch);
+                let parts = &mut Out::Entries(&mut entries[..self.parts]);
+                self.run(table, schema, start, rows, scratch, parts)?;
+                let view = self.view(table, start, rows, scratch);
+                self.gather(&view, &entries[..self.parts], out)?;
+                start += rows;
+            }
+            scratch.entries = entries;
+            Ok(())
+        })
+    }
+
+    /// Appends one morsel to a sparse matrix, its columns in order.
+    fn gather<T: Cell>(
+        &self,
+        view: &View<'_>,
+        entries: &[Vec<Entry>],
+        out: &mut Sparse<T>,
+    ) -> Result<()> {
+        let mut counts = vec![0; view.rows];
+        for (slot, _) in &self.emits {
+            for (count, &value) in counts.iter_mut().zip(view.slot(*slot).numbers()) {
+                *count += u32::from(value != 0.0);
+            }
+        }
+        for entry in entries.iter().flatten() {
+            counts[entry.row as usize] += 1;
+        }
+        let mut places = out.open(&counts)?;
+        // Both lists are in the order of their columns.
+        let mut emits = self.emits.iter().peekable();
+        let mut emit_before = |column: usize, places: &mut [usize], out: &mut Sparse<T>| {
+            while let Some((slot, column)) = emits.next_if(|(_, emitted)| *emitted < column) {
+                for (place, &value) in places.iter_mut().zip(view.slot(*slot).numbers()) {
+                    if value != 0.0 {
+                        out.put(place, *column, value);
+                    }
+                }
+            }
+        };
+        for step in &self.steps {
+            if let Target::Columns(first, part) = step.target {
+                emit_before(first, &mut places, out);
+                for entry in entries.get(part).into_iter().flatten() {
+                    let column = first + entry.column as usize;
+                    out.put(&mut places[entry.row as usize], column, entry.value);
+                }
+            }
+        }
+        emit_before(usize::MAX, &mut places, out);
+        Ok(())
     }
 
     fn view<'a>(
@@ -333,7 +408,7 @@ impl Program {
         start: usize,
         rows: usize,
         scratch: &mut Scratch,
-        out: &mut [f32],
+        out: &mut Out<'_>,
     ) -> Result<()> {
         for &(column, register) in &self.loads {
             let part = table.columns()[column].slice(start, rows);
@@ -347,7 +422,7 @@ impl Program {
             let (numbers_end, texts_end) = match step.target {
                 Target::Numbers(register) => (register * rows, scratch.texts.len()),
                 Target::Texts(register) => (scratch.numbers.len(), register),
-                Target::Columns(_) => (scratch.numbers.len(), scratch.texts.len()),
+                Target::Columns(..) => (scratch.numbers.len(), scratch.texts.len()),
             };
             let (numbers, numbers_out) = scratch.numbers.split_at_mut(numbers_end);
             let (texts, texts_out) = scratch.texts.split_at_mut(texts_end);
@@ -370,8 +445,8 @@ impl Program {
                         run(&inputs, rows, buffer);
                     }
                 }
-                (Kernel::Columns { count, run }, Target::Columns(first)) => {
-                    run(&inputs, Columns::new(out, self.width, first, *count));
+                (Kernel::Columns { count, run }, Target::Columns(first, part)) => {
+                    run(&inputs, Columns::new(out, part, self.width, first, *count));
                 }
                 _ => return Err(Error::internal("a step writes what its kernel does not")),
             }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tidegate_schema::{DType, ErrorKind, Field, Schema, Table, TableBuf};
 
 use crate::operations::OPERATIONS;
-use crate::{Expr, FeatureSpec, Fitter, Plan, Step};
+use crate::{Cell, Expr, FeatureSpec, Fitter, Plan, Sparse, Step};
 
 /// One row of the columns that the examples use.
 #[derive(Clone, Debug, Default)]
@@ -133,6 +133,24 @@ fn fit(
     }
 }
 
+/// A sparse matrix as a dense one after a look at its form.
+fn dense(sparse: &Sparse<f64>, width: usize) -> Result<Vec<f64>, TestCaseError> {
+    let mut out = vec![0.0; (sparse.starts.len() - 1) * width];
+    for (row, bounds) in sparse.starts.windows(2).enumerate() {
+        let places = bounds[0] as usize..bounds[1] as usize;
+        let columns = &sparse.columns[places.clone()];
+        prop_assert!(
+            columns.windows(2).all(|pair| pair[0] < pair[1]),
+            "{columns:?}"
+        );
+        for (&column, &value) in columns.iter().zip(&sparse.values[places]) {
+            prop_assert!(value != 0.0);
+            out[row * width + column as usize] = value;
+        }
+    }
+    Ok(out)
+}
+
 /// Does the last step of an example learn from the target?
 fn supervised(example: &str) -> bool {
     let tree: Value = serde_json::from_str(example).unwrap();
@@ -148,6 +166,18 @@ fn bits(values: &[f32]) -> Vec<u32> {
         .iter()
         .map(|value| one_nan(value).to_bits())
         .collect()
+}
+
+fn bits64(values: &[f64]) -> Vec<u64> {
+    // Zeros are left out of a sparse matrix whatever their sign, and all NaN are one.
+    let one = |value: &f64| {
+        if value.is_nan() {
+            f64::NAN
+        } else {
+            *value + 0.0
+        }
+    };
+    values.iter().map(|value| one(value).to_bits()).collect()
 }
 
 /// Every example of the table of expressions.
@@ -222,10 +252,10 @@ proptest! {
             // More than a morsel, so that rows stand at many places of several morsels.
             let many: Vec<Row> = live.iter().cycle().take(live.len() * 77).cloned().collect();
             let many = table(&many, plan.input_schema());
-            let whole = plan.transform(&many.view().unwrap()).unwrap();
+            let whole: Vec<f32> = plan.transform(&many.view().unwrap()).unwrap();
             for (position, row) in live.iter().enumerate() {
                 let single = table(std::slice::from_ref(row), plan.input_schema());
-                let single = plan.transform(&single.view().unwrap()).unwrap();
+                let single: Vec<f32> = plan.transform(&single.view().unwrap()).unwrap();
                 for repeat in [0, 1, 38, 76] {
                     let at = (repeat * live.len() + position) * plan.width();
                     prop_assert_eq!(
@@ -234,6 +264,20 @@ proptest! {
                 }
             }
             prop_assert!(whole.iter().all(|value| !value.is_infinite()));
+            let double: Vec<f64> = plan.transform(&many.view().unwrap()).unwrap();
+            prop_assert!(double.iter().all(|value| !value.is_infinite()));
+            let single: Vec<f32> = double.iter().map(|&value| Cell::narrow(value)).collect();
+            prop_assert_eq!(bits(&single), bits(&whole), "{}", example);
+            // Two tables, one after the other, into one sparse matrix.
+            let mut sparse = Sparse::new();
+            let cut = live.len() * 30;
+            for part in [
+                many.view().unwrap().slice(0, cut),
+                many.view().unwrap().slice(cut, live.len() * 47),
+            ] {
+                plan.transform_sparse(&part, None, &mut sparse).unwrap();
+            }
+            prop_assert_eq!(bits64(&dense(&sparse, plan.width())?), bits64(&double), "{}", example);
         }
     }
 
@@ -288,7 +332,7 @@ proptest! {
                     continue;
                 };
                 let inputs = table(&rows, plan.input_schema());
-                let mut out = vec![0.0; rows.len() * plan.width()];
+                let mut out = vec![0.0f32; rows.len() * plan.width()];
                 plan.transform_learned_into(&inputs.view().unwrap(), 0, &mut out).unwrap();
                 let width = plan.width();
                 found.push(bits(&out[turned * width..(turned + 1) * width]));
@@ -318,8 +362,8 @@ proptest! {
             let live = table(&live, plan.input_schema());
             let live = live.view().unwrap();
             prop_assert_eq!(
-                bits(&read.transform(&live).unwrap()),
-                bits(&plan.transform(&live).unwrap())
+                bits(&read.transform::<f32>(&live).unwrap()),
+                bits(&plan.transform::<f32>(&live).unwrap())
             );
         }
     }
@@ -412,17 +456,21 @@ fn edge_tables_are_survived_by_every_expression() {
         match fit(&spec, &[all_null.view().unwrap()], false) {
             Ok(plan) => {
                 let all_null = table(&nothing, plan.input_schema());
-                let out = plan.transform(&all_null.view().unwrap()).unwrap();
+                let out: Vec<f32> = plan.transform(&all_null.view().unwrap()).unwrap();
                 assert_eq!(out.len(), 3 * plan.width());
                 let values = table(&rows, plan.input_schema());
-                plan.transform(&values.view().unwrap()).unwrap();
+                plan.transform::<f32>(&values.view().unwrap()).unwrap();
             }
             Err(error) => assert!(error.message.contains("only missing"), "{example}: {error}"),
         }
         let one = table(&rows[..1], &fit_schema(&spec));
         let plan = fit(&spec, &[one.view().unwrap()], false).unwrap();
         let empty = table(&[], plan.input_schema());
-        assert!(plan.transform(&empty.view().unwrap()).unwrap().is_empty());
+        assert!(
+            plan.transform::<f32>(&empty.view().unwrap())
+                .unwrap()
+                .is_empty()
+        );
         let empty = table(&[], &fit_schema(&spec));
         match fit(&spec, &[empty.view().unwrap()], false) {
             Ok(plan) => assert_eq!(plan.rows(), 0, "{example}"),

@@ -164,46 +164,6 @@ impl TextBuf {
     }
 }
 
-/// The part of the output matrix that an expression of several columns writes, zeroed before.
-pub(crate) struct Columns<'a> {
-    out: &'a mut [f32],
-    width: usize,
-    first: usize,
-    count: usize,
-}
-
-impl<'a> Columns<'a> {
-    /// Columns `first .. first + count` of a row-major matrix with `width` columns.
-    pub(crate) fn new(out: &'a mut [f32], width: usize, first: usize, count: usize) -> Self {
-        Self {
-            out,
-            width,
-            first,
-            count,
-        }
-    }
-
-    /// The columns of each row.
-    pub(crate) fn rows(self) -> impl Iterator<Item = &'a mut [f32]> {
-        let (first, end) = (self.first, self.first + self.count);
-        self.out
-            // A matrix without columns has no rows to write.
-            .chunks_exact_mut(self.width.max(1))
-            .map(move |row| &mut row[first..end])
-    }
-}
-
-/// A number as it leaves for the matrix: what `f32` cannot hold is missing, never infinite.
-#[inline]
-pub(crate) fn narrow(value: f64) -> f32 {
-    let narrow = value as f32;
-    if narrow.is_infinite() {
-        f32::NAN
-    } else {
-        narrow
-    }
-}
-
 /// A result, or missing where it is no finite number.
 #[inline]
 pub(crate) fn finite(value: f64) -> f64 {
@@ -303,10 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_infinite_leaves() {
-        assert!(narrow(1e39).is_nan());
-        assert!(narrow(f64::NEG_INFINITY).is_nan());
-        assert_eq!(narrow(1.5), 1.5);
+    fn nothing_infinite_is_computed() {
         assert!(finite(1.0 / 0.0).is_nan());
     }
 }

@@ -159,12 +159,12 @@ fn tables_are_checked() {
         ),
     ];
     for (plan, table, part) in cases {
-        let error = plan.transform(&table.view().unwrap()).unwrap_err();
+        let error = plan.transform::<f32>(&table.view().unwrap()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidInput);
         assert!(error.message.contains(part), "{}", error.message);
     }
     let null = one(ColumnBuf::from_f64(vec![f64::NAN, f64::MAX]));
-    let out = distance.transform(&null.view().unwrap()).unwrap();
+    let out = distance.transform::<f32>(&null.view().unwrap()).unwrap();
     assert!(out.iter().all(|value| value.is_nan()), "{out:?}");
 }
 

@@ -183,7 +183,7 @@ fn formats_stay_readable() {
     golden("spec.v1.json", &spec.to_json().unwrap(), 0.0);
     golden("plan.v1.json", plan.to_json(), 1e-12);
     let input = table(plan.input_schema());
-    let matrix = plan.transform(&input.view().unwrap()).unwrap();
+    let matrix = plan.transform::<f32>(&input.view().unwrap()).unwrap();
     let rows: Vec<Value> = matrix
         .chunks_exact(plan.width())
         .map(|row| {
@@ -203,7 +203,7 @@ fn formats_stay_readable() {
 
     // What was kept gives what was kept, whatever this version would fit.
     let kept = Plan::from_json(&std::fs::read_to_string(file("plan.v1.json")).unwrap()).unwrap();
-    let again = kept.transform(&input.view().unwrap()).unwrap();
+    let again = kept.transform::<f32>(&input.view().unwrap()).unwrap();
     for (kept, fitted) in again.iter().zip(&matrix) {
         assert!((kept - fitted).abs() <= 1e-6 * fitted.abs() || kept.is_nan() && fitted.is_nan());
     }

@@ -1,18 +1,15 @@
-//! Features: a specification, its fit, and the plan that runs.
+//! Features: a specification and its fit.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_array::{ArrayRef, Float32Array, RecordBatch};
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
+use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
 use tidegate_features as core;
-use tidegate_schema::{Column, DType, Error, ErrorKind, Field, Primitive, Result, Table};
+use tidegate_schema::{Column, DType, Error, Field, Primitive, Result, Table};
 
-use crate::arrow::{ArrowTable, Batches, import};
+use crate::arrow::{Batches, import};
 use crate::enter::{run, run_attached};
-use crate::errors::raise;
-use crate::rows::{Extra, from_dict, from_dicts};
+use crate::plan::Plan;
 use crate::schema::Schema;
 
 /// An expression as it would be written in Python.
@@ -105,7 +102,7 @@ impl FeatureSpec {
                 update(&mut fitter, &batches, y)?;
                 match fitter.finish()? {
                     core::Step::Again(next) => fitter = next,
-                    core::Step::Done(plan) => return Ok(Plan(Arc::new(plan))),
+                    core::Step::Done(plan) => return Ok(Plan::new(plan)),
                 }
             }
         })
@@ -146,7 +143,7 @@ fn update(fitter: &mut core::Fitter, batches: &Batches, y: Option<&[f64]>) -> Re
 }
 
 /// Lends each batch; an error names the chunk when there are several.
-fn in_chunks(
+pub fn in_chunks(
     batches: &Batches,
     schema: &tidegate_schema::Schema,
     mut use_table: impl FnMut(&Table<'_>) -> Result<()>,
@@ -226,174 +223,7 @@ impl Fitter {
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match run(py, || self.take()?.finish())? {
             core::Step::Again(next) => Ok(Bound::new(py, Self(Mutex::new(Some(next))))?.into_any()),
-            core::Step::Done(plan) => Ok(Bound::new(py, Plan(Arc::new(plan)))?.into_any()),
+            core::Step::Done(plan) => Ok(Bound::new(py, Plan::new(plan))?.into_any()),
         }
-    }
-}
-
-/// Fitted features.
-#[pyclass(module = "tidegate._core", frozen)]
-pub struct Plan(Arc<core::Plan>);
-
-impl Plan {
-    /// Writes the features of all batches into a matrix of theirs: of rows that were learned from,
-    /// if the number of the first one is given.
-    fn fill(&self, batches: &Batches, learned: Option<u64>, out: &mut [f32]) -> Result<()> {
-        let width = self.0.width();
-        let (mut rest, mut first) = (out, learned);
-        in_chunks(batches, self.0.input_schema(), |table| {
-            let (part, after) = std::mem::take(&mut rest).split_at_mut(table.rows() * width);
-            rest = after;
-            match &mut first {
-                None => self.0.transform_into(table, part),
-                Some(first) => {
-                    let row = *first;
-                    *first += table.rows() as u64;
-                    self.0.transform_learned_into(table, row, part)
-                }
-            }
-        })
-    }
-}
-
-/// A new matrix, filled with the interpreter released. NumPy asks for huge pages: the pages of a
-/// hundred megabytes from the plain allocator cost more than the features themselves.
-fn matrix<'py>(
-    py: Python<'py>,
-    shape: [usize; 2],
-    fill: impl FnOnce(&mut [f32]) -> Result<()> + Send,
-) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let bytes = shape[0]
-        .checked_mul(shape[1])
-        .and_then(|values| values.checked_mul(size_of::<f32>()));
-    if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
-        return Err(raise(Error::new(
-            ErrorKind::TooLarge,
-            "the matrix exceeds the address space: transform fewer rows at once",
-        )));
-    }
-    let out = PyArray2::zeros(py, shape, false);
-    let mut view = out.readwrite();
-    let values = view
-        .as_slice_mut()
-        .map_err(|error| raise(Error::internal(error.to_string())))?;
-    run(py, || fill(values))?;
-    Ok(out)
-}
-
-#[pymethods]
-impl Plan {
-    #[staticmethod]
-    fn from_json(text: &str) -> PyResult<Self> {
-        run_attached(|| core::Plan::from_json(text).map(|plan| Self(Arc::new(plan))))
-    }
-
-    fn to_json(&self) -> &str {
-        self.0.to_json()
-    }
-
-    #[getter]
-    fn fingerprint(&self) -> &str {
-        self.0.fingerprint()
-    }
-
-    #[getter]
-    fn input_schema(&self) -> Schema {
-        Schema(self.0.input_schema().clone())
-    }
-
-    /// The expressions in JSON, without what they have learned.
-    #[getter]
-    fn features(&self) -> Vec<String> {
-        self.0.features().iter().map(core::Expr::to_json).collect()
-    }
-
-    #[getter]
-    fn names(&self) -> Vec<String> {
-        self.0.names().to_vec()
-    }
-
-    /// Rows that were learned from.
-    #[getter]
-    fn rows(&self) -> u64 {
-        self.0.rows()
-    }
-
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-
-    /// The matrix of a table, or of a list of dicts.
-    #[pyo3(signature = (table, extra=None))]
-    fn transform<'py>(
-        &self,
-        py: Python<'py>,
-        table: &Bound<'py, PyAny>,
-        extra: Option<&str>,
-    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let width = self.0.width();
-        if let Ok(list) = table.cast::<PyList>() {
-            let rows = from_dicts(self.0.input_schema(), list, Extra::parse(extra)?)?;
-            return matrix(py, [rows.rows(), width], |out| {
-                self.0.transform_into(&rows.view()?, out)
-            });
-        }
-        let batches = import(table)?;
-        matrix(py, [batches.rows(), width], |out| {
-            self.fill(&batches, None, out)
-        })
-    }
-
-    /// The matrix of a table that was learned from; `first` is the number of its first row.
-    #[pyo3(signature = (table, first=0))]
-    fn transform_learned<'py>(
-        &self,
-        py: Python<'py>,
-        table: &Bound<'py, PyAny>,
-        first: u64,
-    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let batches = import(table)?;
-        matrix(py, [batches.rows(), self.0.width()], |out| {
-            self.fill(&batches, Some(first), out)
-        })
-    }
-
-    /// The features of a table as an Arrow table of 32-bit floats; missing is null.
-    fn transform_arrow(&self, py: Python<'_>, table: &Bound<'_, PyAny>) -> PyResult<ArrowTable> {
-        let batches = import(table)?;
-        run(py, || {
-            let width = self.0.width();
-            let mut matrix = vec![0.0; batches.rows() * width];
-            self.fill(&batches, None, &mut matrix)?;
-            let columns = self.0.names().iter().enumerate().map(|(column, name)| {
-                let values = matrix.chunks_exact(width.max(1)).map(|row| {
-                    let value = row.get(column).copied();
-                    value.filter(|value| !value.is_nan())
-                });
-                let array: ArrayRef = Arc::new(values.collect::<Float32Array>());
-                (name.clone(), array, true)
-            });
-            let batch = RecordBatch::try_from_iter_with_nullable(columns)
-                .map_err(|error| Error::internal(format!("no Arrow table: {error}")))?;
-            Ok(ArrowTable::new(batch.schema(), vec![batch]))
-        })
-    }
-
-    /// The features of one row.
-    #[pyo3(signature = (row, extra=None))]
-    fn transform_row<'py>(
-        &self,
-        py: Python<'py>,
-        row: &Bound<'py, PyDict>,
-        extra: Option<&str>,
-    ) -> PyResult<Bound<'py, PyArray1<f32>>> {
-        let row = from_dict(self.0.input_schema(), row, Extra::parse(extra)?)?;
-        let out = PyArray1::zeros(py, [self.0.width()], false);
-        let mut view = out.readwrite();
-        let values = view
-            .as_slice_mut()
-            .map_err(|error| raise(Error::internal(error.to_string())))?;
-        run_attached(|| self.0.transform_into(&row.view()?, values))?;
-        Ok(out)
     }
 }

@@ -19,6 +19,7 @@ mod enter;
 mod errors;
 mod features;
 mod load;
+mod plan;
 mod prediction;
 mod rows;
 mod runtime;
@@ -47,9 +48,11 @@ mod _core {
     #[pymodule_export]
     use super::errors::error_kinds;
     #[pymodule_export]
-    use super::features::{FeatureSpec, Fitter, Plan, expression_text};
+    use super::features::{FeatureSpec, Fitter, expression_text};
     #[pymodule_export]
     use super::load::load;
+    #[pymodule_export]
+    use super::plan::Plan;
     #[pymodule_export]
     use super::prediction::{Prediction, Predictions};
     #[pymodule_export]

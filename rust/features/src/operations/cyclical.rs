@@ -20,9 +20,9 @@ struct Cyclical {
 }
 
 /// Sine and cosine of a number that lies within the period.
-fn point(value: f64, period: f64) -> (f32, f32) {
+fn point(value: f64, period: f64) -> (f64, f64) {
     let (sin, cos) = (value / period * TAU).sin_cos();
-    (sin as f32, cos as f32)
+    (sin, cos)
 }
 
 impl Expression for Cyclical {
@@ -46,7 +46,7 @@ impl Expression for Cyclical {
     fn kernel(&self, (): (), _: &[Type]) -> Result<Kernel> {
         let period = self.period;
         let whole = period.fract() == 0.0 && period <= TABLE_LIMIT;
-        let table: Box<[(f32, f32)]> = if whole {
+        let table: Box<[(f64, f64)]> = if whole {
             (0..period as u32)
                 .map(|value| point(f64::from(value), period))
                 .collect()
@@ -55,14 +55,15 @@ impl Expression for Cyclical {
         };
         Ok(Kernel::Columns {
             count: 2,
-            run: Box::new(move |inputs, columns| {
-                for (row, &value) in columns.rows().zip(inputs[0].numbers()) {
+            run: Box::new(move |inputs, mut columns| {
+                for (row, &value) in inputs[0].numbers().iter().enumerate() {
                     let turned = value.rem_euclid(period);
                     let (sin, cos) = match table.get(turned as usize) {
                         Some(known) if turned.fract() == 0.0 => *known,
                         _ => point(turned, period),
                     };
-                    row.copy_from_slice(&[sin, cos]);
+                    columns.set(row, 0, sin);
+                    columns.set(row, 1, cos);
                 }
             }),
         })

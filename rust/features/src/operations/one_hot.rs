@@ -73,25 +73,22 @@ impl Expression for OneHot {
         Ok(match state.index(kind)? {
             Index::Texts(map) => Kernel::Columns {
                 count,
-                run: Box::new(move |inputs, columns| {
-                    let mut rows = columns.rows();
+                run: Box::new(move |inputs, mut columns| {
+                    let mut row = 0;
                     inputs[0].texts().for_each(|text| {
-                        if let (Some(columns), Some(text)) = (rows.next(), text)
-                            && let Some(cell) = columns.get_mut(map.get(text).unwrap_or(unknown))
-                        {
-                            *cell = 1.0;
+                        if let Some(text) = text {
+                            columns.set(row, map.get(text).unwrap_or(unknown), 1.0);
                         }
+                        row += 1;
                     });
                 }),
             },
             Index::Numbers(map) => Kernel::Columns {
                 count,
-                run: Box::new(move |inputs, columns| {
-                    for (columns, &value) in columns.rows().zip(inputs[0].numbers()) {
-                        if !value.is_nan()
-                            && let Some(cell) = columns.get_mut(map.get(value).unwrap_or(unknown))
-                        {
-                            *cell = 1.0;
+                run: Box::new(move |inputs, mut columns| {
+                    for (row, &value) in inputs[0].numbers().iter().enumerate() {
+                        if !value.is_nan() {
+                            columns.set(row, map.get(value).unwrap_or(unknown), 1.0);
                         }
                     }
                 }),

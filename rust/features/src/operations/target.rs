@@ -384,7 +384,7 @@ mod tests {
         let inputs = TableBuf {
             columns: vec![all.columns[0].clone()],
         };
-        let mut found = vec![0.0; rows];
+        let mut found = vec![0.0f64; rows];
         // In two tables, as a stream brings them.
         let view = inputs.view().unwrap();
         let (head, tail) = found.split_at_mut(150);
@@ -396,11 +396,11 @@ mod tests {
             .unwrap();
         for fold in 0..4 {
             let of = |row| Folds(4).of(row, 9) == fold;
-            let without = fit(&data(|row| !of(row))).transform(&view).unwrap();
+            let without: Vec<f64> = fit(&data(|row| !of(row))).transform(&view).unwrap();
             for row in (0..rows).filter(|&row| of(row as u64)) {
-                assert!((found[row] - without[row]).abs() < 1e-6, "row {row}");
+                assert!((found[row] - without[row]).abs() < 1e-12, "row {row}");
             }
         }
-        assert_ne!(found, whole.transform(&view).unwrap());
+        assert_ne!(found, whole.transform::<f64>(&view).unwrap());
     }
 }
