@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
+from tidegate.errors import InputError
 from tidegate.features.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidegate.types import Json
 
 __all__ = ["Categorical"]
 
@@ -14,26 +20,89 @@ class Categorical(Tree):
 
     __slots__ = ()
 
-    def one_hot(self, *, min_count: int | None = None, unknown: bool | None = None) -> Self:
+    def one_hot(
+        self,
+        *,
+        min_count: int | None = None,
+        max_categories: int | None = None,
+        drop: Literal["first", "if_binary"] | None = None,
+        unknown: bool | None = None,
+    ) -> Self:
         """One column for each category, and one for all that are rare or unseen (`OneHotEncoder`).
 
         Args:
             min_count: how often `fit` must see a category for a column of its own; 1 by default.
+            max_categories: only the so many most frequent ones have a column of their own.
+            drop: which category has no column: `"first"`, or the first `"if_binary"`, of two.
             unknown: whether there is a column for the others; there is by default. Without it a
                 rare or unseen category is 0 in all columns.
 
         Returns:
             Several columns, which end the expression. A missing value is 0 in all of them.
         """
-        return self._apply("one_hot", min_count=min_count, unknown=unknown)
+        return self._apply(
+            "one_hot",
+            min_count=min_count,
+            max_categories=max_categories,
+            drop=drop,
+            unknown=unknown,
+        )
 
-    def ordinal(self, *, min_count: int | None = None) -> Self:
+    def ordinal(
+        self,
+        *,
+        min_count: int | None = None,
+        categories: Sequence[str | float] | None = None,
+    ) -> Self:
         """The position of the category in order, from 0; -1 for rare and unseen ones.
 
         Args:
             min_count: how often `fit` must see a category for a position of its own; 1 by default.
+            categories: the categories in their order, which is then not learned.
+
+        >>> from tidegate.features import col
+        >>> col("size").ordinal(categories=["small", "large"])
+        col("size").ordinal(categories=["small","large"])
         """
-        return self._apply("ordinal", min_count=min_count)
+        given: Json = None if categories is None else list(categories)
+        return self._apply("ordinal", min_count=min_count, categories=given)
+
+    def base_n(self, *, base: int | None = None, min_count: int | None = None) -> Self:
+        """The category's number as digits: a column each (`BinaryEncoder`, `BaseNEncoder`).
+
+        Args:
+            base: 2 by default.
+            min_count: how often `fit` must see a category for a number of its own; 1 by default.
+
+        Returns:
+            Several columns, which end the expression: 0 in all of them for rare and unseen
+            categories, missing in all for a missing value.
+        """
+        return self._apply("base_n", base=base, min_count=min_count)
+
+    def count_encode(self, *, normalize: bool | None = None) -> Self:
+        """How often `fit` saw the category (`CountEncoder`); 0 for unseen ones.
+
+        Args:
+            normalize: its share of the values that are not missing, instead of the count.
+        """
+        return self._apply("count_encode", normalize=normalize)
+
+    def group_rare(
+        self,
+        *,
+        min_count: int | None = None,
+        min_share: float | None = None,
+        other: str | None = None,
+    ) -> Self:
+        """Rare and unseen categories replaced by one text; what is left is still to be encoded.
+
+        Args:
+            min_count: how often `fit` must see a category to keep it; 1 by default.
+            min_share: which part of the values that are not missing it must make up; 0 by default.
+            other: what the others become; `"(rare)"` by default.
+        """
+        return self._apply("group_rare", min_count=min_count, min_share=min_share, other=other)
 
     def target_mean(
         self,
@@ -95,17 +164,31 @@ class Categorical(Tree):
         """
         return self._apply("hash", buckets=buckets)
 
-    def cross(self, other: Tree, *others: Tree) -> Self:
-        """This value and others as one category, to be encoded; missing if one is.
+    def hash_vector(self, columns: int, *, signed: bool | None = None) -> Self:
+        """A column for each bucket of the value's text, 1 or -1: a row of `FeatureHasher`.
 
         Args:
-            other: another value.
-            others: further ones, at most 256 in all.
+            columns: how many buckets; nothing is learned, so nothing is unseen.
+            signed: whether it is -1 where the hash is negative; it is by default.
+
+        Returns:
+            Several columns, which end the expression. A missing value is 0 in all of them.
+        """
+        return self._apply("hash_vector", columns=columns, signed=signed)
+
+    def cross(self, *others: Self) -> Self:
+        """This value and others as one category, to be encoded; missing if one of them is.
+
+        Args:
+            others: the other values, at least one.
+
+        Raises:
+            InputError: there is no other value.
 
         >>> from tidegate.features import col
         >>> col("origin").cross(col("dest")).hash(1024)
         col("origin").cross(col("dest")).hash(buckets=1024)
         """
         if not others:
-            return self._with("cross", other)
-        return self._among("cross", [other, *others])
+            raise InputError("cross() crosses with nothing: give at least one other expression")
+        return self._with("cross", *others) if len(others) == 1 else self._among("cross", others)

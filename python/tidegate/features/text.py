@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Self, TypeAlias, TypeVar
 
 from tidegate.features.tree import Tree
 
+if TYPE_CHECKING:
+    from tidegate.types import Json
+
 __all__ = ["Text", "Texts"]
+
+Analyzer: TypeAlias = Literal["word", "char", "char_wb"]
+"""What terms are made of: words, characters, or characters of one word."""
 
 E = TypeVar("E", bound=Tree)
 
@@ -99,6 +105,75 @@ class Text(Generic[E]):
             length: how many characters; all that follow if left out.
         """
         return self._input._apply("str_slice", start=start, length=length)
+
+    def hash_ngrams(
+        self,
+        columns: int,
+        *,
+        analyzer: Analyzer = "word",
+        ngrams: tuple[int, int] = (1, 1),
+        lowercase: bool = True,
+        signed: bool | None = None,
+        normalize: bool | None = None,
+    ) -> E:
+        """How often terms occur, hashed into columns (`HashingVectorizer`). Nothing is learned.
+
+        Args:
+            columns: how many buckets.
+            analyzer: whether terms are words, characters, or characters within words.
+            ngrams: the shortest and the longest run of words or characters that is a term.
+            lowercase: whether the text is made lower case first.
+            signed: whether a term counts as the sign of its hash says; it does by default.
+            normalize: whether a row is divided by its Euclidean length; it is by default.
+
+        Returns:
+            Several columns, which end the expression. A missing text is 0 in all of them.
+        """
+        return self._input._apply(
+            "str_hash_ngrams",
+            columns=columns,
+            signed=signed,
+            normalize=normalize,
+            terms=_terms(analyzer, ngrams, lowercase=lowercase),
+        )
+
+    def tfidf(
+        self,
+        *,
+        max_terms: int | None = None,
+        min_count: int | None = None,
+        analyzer: Analyzer = "word",
+        ngrams: tuple[int, int] = (1, 1),
+        lowercase: bool = True,
+        sublinear: bool | None = None,
+        normalize: bool | None = None,
+    ) -> E:
+        """How often terms occur that `fit` has seen, times how rare they are (`TfidfVectorizer`).
+
+        Args:
+            max_terms: how many terms have a column, those in most texts; 10,000 by default.
+            min_count: in how many texts a term must be; 1 by default.
+            analyzer: whether terms are words, characters, or characters within words.
+            ngrams: the shortest and the longest run of words or characters that is a term.
+            lowercase: whether the text is made lower case first.
+            sublinear: whether 1 + ln(count) is taken for the count; it is not by default.
+            normalize: whether a row is divided by its Euclidean length; it is by default.
+
+        Returns:
+            Several columns, which end the expression. A missing text is 0 in all of them.
+        """
+        return self._input._apply(
+            "str_tfidf",
+            max_terms=max_terms,
+            min_count=min_count,
+            sublinear=sublinear,
+            normalize=normalize,
+            terms=_terms(analyzer, ngrams, lowercase=lowercase),
+        )
+
+
+def _terms(analyzer: Analyzer, ngrams: tuple[int, int], *, lowercase: bool) -> Json:
+    return {"analyzer": analyzer, "lowercase": lowercase, "ngrams": list(ngrams)}
 
 
 class Texts(Tree):

@@ -415,14 +415,14 @@ fn extreme_values_are_survived_by_every_expression() {
             }
         };
         let all = table(&rows, plan.input_schema());
-        let whole = plan.transform(&all.view().unwrap()).unwrap();
+        let whole: Vec<f32> = plan.transform(&all.view().unwrap()).unwrap();
         assert!(
             whole.iter().all(|value| !value.is_infinite()),
             "{example}: {whole:?}"
         );
         for (position, row) in rows.iter().enumerate() {
             let single = table(std::slice::from_ref(row), plan.input_schema());
-            let single = plan.transform(&single.view().unwrap()).unwrap();
+            let single: Vec<f32> = plan.transform(&single.view().unwrap()).unwrap();
             let at = position * plan.width();
             assert_eq!(
                 bits(&whole[at..at + plan.width()]),

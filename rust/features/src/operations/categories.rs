@@ -5,7 +5,7 @@ use tidegate_schema::{Error, ErrorKind, Result};
 use tidegate_sketch::{DISTINCT_LIMIT, Frequencies, NumberMap, Overflow, TextMap};
 
 use super::cross::SEPARATOR;
-use crate::expression::{Fit, sketch};
+use crate::expression::{Fit, sketch, takes};
 use crate::value::{Type, Values, each_key, read_key};
 
 /// The texts of the categories: sorted by value for numbers, by bytes for text.
@@ -81,35 +81,69 @@ impl Ord for Ordered {
     }
 }
 
-/// Counts categories and keeps those that are frequent enough.
-pub(super) struct Count {
+/// Which categories are kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    /// Those seen so often.
+    pub min_count: u64,
+    /// Those that make up so large a part of what is not missing.
+    pub min_share: f64,
+    /// The most frequent so many; of equally frequent ones the last in order.
+    pub most: usize,
+    /// More than this is an error.
+    pub limit: usize,
+}
+
+impl Keep {
+    /// All that were seen so often, up to `limit`.
+    pub(super) const fn frequent(min_count: u64, limit: usize) -> Self {
+        Self {
+            min_count,
+            min_share: 0.0,
+            most: usize::MAX,
+            limit,
+        }
+    }
+}
+
+/// Checks how often a category is to be seen.
+pub(super) fn check_count(min_count: u64) -> Result<()> {
+    if min_count > 0 {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "min_count is 0: use 1 to keep every category",
+    ))
+}
+
+/// Checks that the input can be a category.
+pub(super) fn category(inputs: &[Type]) -> Result<()> {
+    match inputs.iter().find(|kind| !kind.is_category()) {
+        None => Ok(()),
+        Some(kind) => Err(takes("a string, number or bool", *kind)),
+    }
+}
+
+/// Exact counts of categories.
+pub(super) struct Tally {
     kind: Type,
-    min_count: u64,
-    limit: usize,
-    counts: Frequencies,
+    pub counts: Frequencies,
     key: String,
 }
 
-impl Count {
-    /// For categories of this type; at most `limit` may be kept.
-    pub(super) fn new(kind: Type, min_count: u64, limit: usize) -> Option<Self> {
+impl Tally {
+    pub(super) fn new(kind: Type) -> Option<Self> {
         Some(Self {
             kind,
-            min_count,
-            limit,
             counts: Frequencies::new(DISTINCT_LIMIT, Overflow::Refuse).ok()?,
             key: String::new(),
         })
     }
-}
 
-impl Fit for Count {
-    type State = Categories;
-
-    fn update(&mut self, inputs: &[Values<'_>]) -> Result<()> {
+    pub(super) fn update(&mut self, values: &Values<'_>) -> Result<()> {
         let mut outcome = Ok(());
         let counts = &mut self.counts;
-        each_key(self.kind, &inputs[0], &mut self.key, |key| {
+        each_key(self.kind, values, &mut self.key, |key| {
             if let (Some(key), Ok(())) = (key, &outcome) {
                 outcome = counts.update(key);
             }
@@ -119,31 +153,82 @@ impl Fit for Count {
             .map_err(|error| error.at("hash has no such limit"))
     }
 
-    fn merge(&mut self, other: Self) -> Result<()> {
+    pub(super) fn merge(&mut self, other: &Self) -> Result<()> {
         self.counts.merge(&other.counts).map_err(sketch)
     }
 
-    fn finish(self) -> Result<Categories> {
-        let mut kept: Vec<&str> = self
+    /// The categories in order, with their counts.
+    pub(super) fn sorted(&self) -> Vec<(&str, u64)> {
+        let mut keys: Vec<&str> = self
             .counts
             .sorted()
             .into_iter()
-            .take_while(|(_, count)| *count >= self.min_count)
             .map(|(key, _)| key)
             .collect();
-        if kept.len() > self.limit {
+        sort_categories(self.kind, &mut keys);
+        keys.into_iter()
+            .map(|key| (key, self.counts.get(key)))
+            .collect()
+    }
+}
+
+/// Counts categories and keeps those that are frequent enough.
+pub(super) struct Count {
+    tally: Tally,
+    keep: Keep,
+}
+
+impl Count {
+    /// For categories of this type.
+    pub(super) fn new(kind: Type, keep: Keep) -> Option<Self> {
+        Some(Self {
+            tally: Tally::new(kind)?,
+            keep,
+        })
+    }
+}
+
+impl Fit for Count {
+    type State = Categories;
+
+    fn update(&mut self, inputs: &[Values<'_>]) -> Result<()> {
+        self.tally.update(&inputs[0])
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.tally.merge(&other.tally)
+    }
+
+    fn finish(self) -> Result<Categories> {
+        let least = self.keep.min_share * self.tally.counts.count() as f64;
+        let mut kept = self.tally.sorted();
+        kept.retain(|(_, count)| *count >= self.keep.min_count && *count as f64 >= least);
+        if kept.len() > self.keep.most {
+            let mut counts: Vec<(u64, usize)> = kept
+                .iter()
+                .enumerate()
+                .map(|(position, (_, count))| (*count, position))
+                .collect();
+            counts.sort_unstable();
+            let first = counts[counts.len() - self.keep.most];
+            let mut position = 0;
+            kept.retain(|(_, count)| {
+                position += 1;
+                (*count, position - 1) >= first
+            });
+        }
+        if kept.len() > self.keep.limit {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!(
                     "finds {} categories where at most {} are possible: raise min_count, or use hash",
                     kept.len(),
-                    self.limit
+                    self.keep.limit
                 ),
             ));
         }
-        sort_categories(self.kind, &mut kept);
         Ok(Categories {
-            categories: kept.into_iter().map(str::to_owned).collect(),
+            categories: kept.into_iter().map(|(key, _)| key.to_owned()).collect(),
         })
     }
 }

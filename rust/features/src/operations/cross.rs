@@ -1,10 +1,11 @@
-//! Values as one category: their texts with the unit separator (U+001F) between them, so that
-//! no two rows of different values meet. Missing where one is missing.
+//! Several values as one category: their texts with the unit separator (U+001F) between them, so
+//! that no two combinations meet. Missing where one of them is missing.
 
 use serde::{Deserialize, Serialize};
 use tidegate_schema::Result;
 
-use crate::expression::{Entry, Expression, Inputs, Nothing, takes};
+use super::categories::category;
+use crate::expression::{Entry, Expression, Inputs, Nothing};
 use crate::kernel::Kernel;
 use crate::value::{Type, Values, write_key};
 
@@ -36,26 +37,20 @@ impl Expression for Cross {
     type Fit = Nothing;
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
-        match inputs
-            .iter()
-            .find(|kind| matches!(kind, Type::Columns | Type::Timestamp))
-        {
-            Some(kind) => Err(takes("strings, numbers or bools", *kind)),
-            None => Ok(Type::Text),
-        }
+        category(inputs).map(|()| Type::Text)
     }
 
     fn kernel(&self, (): (), inputs: &[Type]) -> Result<Kernel> {
-        let kinds: Box<[Type]> = inputs.into();
+        let kinds = inputs.to_vec();
         Ok(Kernel::Texts(Box::new(move |inputs, rows, out| {
             for row in 0..rows {
                 out.push_with(|text| {
-                    kinds
+                    inputs
                         .iter()
-                        .zip(inputs)
+                        .zip(&kinds)
                         .enumerate()
-                        .all(|(place, (kind, values))| {
-                            if place > 0 {
+                        .all(|(position, (values, kind))| {
+                            if position > 0 {
                                 text.push(SEPARATOR);
                             }
                             write(*kind, values, row, text)
@@ -73,5 +68,5 @@ impl Expression for Cross {
 pub(super) const ENTRY: Entry = Entry::of::<Cross>(&[
     r#"{"op":"one_hot","input":{"op":"cross","left":{"op":"col","name":"s"},"right":{"op":"col","name":"b"}}}"#,
     r#"{"op":"ordinal","input":{"op":"cross","left":{"op":"col","name":"n"},"right":{"op":"col","name":"k"}}}"#,
-    r#"{"op":"hash","buckets":64,"input":{"op":"cross","inputs":[{"op":"col","name":"s"},{"op":"col","name":"n"},{"op":"col","name":"k"}]}}"#,
+    r#"{"op":"ordinal","input":{"op":"cross","inputs":[{"op":"col","name":"n"},{"op":"col","name":"k"},{"op":"col","name":"b"},{"op":"col","name":"s"}]}}"#,
 ]);

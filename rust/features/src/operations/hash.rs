@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 
-use crate::expression::{Entry, Expression, Nothing, takes};
+use super::categories::category;
+use crate::expression::{Entry, Expression, Nothing};
 use crate::kernel::Kernel;
 use crate::murmur::bucket;
 use crate::value::{Type, write_key};
@@ -35,12 +36,7 @@ impl Expression for Hash {
     }
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
-        match inputs {
-            [kind @ (Type::Columns | Type::Timestamp)] => {
-                Err(takes("a string, number or bool", *kind))
-            }
-            _ => Ok(Type::Number),
-        }
+        category(inputs).map(|()| Type::Number)
     }
 
     fn kernel(&self, (): (), inputs: &[Type]) -> Result<Kernel> {

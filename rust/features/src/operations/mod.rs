@@ -1,18 +1,22 @@
 //! The expressions: one file each, and one line each in [`OPERATIONS`].
 
 mod arithmetic;
+mod base_n;
 mod bucketize;
 mod categories;
 mod clip;
 mod clip_quantiles;
 mod coalesce;
 mod comparison;
+mod count_encode;
 mod cross;
 mod cyclical;
 mod dt;
 mod elementary;
 mod fill_null;
+mod group_rare;
 mod hash;
+mod hash_vector;
 mod is_in;
 mod is_null;
 mod learn;
@@ -34,15 +38,18 @@ mod row;
 mod row_logic;
 mod safe_divide;
 mod standardize;
+mod str_hash_ngrams;
 mod str_length;
 mod str_matches;
 mod str_replace;
 mod str_rewrite;
 mod str_search;
 mod str_slice;
+mod str_tfidf;
 mod sums;
 mod target;
 mod target_mean;
+mod tokens;
 mod weight_of_evidence;
 mod when;
 
@@ -59,6 +66,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     arithmetic::MUL,
     arithmetic::DIV,
     arithmetic::NEGATE,
+    base_n::ENTRY,
     bucketize::ENTRY,
     clip::ENTRY,
     clip_quantiles::ENTRY,
@@ -69,6 +77,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     comparison::LE,
     comparison::GT,
     comparison::GE,
+    count_encode::ENTRY,
     cross::ENTRY,
     cyclical::ENTRY,
     dt::ENTRY,
@@ -81,7 +90,9 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     elementary::SIGN,
     elementary::SQRT,
     fill_null::ENTRY,
+    group_rare::ENTRY,
     hash::ENTRY,
+    hash_vector::ENTRY,
     is_in::ENTRY,
     is_null::IS_NULL,
     is_null::IS_NOT_NULL,
@@ -113,6 +124,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     row_logic::COUNT_NULL,
     safe_divide::ENTRY,
     standardize::ENTRY,
+    str_hash_ngrams::ENTRY,
     str_length::LEN_CHARS,
     str_length::LEN_BYTES,
     str_length::TOKEN_COUNT,
@@ -125,6 +137,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     str_search::STARTS_WITH,
     str_search::ENDS_WITH,
     str_slice::ENTRY,
+    str_tfidf::ENTRY,
     target_mean::ENTRY,
     weight_of_evidence::ENTRY,
     when::ENTRY,

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 
-use super::categories::{Categories, Count, Index};
-use crate::expression::{Entry, Expression, takes};
+use super::categories::{Categories, Count, Index, Keep, category, check_count};
+use crate::expression::{Entry, Expression};
 use crate::kernel::Kernel;
 use crate::value::Type;
 
@@ -16,9 +16,24 @@ const MAX_COLUMNS: usize = 10_000;
 /// What the unknown bucket is called in names.
 const UNKNOWN: &str = "(unknown)";
 
+/// Which category has no column, so that the columns of one expression do not add up to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Drop {
+    /// The first in order.
+    First,
+    /// The first in order, if there are two.
+    IfBinary,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OneHot {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drop: Option<Drop>,
+    /// Only so many categories have a column: the most frequent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_categories: Option<u32>,
     #[serde(default = "one")]
     min_count: u64,
     /// Is there a column for unknown categories? Without it they are all 0.
@@ -34,42 +49,53 @@ const fn yes() -> bool {
     true
 }
 
+impl OneHot {
+    /// How many of the first categories have no column.
+    fn dropped(&self, categories: usize) -> usize {
+        match self.drop {
+            Some(Drop::First) => categories.min(1),
+            Some(Drop::IfBinary) => usize::from(categories == 2),
+            None => 0,
+        }
+    }
+}
+
 impl Expression for OneHot {
     const NAME: &'static str = "one_hot";
     type Fit = Count;
 
     fn check(&self) -> Result<()> {
-        if self.min_count > 0 {
-            return Ok(());
+        if self.max_categories == Some(0) {
+            return Err(Error::invalid("max_categories is 0: use 1 or more"));
         }
-        Err(Error::invalid(
-            "min_count is 0: use 1 to keep every category",
-        ))
+        check_count(self.min_count)
     }
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
-        match inputs {
-            [kind @ (Type::Columns | Type::Timestamp)] => {
-                Err(takes("a string, number or bool", *kind))
-            }
-            _ => Ok(Type::Columns),
-        }
+        category(inputs).map(|()| Type::Columns)
     }
 
     fn fit(&self, inputs: &[Type]) -> Option<Count> {
-        Count::new(inputs.first().copied()?, self.min_count, MAX_COLUMNS)
+        let keep = Keep {
+            most: self.max_categories.map_or(usize::MAX, |most| most as usize),
+            ..Keep::frequent(self.min_count, MAX_COLUMNS)
+        };
+        Count::new(inputs.first().copied()?, keep)
     }
 
     fn kernel(&self, state: Categories, inputs: &[Type]) -> Result<Kernel> {
         let kind = inputs.first().copied().unwrap_or(Type::Text);
-        let unknown = state.categories.len();
-        // Without an unknown bucket its place lies outside the row and is not written.
-        let count = unknown + usize::from(self.unknown);
+        let categories = state.categories.len();
+        let dropped = self.dropped(categories);
+        let count = categories - dropped + usize::from(self.unknown);
         if count > MAX_COLUMNS + 1 {
             return Err(Error::state(format!(
                 "one_hot: {count} columns exceed {MAX_COLUMNS}"
             )));
         }
+        // A dropped category and, without an unknown bucket, an unknown one have their place
+        // outside of the columns, which is not written.
+        let place = move |found: Option<usize>| found.unwrap_or(categories).wrapping_sub(dropped);
         Ok(match state.index(kind)? {
             Index::Texts(map) => Kernel::Columns {
                 count,
@@ -77,7 +103,7 @@ impl Expression for OneHot {
                     let mut row = 0;
                     inputs[0].texts().for_each(|text| {
                         if let Some(text) = text {
-                            columns.set(row, map.get(text).unwrap_or(unknown), 1.0);
+                            columns.set(row, place(map.get(text)), 1.0);
                         }
                         row += 1;
                     });
@@ -88,7 +114,7 @@ impl Expression for OneHot {
                 run: Box::new(move |inputs, mut columns| {
                     for (row, &value) in inputs[0].numbers().iter().enumerate() {
                         if !value.is_nan() {
-                            columns.set(row, map.get(value).unwrap_or(unknown), 1.0);
+                            columns.set(row, place(map.get(value)), 1.0);
                         }
                     }
                 }),
@@ -99,6 +125,7 @@ impl Expression for OneHot {
     fn suffixes(&self, state: &Categories) -> Vec<String> {
         state
             .shown()
+            .skip(self.dropped(state.categories.len()))
             .chain(self.unknown.then(|| UNKNOWN.to_owned()))
             .map(|shown| format!("={shown}"))
             .collect()
@@ -110,4 +137,7 @@ pub(super) const ENTRY: Entry = Entry::of::<OneHot>(&[
     r#"{"op":"one_hot","min_count":2,"unknown":false,"input":{"op":"col","name":"k"}}"#,
     r#"{"op":"one_hot","min_count":2,"input":{"op":"col","name":"n"}}"#,
     r#"{"op":"one_hot","input":{"op":"col","name":"b"}}"#,
+    r#"{"op":"one_hot","drop":"if_binary","unknown":false,"input":{"op":"col","name":"b"}}"#,
+    r#"{"op":"one_hot","drop":"first","max_categories":2,"input":{"op":"col","name":"s"}}"#,
+    r#"{"op":"one_hot","drop":"first","unknown":false,"input":{"op":"col","name":"n"}}"#,
 ]);

@@ -13,7 +13,7 @@ use tidegate_sketch::{DISTINCT_LIMIT, TextHash};
 
 use super::categories::{Categories, Index, sort_categories};
 use super::sums::Stat;
-use crate::expression::{Fit, takes};
+use crate::expression::Fit;
 use crate::kernel::Kernel;
 use crate::value::{Type, Values, each_key};
 
@@ -124,15 +124,6 @@ pub(super) struct Learn<E> {
     /// All rows with a target, also those without a category.
     all: Vec<Stat>,
     key: String,
-}
-
-/// Checks the input of an encoding by the target.
-pub(super) fn category(inputs: &[Type]) -> Result<()> {
-    match inputs {
-        [kind] if kind.is_category() => Ok(()),
-        [kind, ..] => Err(takes("a string, number or bool", *kind)),
-        [] => Err(Error::internal("an encoding has one input")),
-    }
 }
 
 impl<E: Encode> Learn<E> {

@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 
+use super::categories::category;
 use super::sums::Stat;
-use super::target::{Encode, Encoded, Folds, Learn, category};
+use super::target::{Encode, Encoded, Folds, Learn};
 use crate::expression::{Entry, Expression};
 use crate::kernel::Kernel;
 use crate::value::Type;
