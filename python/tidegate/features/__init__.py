@@ -9,6 +9,7 @@ from __future__ import annotations
 from tidegate.features.dates import DatePart
 from tidegate.features.expression import Expr, coalesce, col, lit
 from tidegate.features.feature_set import FeatureSet
+from tidegate.features.geo import Point, point
 from tidegate.features.rows import (
     row_all,
     row_any,
@@ -22,6 +23,17 @@ from tidegate.features.rows import (
     when,
 )
 from tidegate.features.schema import Field, Schema
+from tidegate.features.selection import (
+    booleans,
+    cols,
+    every,
+    matching,
+    numeric,
+    of_dtype,
+    others,
+    strings,
+    timestamps,
+)
 from tidegate.features.text import Text
 
 __all__ = [
@@ -29,11 +41,20 @@ __all__ = [
     "Expr",
     "FeatureSet",
     "Field",
+    "Point",
     "Schema",
     "Text",
+    "booleans",
     "coalesce",
     "col",
+    "cols",
+    "every",
     "lit",
+    "matching",
+    "numeric",
+    "of_dtype",
+    "others",
+    "point",
     "row_all",
     "row_any",
     "row_count_null",
@@ -43,5 +64,7 @@ __all__ = [
     "row_min",
     "row_std",
     "row_sum",
+    "strings",
+    "timestamps",
     "when",
 ]

@@ -7,6 +7,7 @@ use tidegate_schema::{Error, Result};
 
 use crate::expression::{Inputs, LIST_KEY};
 use crate::operations;
+use crate::selection::{self, SELECT};
 
 /// An expression that is not yet checked against a schema: `{"op": …}` with its inputs and
 /// parameters as further keys. Its text is how it would be written in Python.
@@ -146,6 +147,9 @@ fn write_expression(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, " {sign} ")?;
         write_expression(field("right"), f)?;
         return f.write_str(")");
+    }
+    if op == SELECT {
+        return selection::write(map, f);
     }
     if op == "when" {
         return write_when(field(LIST_KEY), f);

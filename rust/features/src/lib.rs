@@ -21,8 +21,10 @@ mod plan;
 mod program;
 #[cfg(test)]
 mod properties;
+mod selection;
 mod spec;
 mod value;
+mod zone;
 
 pub use expr::Expr;
 pub use fitter::{Fitter, Step};

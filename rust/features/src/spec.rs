@@ -7,6 +7,7 @@ use tidegate_schema::{DType, Error, Field, Result, Schema};
 
 use crate::expr::Expr;
 use crate::graph::Graph;
+use crate::selection::expand;
 use crate::value::Type;
 
 /// Most features of a set.
@@ -22,7 +23,10 @@ pub(crate) const VERSION: u32 = 1;
 /// A schema and the features over it, checked: columns exist, types fit, names are unique.
 pub struct FeatureSpec {
     schema: Schema,
+    /// Without selectors.
     features: Vec<Expr>,
+    /// As they were written, where a selector is among them.
+    written: Option<Vec<Expr>>,
     target: Option<String>,
     pub(crate) graph: Graph,
 }
@@ -131,13 +135,22 @@ pub(crate) fn check_unique<'a>(names: impl Iterator<Item = (&'a str, &'a str)>) 
 }
 
 impl FeatureSpec {
-    /// Checks features against a schema.
+    /// Checks features against a schema. Selectors become its columns.
     pub fn new(schema: Schema, features: Vec<Expr>) -> Result<Self> {
+        Self::build(schema, features, None)
+    }
+
+    fn build(schema: Schema, features: Vec<Expr>, target: Option<&str>) -> Result<Self> {
+        let (features, written) = match expand(&schema, &features, target)? {
+            Some(expanded) => (expanded, Some(features)),
+            None => (features, None),
+        };
         let graph = resolve(&schema, &features, false)?;
         Ok(Self {
             schema,
             features,
-            target: None,
+            written,
+            target: target.map(str::to_owned),
             graph,
         })
     }
@@ -147,6 +160,10 @@ impl FeatureSpec {
     pub fn with_target(mut self, name: &str) -> Result<Self> {
         let position = self.schema.resolve(name)?;
         check_target(&self.schema.fields()[position])?;
+        // Selectors leave the target out, which was not known when they became columns.
+        if let Some(written) = self.written.take() {
+            self = Self::build(self.schema, written, Some(name))?;
+        }
         if self.graph.schema.position(name).is_some() {
             return Err(Error::invalid(format!(
                 "column {name:?} is the target and cannot be a feature as well: it is not known when serving"
@@ -226,7 +243,7 @@ impl FeatureSpec {
         Ok(Some(Field::nullable(name, field.dtype)))
     }
 
-    /// The features.
+    /// The features, without selectors.
     #[must_use]
     pub fn features(&self) -> &[Expr] {
         &self.features

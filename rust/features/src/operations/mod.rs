@@ -14,9 +14,13 @@ mod cyclical;
 mod dt;
 mod elementary;
 mod fill_null;
+mod geo;
+mod geohash;
 mod group_rare;
 mod hash;
 mod hash_vector;
+mod holidays;
+mod in_zone;
 mod is_in;
 mod is_null;
 mod learn;
@@ -37,6 +41,7 @@ mod round;
 mod row;
 mod row_logic;
 mod safe_divide;
+mod since;
 mod standardize;
 mod str_hash_ngrams;
 mod str_length;
@@ -55,6 +60,7 @@ mod when;
 
 use tidegate_schema::{Error, Result};
 
+pub(crate) use self::str_matches::compile;
 use crate::expression::{Entry, takes};
 use crate::value::Type;
 
@@ -90,9 +96,16 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     elementary::SIGN,
     elementary::SQRT,
     fill_null::ENTRY,
+    geo::HAVERSINE,
+    geo::BEARING,
+    geo::IN_BOX,
+    geohash::ENTRY,
     group_rare::ENTRY,
     hash::ENTRY,
     hash_vector::ENTRY,
+    holidays::IS_HOLIDAY,
+    holidays::DAYS_TO_HOLIDAY,
+    in_zone::ENTRY,
     is_in::ENTRY,
     is_null::IS_NULL,
     is_null::IS_NOT_NULL,
@@ -123,6 +136,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     row_logic::ALL,
     row_logic::COUNT_NULL,
     safe_divide::ENTRY,
+    since::ENTRY,
     standardize::ENTRY,
     str_hash_ngrams::ENTRY,
     str_length::LEN_CHARS,

@@ -27,7 +27,7 @@ pub(super) fn check_pattern(pattern: &str) -> Result<()> {
 }
 
 /// Compiles a pattern within the bounds.
-pub(super) fn compile(pattern: &str) -> Result<Regex> {
+pub(crate) fn compile(pattern: &str) -> Result<Regex> {
     check_pattern(pattern)?;
     RegexBuilder::new(pattern)
         .size_limit(MAX_COMPILED_BYTES)
