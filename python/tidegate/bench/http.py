@@ -24,6 +24,10 @@ from tidegate.errors import MissingDependencyError
 __all__ = ["Cell", "Target", "echo_of", "measure", "nginx", "starlette", "tidegate", "wrk_rate"]
 
 NGINX: Final = "/usr/sbin/nginx"
+
+WARMUP: Final = 0.25
+"""Seconds of an open loop with an objective before its answers count."""
+
 """Where Debian puts it, which is not on everybody's path."""
 
 
@@ -219,7 +223,8 @@ def measure(
         "path": target.path,
         "connections": connections,
         "seconds": seconds,
-        "warmup_seconds": 0.0,
+        # The first requests of so many new connections wait for these to be taken in.
+        "warmup_seconds": 0.0 if within is None else WARMUP,
         "cpu": core,
         "numbers_after": list(target.numbers_after),
         "form": target.form,

@@ -33,6 +33,15 @@ const EXPLORE_SHARE: f64 = 0.01;
 /// The most seconds that are saved up for exploring: what was not needed for long is forgotten.
 const MOST_BUDGET: f64 = 0.1;
 
+/// The first batch of a size counts for at most so many times what other sizes say of it: one that
+/// was disturbed would otherwise keep all of its size from being run in time, for good.
+const MOST_FIRST: f64 = 4.0;
+
+/// After so many batches of other sizes the time of a size is held to be at most what its rows take
+/// in batches of a size that still runs: where a deadline forbids a size, nobody else would find out
+/// that it has become faster.
+const STALE: u32 = 1024;
+
 /// Exploring goes down at most this many sizes, to an eighth of the rows: what is smaller by far
 /// is seen whenever the load is low.
 const EXPLORE_DEPTH: usize = 6;
@@ -106,6 +115,7 @@ impl CostCurve {
     /// to take.
     pub fn learn(&mut self, rows: usize, time: Duration) -> Duration {
         let class = size_class(rows);
+        let expected = self.disturbed(rows).map_or(f64::INFINITY, |(mean, _)| mean);
         let (rows, seconds) = (rows.max(1) as f64, time.as_secs_f64().max(LEAST_SECONDS));
         let Some(point) = self.points.get_mut(class) else {
             return time;
@@ -113,6 +123,7 @@ impl CostCurve {
         self.count = self.count.wrapping_add(1);
         if self.known & (1 << class) == 0 {
             self.known |= 1 << class;
+            let seconds = seconds.min(MOST_FIRST * expected);
             *point = Point::new(rows, seconds, self.pace, self.count);
         } else {
             self.pace *= point.learn(rows, seconds, self.pace, self.count);
@@ -259,7 +270,31 @@ impl CostCurve {
 
     /// Seconds as batches come, and their spread.
     fn disturbed(&self, rows: usize) -> Option<(f64, f64)> {
-        self.at(rows, |point| (point.seconds, point.spread))
+        let known = self.at(rows, |point| (point.seconds, point.spread))?;
+        Some(match self.extrapolated(rows) {
+            Some(other) if other.0 < known.0 => other,
+            _ => known,
+        })
+    }
+
+    /// The time of a size that is stale, from the largest smaller one that is not.
+    fn extrapolated(&self, rows: usize) -> Option<(f64, f64)> {
+        let class = size_class(rows);
+        let above = self.known >> class << class;
+        if above == 0 || !self.is_stale(above.trailing_zeros() as usize) {
+            return None;
+        }
+        let below = (0..class).rev();
+        let fresh = below.filter(|class| self.known & (1 << class) != 0);
+        let fresh = fresh.into_iter().find(|class| !self.is_stale(*class))?;
+        let point = self.points.get(fresh)?;
+        let factor = rows as f64 / point.rows;
+        Some((point.seconds * factor, point.spread * factor))
+    }
+
+    fn is_stale(&self, class: usize) -> bool {
+        let point = self.points.get(class);
+        point.is_some_and(|point| self.count.wrapping_sub(point.last) > STALE)
     }
 
     /// Seconds of an undisturbed batch, and their standard error.
@@ -366,6 +401,32 @@ mod tests {
             "one sample is not sure"
         );
         assert_eq!(curve.rows_within(micros(60), 100), 6);
+    }
+
+    #[test]
+    fn a_first_batch_that_was_disturbed_closes_no_size_for_good() {
+        let mut curve = CostCurve::default();
+        curve.learn(4, micros(40));
+        curve.learn(8, micros(15_000));
+        assert_eq!(curve.estimate(8), Some(micros(320)));
+        curve.learn(8, micros(70));
+        assert_eq!(curve.estimate(8), Some(micros(70)));
+    }
+
+    #[test]
+    fn a_size_that_no_deadline_allows_is_tried_again() {
+        let mut curve = CostCurve::default();
+        for _ in 0..100 {
+            curve.learn(4, micros(40));
+            curve.learn(8, micros(5_000));
+        }
+        assert!(curve.rows_within(micros(1_000), 8) < 8);
+        for _ in 0..=STALE {
+            curve.learn(4, micros(40));
+        }
+        assert_eq!(curve.rows_within(micros(1_000), 8), 8);
+        curve.learn(8, micros(5_000));
+        assert!(curve.rows_within(micros(1_000), 8) < 8, "it was no better");
     }
 
     #[test]

@@ -42,6 +42,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Is there a time within which works are to be answered or begun?
+    #[must_use]
+    pub const fn is_timed(&self) -> bool {
+        self.objective.is_some() || self.max_delay.is_some()
+    }
+
     /// What is wrong with them, as a sentence.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ pub(crate) struct Point {
     scatter: f64,
     samples: u32,
     /// The count of all batches when one of this size last ran.
-    last: u32,
+    pub last: u32,
 }
 
 impl Point {

@@ -103,10 +103,9 @@ pub struct Queue<W> {
     moved: bool,
 }
 
-/// What is left of a time when so much of it was waited unseen. That is a guess, and where all wait
-/// so long it is the same for all: it takes at most half, so that it never refuses everything.
+/// What is left of a time when so much of it was waited unseen.
 fn left_of(time: Duration, waited: Duration) -> Duration {
-    time - waited.min(time / 2)
+    time.saturating_sub(waited)
 }
 
 impl<W: Work> Queue<W> {
@@ -279,13 +278,17 @@ impl<W: Work> Queue<W> {
         own: bool,
     ) -> Option<policy::Forecast> {
         let curve = self.curve()?;
+        // What has waited unseen leaves no room for small batches: they would be the end of the
+        // throughput where all have waited.
+        let time = if own { left } else { self.limits.objective };
+        let size = policy::steady(
+            curve,
+            self.limits.max_batch_rows,
+            time.unwrap_or(Duration::MAX),
+        );
         let ahead = policy::Ahead {
             rows: self.order.rows_before(place),
-            size: policy::steady(
-                curve,
-                self.limits.max_batch_rows,
-                left.unwrap_or(Duration::MAX),
-            ),
+            size,
             instances: self.instances.len(),
             busy: self.busy(now),
             fill: left.is_some() && !own,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegate_drift::Role;
 use tidegate_schema::{Error, Result};
@@ -197,6 +198,14 @@ impl Runtime {
     #[must_use]
     pub fn index(&self) -> Vec<Arc<Deployment>> {
         self.deployments.all()
+    }
+
+    /// The tightest objective of all that is deployed.
+    #[must_use]
+    pub fn objective(&self) -> Option<Duration> {
+        let deployed = self.deployments.all();
+        let objectives = deployed.iter().map(|one| one.model.limits().objective);
+        objectives.flatten().min()
     }
 
     /// Does it take requests?

@@ -82,7 +82,12 @@ impl Http {
         poll_fn(|context| {
             // First what has arrived: a request that is in the socket already is still answered.
             // What breaks a connection is the client's doing and is said to nobody.
-            let outcome = connection.as_mut().poll(context).map(drop);
+            let mut outcome = connection.as_mut().poll(context).map(drop);
+            // hyper hands over a body when it is polled again, and mostly the body has come with
+            // the head: to wait behind all other connections for it would be a turn lost.
+            if outcome.is_pending() && pulse.waits_for_body() {
+                outcome = connection.as_mut().poll(context).map(drop);
+            }
             if outcome.is_pending()
                 && pulse.closing(context)
                 && let Some(closing) = closing.take()

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderValue};
+use memchr::memmem;
 use tidegate_protocol::Limits;
 use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage, Ticket};
 use tidegate_schema::{Error, ErrorKind, Result};
@@ -51,9 +52,13 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         Some(permit) => permit,
         None => return Err(Error::internal("a request was not asked at the door")),
     };
+    if permit.model().limits().is_timed() && !may_have_terms(&call.body) {
+        let waited = service.turn.waited(call.came.in_line);
+        permit.model().ask(waited)?;
+    }
     let reply = if call.body.len() > HEAVY_BODY {
         let (limits, body) = (service.shared.protocol.clone(), call.body);
-        let begun = call.begun;
+        let begun = call.came.begun;
         heavy(service, move || {
             let model = Arc::clone(permit.model());
             let admitted = took(&model, Stage::Admit, begun);
@@ -70,9 +75,10 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
     } else {
         let model = permit.model();
         let limits = &service.shared.protocol;
-        let admitted = took(model, Stage::Admit, call.begun);
-        let (input, options, wanted) = E::read(model, head, &call.body, limits)?;
+        let admitted = took(model, Stage::Admit, call.came.begun);
+        let (input, mut options, wanted) = E::read(model, head, &call.body, limits)?;
         took(model, Stage::Decode, admitted);
+        options.waited = call.came.in_line;
         let mut pending = Pending::new(service, model, input, options);
         let answer = pending.answer().await?;
         let answered = Instant::now();
@@ -81,6 +87,13 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         reply
     };
     compressed(reply, call.headers).await
+}
+
+/// Might the request say how urgent it is, so that it has to be read before it can be refused?
+fn may_have_terms(body: &[u8]) -> bool {
+    ["timeout", "priority"]
+        .iter()
+        .any(|term| memmem::find(body, term.as_bytes()).is_some())
 }
 
 /// Counts what a stage took that began then; it ended now.
@@ -104,7 +117,7 @@ impl Pending {
         input: Input,
         mut options: CallOptions,
     ) -> Self {
-        options.waited = service.turn.waited();
+        options.waited = service.turn.waited(options.waited);
         let (sender, answer) = oneshot::channel();
         let ticket = model.submit(input, &options, move |outcome| {
             // Nobody receives when the client has gone.

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::access::{Credentials, of_control};
 use crate::errors;
+use crate::event_loop::event_loop;
 use crate::options::Options;
 use crate::reply::Reply;
 use crate::routes::{self, Found, Route};
@@ -161,10 +162,7 @@ impl Drop for Mount {
 }
 
 fn work(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Asked>) {
-    let built = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(tokio::runtime::LocalOptions::default());
-    let Ok(event_loop) = built else {
+    let Ok(event_loop) = event_loop() else {
         return;
     };
     let Some(counters) = shared.counters.first().map(Arc::clone) else {

@@ -7,13 +7,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::intake::{Intake, Place};
 use crate::options::Limits;
 
 /// Longest time between two sweeps; limits are kept to this precision.
@@ -55,6 +57,8 @@ pub struct Pulse {
     closing: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     task: RefCell<Option<AbortHandle>>,
+    intake: Rc<Intake>,
+    place: Rc<Place>,
 }
 
 impl Pulse {
@@ -84,6 +88,17 @@ impl Pulse {
     /// know whether a request that it has just sent was read.
     fn asks_first(&self) -> bool {
         self.shared.get() && self.phase.get() == Phase::Idle && !self.closing.get()
+    }
+
+    /// May the next request be read? Requests that share a connection are not kept waiting for
+    /// each other.
+    fn may_read(&self, context: &Context<'_>) -> bool {
+        let between = match self.phase.get() {
+            Phase::Idle => true,
+            Phase::Head => self.received.get() == 0,
+            Phase::Body | Phase::Working => false,
+        };
+        !between || self.shared.get() || self.intake.enter(&self.place, context.waker())
     }
 
     fn read(&self, bytes: usize) {
@@ -133,6 +148,11 @@ impl Pulse {
         self.closing.get()
     }
 
+    /// Is the rest of a request due?
+    pub fn waits_for_body(&self) -> bool {
+        self.phase.get() == Phase::Body
+    }
+
     /// Keeps what ends the connection's task.
     pub fn runs_as(&self, task: AbortHandle) {
         *self.task.borrow_mut() = Some(task);
@@ -148,6 +168,12 @@ impl Busy {
     #[must_use]
     pub fn shared(&self) -> bool {
         self.0.shared.get()
+    }
+
+    /// How long the request stood in line before it was read.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.0.place.leave()
     }
 
     /// The request goes to another phase. Where requests share the connection, none is waited
@@ -173,6 +199,7 @@ impl Drop for Busy {
 #[derive(Debug)]
 pub struct Pulses {
     clock: Rc<Cell<Instant>>,
+    intake: Rc<Intake>,
     open: RefCell<HashMap<u64, Weak<Pulse>>>,
     next: Cell<u64>,
     closing: Cell<bool>,
@@ -199,8 +226,9 @@ impl Drop for Seat {
 impl Pulses {
     /// No connections yet.
     #[must_use]
-    pub fn new() -> Rc<Self> {
+    pub fn new(intake: Rc<Intake>) -> Rc<Self> {
         Rc::new(Self {
+            intake,
             clock: Rc::new(Cell::new(Instant::now())),
             open: RefCell::default(),
             next: Cell::new(0),
@@ -224,6 +252,8 @@ impl Pulses {
             closing: Cell::new(self.closing.get()),
             waker: RefCell::new(None),
             task: RefCell::new(None),
+            intake: Rc::clone(&self.intake),
+            place: Rc::default(),
         });
         self.open.borrow_mut().insert(number, Rc::downgrade(&pulse));
         let seat = Seat {
@@ -231,6 +261,11 @@ impl Pulses {
             number,
         };
         (pulse, seat)
+    }
+
+    /// How many connections are open.
+    pub fn len(&self) -> usize {
+        self.open.borrow().len()
     }
 
     fn all(&self) -> Vec<Rc<Pulse>> {
@@ -270,6 +305,7 @@ impl Pulses {
     /// Asks every connection, now and later, to end after the request it is at.
     pub fn close(&self) {
         self.closing.set(true);
+        self.intake.open();
         for pulse in self.all() {
             pulse.close();
         }
@@ -283,15 +319,15 @@ impl Pulses {
     }
 }
 
-/// A stream that notes what passes.
-pub struct Watched<T> {
-    stream: T,
+/// A socket that notes what passes, and is read when it is its turn.
+pub struct Watched {
+    stream: TcpStream,
     pulse: Rc<Pulse>,
 }
 
-impl<T> Watched<T> {
-    /// Notes what passes through the stream.
-    pub fn new(stream: T, pulse: Rc<Pulse>) -> Self {
+impl Watched {
+    /// Notes what passes through the socket.
+    pub fn new(stream: TcpStream, pulse: Rc<Pulse>) -> Self {
         Self { stream, pulse }
     }
 
@@ -314,12 +350,19 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        // Who has nothing to read takes nobody's turn.
+        if let Err(error) = ready!(self.stream.poll_read_ready(context)) {
+            return Poll::Ready(Err(error));
+        }
+        if !self.pulse.may_read(context) {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
         let came = buffer.filled().len() - before;
@@ -330,7 +373,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl AsyncWrite for Watched {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -14,18 +14,18 @@ use tokio::sync::watch;
 
 use crate::connection::{self, Http};
 use crate::counters::Counters;
+use crate::event_loop::event_loop;
 use crate::grpc;
 use crate::listener;
 use crate::log::Level;
 use crate::options::Options;
 use crate::pulse::Pulses;
 use crate::service::{Service, Shared};
-use crate::turn;
 
+/// Most connections that a worker takes in before it looks at its requests again.
+const MOST_ACCEPTED: usize = 64;
 /// How long to wait when the process has no file descriptor left for a connection.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
-/// Most threads for work that would hold up an event loop: very large bodies, drift reports.
-const MOST_BLOCKING_THREADS: usize = 4;
 /// Most workers: more threads than this are a mistake in a setting.
 const MOST_WORKERS: usize = 256;
 /// What a connection above the limit is told.
@@ -225,12 +225,7 @@ struct Worker {
 
 impl Worker {
     fn run(self) {
-        let built = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(MOST_BLOCKING_THREADS)
-            .on_thread_unpark(turn::woken)
-            .build_local(tokio::runtime::LocalOptions::default());
-        if let Ok(event_loop) = built {
+        if let Ok(event_loop) = event_loop() {
             event_loop.block_on(self.serve());
             // What still runs on a blocking thread is not waited for.
             event_loop.shutdown_background();
@@ -246,8 +241,8 @@ impl Worker {
             mut order,
         } = self;
         let service = Service::new(Arc::clone(&shared), Arc::clone(&counters));
-        let pulses = Pulses::new();
         let turn = Rc::clone(&service.turn);
+        let pulses = Pulses::new(Rc::clone(&turn.intake));
         tokio::task::spawn_local(async move { turn.run().await });
         let (cut, log) = (Arc::clone(&counters), Arc::clone(&shared.log));
         tokio::task::spawn_local(Rc::clone(&pulses).sweep(
@@ -315,6 +310,7 @@ struct Door {
 impl Door {
     /// Takes in connections for ever.
     async fn open(&self) {
+        let mut taken = 0;
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => self.take_in(stream, peer),
@@ -322,9 +318,21 @@ impl Door {
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
                 Err(_) => tokio::time::sleep(OUT_OF_DESCRIPTORS).await,
             }
-            // Another worker may be idle: it should get the next one.
-            tokio::task::yield_now().await;
+            taken += 1;
+            if taken == MOST_ACCEPTED || self.has_its_share() {
+                taken = 0;
+                tokio::task::yield_now().await;
+            }
         }
+    }
+
+    /// Has this worker more than its share of the connections? Another may be idle: it should get
+    /// the next one. A turn of a busy worker is long, so that one connection a turn would keep a
+    /// crowd waiting for seconds.
+    fn has_its_share(&self) -> bool {
+        let shared = &self.service.shared;
+        let open = shared.connections.load(Ordering::Relaxed);
+        self.pulses.len() * shared.counters.len() > open
     }
 
     fn take_in(&self, stream: tokio::net::TcpStream, peer: SocketAddr) {

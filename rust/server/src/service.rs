@@ -18,6 +18,7 @@ use crate::access::{self, Action, Asked, Credentials, Pass, Refusal};
 use crate::access_log::Outcome;
 use crate::body::{self, Body};
 use crate::counters::Counters;
+use crate::intake::Intake;
 use crate::lines::Lines;
 use crate::log::{Log, Noted};
 use crate::options::Options;
@@ -137,8 +138,27 @@ pub struct Call<'a> {
     pub body: Bytes,
     /// Lets in what asks a model to infer.
     pub permit: Option<Permit>,
-    /// When the head had come.
+    /// When it came.
+    pub came: Came,
+}
+
+/// When a request came.
+#[derive(Clone, Copy, Debug)]
+pub struct Came {
+    /// When its head had been read.
     pub begun: Instant,
+    /// How long it had stood in line by then.
+    pub in_line: Duration,
+}
+
+impl Came {
+    /// Now, and at once.
+    fn now() -> Self {
+        Self {
+            begun: Instant::now(),
+            in_line: Duration::ZERO,
+        }
+    }
 }
 
 impl Call<'_> {
@@ -175,9 +195,11 @@ impl Service {
     /// [`Turn`] on the same thread.
     #[must_use]
     pub fn new(shared: Arc<Shared>, counters: Arc<Counters>) -> Self {
+        let runtime = Arc::clone(&shared.runtime);
+        let intake = Intake::new(move || runtime.objective());
         Self {
             shared,
-            turn: Rc::new(Turn::default()),
+            turn: Rc::new(Turn::new(intake)),
             counters,
         }
     }
@@ -190,7 +212,7 @@ impl Service {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Reply {
-        let begun = Instant::now();
+        let came = Came::now();
         let trace = Trace::of(headers, &self.shared.ids);
         let limit = self.shared.options.limits.body_bytes;
         let head = Head {
@@ -207,14 +229,14 @@ impl Service {
                     let permit = self.enter(&found, body.len() as u64);
                     permit.map(|permit| (body, permit))
                 };
-                let mut reply = self.dispatch(found, &head, begun, body).await;
+                let mut reply = self.dispatch(found, &head, came, body).await;
                 errors::mark(reply.headers_mut(), pass.allowance);
                 reply
             }
             Err(refusal) => errors::refusal(&refusal),
         };
         let (status, text) = (reply.status(), Some(reply.body().as_ref()));
-        self.note(&trace, &head, status, text, begun.elapsed());
+        self.note(&trace, &head, status, text, came.begun.elapsed());
         reply.headers_mut().insert(REQUEST_ID, trace.id);
         reply
     }
@@ -270,7 +292,7 @@ impl Service {
         &self,
         found: Result<Found<'_>>,
         head: &Head<'_>,
-        begun: Instant,
+        came: Came,
         body: Result<(Bytes, Option<Permit>)>,
     ) -> Reply {
         let (route, target) = match found {
@@ -298,13 +320,13 @@ impl Service {
                     headers: head.headers,
                     body,
                     permit,
-                    begun,
+                    came,
                 };
                 self.answer(route, call).await
             }
         };
         self.counters
-            .answered(Some(route), reply.status(), begun.elapsed());
+            .answered(Some(route), reply.status(), came.begun.elapsed());
         reply
     }
 
@@ -359,7 +381,11 @@ impl Service {
         trace: &Trace,
         record: &mut Record,
     ) -> Response<Body> {
-        let begun = Instant::now();
+        let came = Came {
+            in_line: busy.waited(),
+            ..Came::now()
+        };
+        let begun = came.begun;
         let whole = |reply: Reply| reply.map(|bytes| Body::Whole(Some(bytes)));
         if let Some(reply) = self.header_excess(request.headers()) {
             return whole(closing(reply));
@@ -445,7 +471,7 @@ impl Service {
             ended = rest(&busy, head.headers, &mut incoming, most).await;
         }
         busy.enter(Phase::Working);
-        let mut reply = self.dispatch(found, &head, begun, body).await;
+        let mut reply = self.dispatch(found, &head, came, body).await;
         errors::mark(reply.headers_mut(), pass.allowance);
         let (status, text) = (reply.status(), Some(reply.body().as_ref()));
         self.note(trace, &head, status, text, begun.elapsed());

@@ -12,11 +12,13 @@
 //! is about how long that was.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_runtime::Model;
-use tokio::sync::Notify;
+
+use crate::intake::Intake;
 
 /// Something with a queue that is to be looked at when the turn ends.
 pub trait Flush {
@@ -44,19 +46,24 @@ pub fn woken() {
 #[derive(Debug)]
 pub struct Turn<F> {
     queued: RefCell<Vec<Arc<F>>>,
-    begun: Notify,
+    /// What the turn may read.
+    pub intake: Rc<Intake>,
     /// When the loop last went to look at its sockets, and how long it had not by then.
     looked: Cell<Option<Instant>>,
     away: Cell<Duration>,
+    /// How much of that was spent on reading.
+    reading: Cell<Duration>,
 }
 
-impl<F> Default for Turn<F> {
-    fn default() -> Self {
+impl<F> Turn<F> {
+    /// A turn that reads what this intake lets in.
+    pub fn new(intake: Intake) -> Self {
         Self {
             queued: RefCell::new(Vec::new()),
-            begun: Notify::new(),
+            intake: Rc::new(intake),
             looked: Cell::new(None),
             away: Cell::new(Duration::ZERO),
+            reading: Cell::new(Duration::ZERO),
         }
     }
 }
@@ -70,21 +77,38 @@ impl<F: Flush> Turn<F> {
         }
         queued.push(Arc::clone(queue));
         if queued.len() == 1 {
-            self.begun.notify_one();
+            self.intake.due.notify_one();
         }
     }
 
-    /// About how long a request that is read now was readable: since the loop looked at its sockets,
-    /// and half of the time in which it did not before that, or since it woke from sleep.
-    pub fn waited(&self) -> Duration {
+    /// About how long a request that is read now was readable, and has yet to wait until the turn
+    /// ends: so long in line, and since the turn that let it in. One that was in no line: since the
+    /// loop looked at its sockets, and half of the time in which it did not before that, or since it
+    /// woke from sleep.
+    pub fn waited(&self, in_line: Duration) -> Duration {
         let now = Instant::now();
         let Some(looked) = self.looked.get() else {
-            return Duration::ZERO;
+            return in_line;
         };
+        let since = |then| now.saturating_duration_since(then);
         match WOKEN.get() {
-            Some(woken) if woken >= looked => now.saturating_duration_since(woken),
-            _ => now.saturating_duration_since(looked) + self.away.get() / 2,
+            Some(woken) if woken >= looked && in_line.is_zero() => since(woken),
+            _ => {
+                let before = if in_line.is_zero() {
+                    self.away.get() / 2
+                } else {
+                    in_line
+                };
+                // A turn is likely as long as the last one.
+                before + since(looked).max(self.reading.get())
+            }
         }
+    }
+
+    /// How long the loop has not looked at its sockets, and was awake.
+    fn awake(&self) -> Duration {
+        let before = self.looked.get().into_iter().chain(WOKEN.get()).max();
+        before.map(|before| before.elapsed()).unwrap_or_default()
     }
 
     /// The loop goes to look at its sockets.
@@ -100,15 +124,17 @@ impl<F: Flush> Turn<F> {
     pub async fn run(&self) {
         let mut due = Vec::new();
         loop {
-            self.begun.notified().await;
+            self.intake.due.notified().await;
             tokio::task::yield_now().await;
             // The vectors change places, so that neither is allocated again. A flush may run the
             // model here, and the handlers that it wakes may queue more: that is the next turn.
             std::mem::swap(&mut *self.queued.borrow_mut(), &mut due);
+            self.reading.set(self.awake());
             for queue in due.drain(..) {
                 queue.flush();
             }
             self.look();
+            self.intake.turn(self.reading.get(), Instant::now());
         }
     }
 }
@@ -144,7 +170,7 @@ mod tests {
     fn all_that_is_readable_is_queued_before_one_flush() {
         const CLIENTS: usize = 32;
         local(async {
-            let turn = Rc::new(Turn::default());
+            let turn = Rc::new(Turn::new(Intake::new(|| None)));
             let queue = Arc::new(Queue::default());
             let arrived = Rc::new(Cell::new(0));
             let flusher = Rc::clone(&turn);
@@ -183,25 +209,29 @@ mod tests {
     #[test]
     fn what_is_read_late_has_waited() {
         let pause = Duration::from_millis(5);
-        let turn = Turn::<Queue>::default();
-        assert_eq!(turn.waited(), Duration::ZERO, "nothing is known yet");
+        let turn = Turn::<Queue>::new(Intake::new(|| None));
+        assert_eq!(
+            turn.waited(Duration::ZERO),
+            Duration::ZERO,
+            "nothing is known yet"
+        );
         turn.look();
         std::thread::sleep(pause);
-        assert!(turn.waited() >= pause);
+        assert!(turn.waited(Duration::ZERO) >= pause);
         // The loop was away for so long, and has just looked.
         turn.look();
-        let waited = turn.waited();
+        let waited = turn.waited(Duration::ZERO);
         assert!(waited >= pause / 2, "{waited:?}");
         let begin = Instant::now();
         woken();
-        let waited = turn.waited();
+        let waited = turn.waited(Duration::ZERO);
         assert!(waited <= begin.elapsed(), "{waited:?}");
     }
 
     #[test]
     fn a_queue_is_flushed_once_a_turn_and_each_queue_is() {
         local(async {
-            let turn = Rc::new(Turn::default());
+            let turn = Rc::new(Turn::new(Intake::new(|| None)));
             let (one, two) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
             let flusher = Rc::clone(&turn);
             tokio::task::spawn_local(async move { flusher.run().await });

@@ -200,6 +200,31 @@ impl Model {
         }
     }
 
+    /// Would a request of one row be refused now that says nothing of its own urgency, and has
+    /// waited so long unread? Then any would, and need not be decoded.
+    ///
+    /// # Errors
+    /// `Overloaded`.
+    pub fn ask(&self, waited: Duration) -> Result<()> {
+        let urgency = Urgency {
+            waited,
+            ..Urgency::default()
+        };
+        let asked = self.batcher.ask(&Terms {
+            rows: 1,
+            bytes: 0,
+            arrived: Instant::now(),
+            waited,
+            deadline: None,
+            priority: urgency.priority,
+        });
+        asked.map_err(|refusal| {
+            let error = self.refused(&refusal, urgency);
+            self.counters.failed(error.kind, waited);
+            error
+        })
+    }
+
     /// Refuses what the queue would refuse anyhow, before features are computed for it.
     fn knock(&self, plan: &Plan, rows: usize, arrived: Instant, urgency: Urgency) -> Result<()> {
         let asked = self.batcher.ask(&Terms {

@@ -1,0 +1,332 @@
+//! How many requests a turn of the event loop takes in, and which, when more come than it can read
+//! within their objective.
+//!
+//! A server that reads all that is readable before it answers makes everybody wait for everybody:
+//! at three times its capacity each request is read so late that it has to be refused. So where a
+//! model has an objective, a turn reads for an eighth of it at most, and what finds no room stands
+//! in line unread, which costs nearly nothing. The line is served in order while that is quick
+//! enough. When it is not, the newest go first, whose answers are still of use, and the oldest are
+//! read beside them, mostly to be refused ("adaptive LIFO": B. Maurer, Fail at Scale, ACM Queue
+//! 13(8), 2015).
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// The part of the objective for which a turn reads at most.
+const READING_SHARE: u32 = 4;
+/// The part of the objective that may be spent in line before the newest go first.
+const PATIENCE_SHARE: u32 = 2;
+/// Where the newest go first, one of so many is the oldest.
+const AN_OLD_ONE_IN: usize = 3;
+/// Fewest and most requests of a turn.
+const FEWEST: usize = 8;
+const MOST: usize = 1024;
+/// How often the models are asked for their objectives.
+const AIM_EVERY: Duration = Duration::from_millis(100);
+/// Of the time a request takes, so much is learned from one turn.
+const LEARNED: f64 = 0.1;
+
+/// Where a request that is to be read stands.
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    /// Nothing has come.
+    #[default]
+    Outside,
+    /// In line, since then.
+    Waiting(Instant),
+    /// Let in, after so long.
+    Entered(Duration),
+}
+
+/// A connection's place in line.
+#[derive(Debug, Default)]
+pub struct Place {
+    state: Cell<State>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Place {
+    /// How long the request that was read last has stood in line; the next one begins outside.
+    pub fn leave(&self) -> Duration {
+        match self.state.take() {
+            State::Entered(waited) => waited,
+            State::Outside | State::Waiting(_) => Duration::ZERO,
+        }
+    }
+
+    fn admit(&self, now: Instant) {
+        if let State::Waiting(since) = self.state.get() {
+            let waited = now.saturating_duration_since(since);
+            self.state.set(State::Entered(waited));
+        }
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn waited(&self, now: Instant) -> Duration {
+        match self.state.get() {
+            State::Waiting(since) => now.saturating_duration_since(since),
+            State::Outside | State::Entered(_) => Duration::ZERO,
+        }
+    }
+}
+
+/// What decides whether a connection may read its next request. One for each worker.
+pub struct Intake {
+    /// Tells the tightest objective of all models.
+    aim: Box<dyn Fn() -> Option<Duration>>,
+    /// What it told last, and when; without an objective everything is read at once.
+    objective: Cell<Option<Duration>>,
+    aimed: Cell<Option<Instant>>,
+    draining: Cell<bool>,
+    /// Requests that may still be read in this turn, and those that were.
+    room: Cell<usize>,
+    read: Cell<usize>,
+    /// Seconds that reading one takes.
+    cost: Cell<f64>,
+    /// The oldest first.
+    line: RefCell<VecDeque<Weak<Place>>>,
+    /// Is there something for the end of a turn to do?
+    pub(crate) due: Notify,
+}
+
+impl Intake {
+    /// An intake for models of which this tells the tightest objective.
+    pub fn new(aim: impl Fn() -> Option<Duration> + 'static) -> Self {
+        Self {
+            aim: Box::new(aim),
+            objective: Cell::default(),
+            aimed: Cell::default(),
+            draining: Cell::default(),
+            room: Cell::default(),
+            read: Cell::default(),
+            cost: Cell::default(),
+            line: RefCell::default(),
+            due: Notify::new(),
+        }
+    }
+
+    fn objective(&self, now: Instant) -> Option<Duration> {
+        let known = |aimed: Instant| now.saturating_duration_since(aimed) < AIM_EVERY;
+        if !self.aimed.get().is_some_and(known) {
+            self.aimed.set(Some(now));
+            self.objective.set((self.aim)());
+        }
+        self.objective.get().filter(|_| !self.draining.get())
+    }
+
+    /// May the connection at this place read its next request now? If not, it is woken when it may.
+    pub fn enter(&self, place: &Rc<Place>, waker: &Waker) -> bool {
+        match place.state.get() {
+            State::Entered(_) => return true,
+            State::Waiting(_) => {
+                let mut kept = place.waker.borrow_mut();
+                if kept.as_ref().is_none_or(|kept| !kept.will_wake(waker)) {
+                    *kept = Some(waker.clone());
+                }
+                return false;
+            }
+            State::Outside => {}
+        }
+        self.read.set(self.read.get() + 1);
+        if self.objective.get().is_none() || self.draining.get() {
+            place.state.set(State::Entered(Duration::ZERO));
+            return true;
+        }
+        if let Some(room) = self.room.get().checked_sub(1) {
+            self.room.set(room);
+            place.state.set(State::Entered(Duration::ZERO));
+            return true;
+        }
+        self.read.set(self.read.get() - 1);
+        place.state.set(State::Waiting(Instant::now()));
+        *place.waker.borrow_mut() = Some(waker.clone());
+        self.line.borrow_mut().push_back(Rc::downgrade(place));
+        self.due.notify_one();
+        false
+    }
+
+    /// A turn has ended, in which so much time was spent on reading; lets in the next.
+    pub fn turn(&self, reading: Duration, now: Instant) {
+        let read = self.read.take();
+        if read >= FEWEST {
+            let cost = reading.as_secs_f64() / read as f64;
+            let known = self.cost.get();
+            let known = if known > 0.0 { known } else { cost };
+            self.cost.set(known + LEARNED * (cost - known));
+        }
+        let Some(objective) = self.objective(now) else {
+            self.let_all_in(now);
+            return;
+        };
+        let budget = (objective / READING_SHARE).as_secs_f64();
+        let most = (budget / self.cost.get().max(1e-9)) as usize;
+        self.room.set(most.clamp(FEWEST, MOST));
+        self.let_in(objective / PATIENCE_SHARE, now);
+        if !self.line.borrow().is_empty() {
+            self.due.notify_one();
+        }
+    }
+
+    fn let_in(&self, patience: Duration, now: Instant) {
+        let mut line = self.line.borrow_mut();
+        let mut room = self.room.get();
+        let mut entered = 0;
+        while room > 0 {
+            // Who has gone since stands in nobody's way.
+            while line.front().is_some_and(|place| place.strong_count() == 0) {
+                line.pop_front();
+            }
+            let late = |place: &Weak<Place>| {
+                let place = place.upgrade();
+                place.is_some_and(|place| place.waited(now) > patience)
+            };
+            let Some(oldest) = line.front() else { break };
+            let from_the_end = late(oldest) && entered % AN_OLD_ONE_IN != 0;
+            let next = if from_the_end {
+                line.pop_back()
+            } else {
+                line.pop_front()
+            };
+            if let Some(place) = next.and_then(|place| place.upgrade()) {
+                place.admit(now);
+                room -= 1;
+                entered += 1;
+            }
+        }
+        self.room.set(room);
+        self.read.set(entered);
+    }
+
+    /// Everybody in line may read: there is no objective any more, or the server drains.
+    fn let_all_in(&self, now: Instant) {
+        for place in self.line.take() {
+            if let Some(place) = place.upgrade() {
+                place.admit(now);
+            }
+        }
+    }
+
+    /// From now on everything is read at once: what has come is to be answered before the end.
+    pub fn open(&self) {
+        self.draining.set(true);
+        self.let_all_in(Instant::now());
+    }
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intake")
+            .field("objective", &self.objective)
+            .field("line", &self.line.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OBJECTIVE: Duration = Duration::from_millis(8);
+    const QUICK: Duration = Duration::from_micros(800);
+
+    /// An intake that has learned that a request takes a tenth of a millisecond, so that a turn
+    /// reads twenty.
+    fn learned() -> Intake {
+        let intake = Intake::new(|| Some(OBJECTIVE));
+        let now = Instant::now();
+        intake.turn(Duration::ZERO, now);
+        for _ in 0..100 {
+            for _ in 0..FEWEST {
+                assert!(intake.enter(&Rc::default(), Waker::noop()));
+            }
+            intake.turn(QUICK, now);
+        }
+        intake
+    }
+
+    fn crowd(intake: &Intake, count: usize) -> (usize, Vec<Rc<Place>>) {
+        let mut line = Vec::new();
+        let mut entered = 0;
+        for _ in 0..count {
+            let place = Rc::default();
+            if intake.enter(&place, Waker::noop()) {
+                entered += 1;
+            } else {
+                line.push(place);
+            }
+        }
+        (entered, line)
+    }
+
+    fn entered(line: &[Rc<Place>]) -> Vec<usize> {
+        let is_in = |place: &Rc<Place>| matches!(place.state.get(), State::Entered(_));
+        let all = line.iter().enumerate();
+        all.filter(|(_, place)| is_in(place))
+            .map(|(i, _)| i)
+            .collect()
+    }
+
+    #[test]
+    fn without_an_objective_all_are_read() {
+        let intake = Intake::new(|| None);
+        assert_eq!(crowd(&intake, 5_000).0, 5_000);
+        intake.turn(Duration::from_secs(1), Instant::now());
+        assert_eq!(crowd(&intake, 5_000).0, 5_000);
+    }
+
+    #[test]
+    fn a_turn_reads_for_a_quarter_of_the_objective_and_the_rest_in_order() {
+        let intake = learned();
+        let (first, line) = crowd(&intake, 50);
+        assert_eq!(first, 20);
+        let now = Instant::now();
+        intake.turn(2 * QUICK, now);
+        assert_eq!(entered(&line), (0..20).collect::<Vec<_>>());
+        assert!(line.iter().take(20).all(|place| place.leave() < OBJECTIVE));
+        intake.turn(2 * QUICK, now);
+        assert_eq!(entered(&line), (20..30).collect::<Vec<_>>());
+        // What found no place in the line may be used by whoever comes.
+        assert_eq!(crowd(&intake, 50).0, 10);
+    }
+
+    #[test]
+    fn where_the_oldest_have_waited_too_long_the_newest_go_first() {
+        let intake = learned();
+        let (_, line) = crowd(&intake, 120);
+        let later = Instant::now() + OBJECTIVE;
+        intake.turn(2 * QUICK, later);
+        let mut due: Vec<usize> = (0..7).chain(87..100).collect();
+        assert_eq!(entered(&line), due);
+        assert!(line[0].leave() >= OBJECTIVE);
+        line[0].state.set(State::Entered(OBJECTIVE));
+        intake.turn(2 * QUICK, later);
+        due = (0..14).chain(74..100).collect();
+        assert_eq!(entered(&line), due, "the oldest are not forgotten");
+    }
+
+    #[test]
+    fn who_has_gone_is_not_waited_for() {
+        let intake = learned();
+        let (_, mut line) = crowd(&intake, 120);
+        line.drain(..90);
+        intake.turn(2 * QUICK, Instant::now() + OBJECTIVE);
+        assert_eq!(entered(&line), (0..10).collect::<Vec<_>>());
+        assert!(intake.line.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_server_that_drains_reads_all() {
+        let intake = learned();
+        let (_, line) = crowd(&intake, 200);
+        intake.open();
+        assert_eq!(entered(&line).len(), line.len());
+        assert_eq!(crowd(&intake, 200).0, 200);
+    }
+}
