@@ -21,6 +21,7 @@ mod plan;
 mod program;
 #[cfg(test)]
 mod properties;
+pub mod rules;
 mod selection;
 mod spec;
 mod value;

@@ -73,6 +73,20 @@ pub(crate) fn load(
     }
 }
 
+/// Writes one morsel of a column as numbers with NaN for missing, unless its values can be lent,
+/// and checks nothing.
+pub(crate) fn take(column: &Column<'_>, out: &mut [f64]) {
+    match column {
+        Column::Float64(values) if values.validity.is_all() => {}
+        Column::Float64(values) => widen(values, out, |value| value),
+        Column::Bool(values) => widen(values, out, f64::from),
+        Column::Int64(values) | Column::Timestamp(values) => {
+            widen(values, out, |value| value as f64);
+        }
+        Column::String(_) => {}
+    }
+}
+
 #[inline]
 fn widen<T: Copy>(from: &Primitive<'_, T>, out: &mut [f64], convert: impl Fn(T) -> f64) {
     if from.validity.is_all() {

@@ -10,7 +10,7 @@ use tidegate_schema::{Column, Error, Result, Schema, Table};
 
 use crate::graph::{Graph, Source};
 use crate::kernel::Kernel;
-use crate::load::{lent, load};
+use crate::load::{lent, load, take};
 use crate::output::{Cell, Columns, Entry, Out, Sparse};
 use crate::value::{Operands, TextBuf, Type, Values};
 
@@ -67,6 +67,8 @@ pub(crate) struct Program {
     zeroes: bool,
     /// How many expressions write several columns.
     parts: usize,
+    /// Are infinities and missing values of required columns let through?
+    lenient: bool,
     width: usize,
 }
 
@@ -114,6 +116,11 @@ impl View<'_> {
         Values::Numbers(&self.numbers[register * self.rows..(register + 1) * self.rows])
     }
 
+    /// The morsel's first row and how many rows it has.
+    pub(crate) const fn range(&self) -> (usize, usize) {
+        (self.start, self.rows)
+    }
+
     /// The values of a node.
     pub(crate) fn node(&self, node: usize) -> Values<'_> {
         self.slot(self.program.slots[node])
@@ -147,6 +154,7 @@ impl Program {
             texts: 0,
             zeroes: false,
             parts: 0,
+            lenient: false,
             width: 0,
         };
         // Columns of numbers take the first registers, so that steps come after what they read.
@@ -185,6 +193,13 @@ impl Program {
             program.push(kernel, &inputs, target);
         }
         Ok(program)
+    }
+
+    /// The same program, for those who look for bad values: it lets infinities and missing values
+    /// of required columns through.
+    pub(crate) const fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
     }
 
     fn push(&mut self, kernel: Arc<Kernel>, inputs: &[usize], target: Target) {
@@ -416,7 +431,11 @@ impl Program {
                 .numbers
                 .get_mut(register * rows..(register + 1) * rows)
                 .unwrap_or_default();
-            load(&part, &schema.fields()[column], start, out)?;
+            if self.lenient {
+                take(&part, out);
+            } else {
+                load(&part, &schema.fields()[column], start, out)?;
+            }
         }
         for step in &self.steps {
             let (numbers_end, texts_end) = match step.target {
