@@ -51,6 +51,16 @@ impl Window {
         }
     }
 
+    /// Counts the rows of a table that has the baseline's columns, in its order.
+    ///
+    /// # Errors
+    /// `InvalidInput` when number or types of the columns do not fit; nothing is counted then.
+    pub fn observe(&mut self, baseline: &Baseline, table: &Table<'_>) -> Result<()> {
+        baseline.check(table)?;
+        self.count(baseline, table);
+        Ok(())
+    }
+
     /// Counts the rows of a table whose columns were checked against the baseline.
     pub(crate) fn count(&mut self, baseline: &Baseline, table: &Table<'_>) {
         let pairs = table.columns().iter().zip(baseline.columns());

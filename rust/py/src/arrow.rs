@@ -54,6 +54,16 @@ impl Batches {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
+    /// The schema of the batches, as their producer has it.
+    pub const fn arrow_schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The batches.
+    pub fn all(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+
     /// The names of the columns.
     pub fn names(&self) -> Vec<&str> {
         self.schema

@@ -14,6 +14,7 @@ mod batching;
 mod bundle;
 mod completion;
 mod defaults;
+mod distribution;
 mod drift;
 mod enter;
 mod errors;
@@ -29,6 +30,7 @@ mod sketch;
 mod tensors;
 mod timing;
 mod tracer;
+mod validation;
 
 /// The native half of tidegate; use the packages of `tidegate` instead of this module.
 #[pyo3::pymodule]
@@ -67,6 +69,8 @@ mod _core {
     use super::timing::time_rows;
     #[pymodule_export]
     use super::tracer::Tracer;
+    #[pymodule_export]
+    use super::validation::{RuleSet, Validation, compare_schemas};
 
     /// The version of the native half, which must equal the package's.
     #[pymodule_export]

@@ -374,7 +374,11 @@ impl Rule {
 
 /// Collects the columns of an expression, each once.
 fn gather(value: &Value, names: &mut Vec<String>) {
-    let Value::Object(map) = value else { return };
+    let map = match value {
+        Value::Object(map) => map,
+        Value::Array(inputs) => return inputs.iter().for_each(|inner| gather(inner, names)),
+        _ => return,
+    };
     if map.get("op").and_then(Value::as_str) == Some("col") {
         if let Some(Value::String(name)) = map.get("name")
             && !names.contains(name)
