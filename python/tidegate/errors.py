@@ -20,6 +20,7 @@ __all__ = [
     "CancelledError",
     "ClosedError",
     "ConfigurationError",
+    "DataError",
     "DeadlineError",
     "ExportError",
     "ForbiddenError",
@@ -122,6 +123,18 @@ class StorageError(TidegateError, OSError):
 
 class ConfigurationError(TidegateError, ValueError):
     """A setting is unknown, contradictory or out of its range."""
+
+
+class DataError(TidegateError, ValueError):
+    """Data was held against rules and did not pass.
+
+    Attributes:
+        report: the report that says what is wrong, of `tidegate.validation`.
+    """
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class ExportError(TidegateError):

@@ -40,8 +40,7 @@ def distribution(
     >>> distribution("origin", table, max=0.1).check["distance"]
     'psi'
     """
-    one = _core.select_column(reference, column)
-    baseline = json.loads(_core.Baseline(one, []).to_json())
+    baseline = json.loads(_core.column_baseline(reference, column))
     return make(
         {
             "kind": "distribution",

@@ -4,9 +4,14 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use tidegate_drift::{Baseline, Window, WindowReport};
+use pyo3::prelude::*;
+use tidegate_drift::{Baseline, BaselineBuilder, Window, WindowReport};
 use tidegate_features::rules::{Check, Distance, TableCheck};
-use tidegate_schema::{Column, Error, Primitive, Result, Table};
+use tidegate_schema::{Column, Error, Primitive, Result, Schema, Table};
+
+use crate::arrow::import;
+use crate::enter::run;
+use crate::validation::select;
 
 /// Live counts of one column in the cells of its reference.
 struct Drifted {
@@ -95,4 +100,20 @@ impl TableCheck for Drifted {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// The baseline of one column of a table, in JSON: the reference of a rule about its distribution.
+#[pyfunction]
+pub fn column_baseline(
+    py: Python<'_>,
+    table: &Bound<'_, PyAny>,
+    column: String,
+) -> PyResult<String> {
+    let batches = import(table)?;
+    run(py, || {
+        let schema = select(&batches, &[column])?;
+        let mut builder = BaselineBuilder::new(&schema, &Schema::new(Vec::new())?)?;
+        batches.for_each(&schema, |table| builder.update(table))?;
+        Ok(builder.finish()?.to_json())
+    })
 }

@@ -46,6 +46,8 @@ mod _core {
     #[pymodule_export]
     use super::defaults::{runtime_defaults, server_defaults};
     #[pymodule_export]
+    use super::distribution::column_baseline;
+    #[pymodule_export]
     use super::drift::{Baseline, Monitor};
     #[pymodule_export]
     use super::errors::error_kinds;

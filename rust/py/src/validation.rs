@@ -150,7 +150,7 @@ fn references(rules: &CoreRules, tables: &HashMap<String, Batches>) -> Result<Re
 }
 
 /// The schema of some columns of a table, each of which may have missing values.
-fn select(table: &Batches, names: &[String]) -> Result<CoreSchema> {
+pub fn select(table: &Batches, names: &[String]) -> Result<CoreSchema> {
     let schema = table.arrow_schema();
     let all = CoreSchema::new(
         schema

@@ -169,44 +169,45 @@ impl Guard {
         check_columns(&used, &self.graph.schema)?;
         let mut verdict = Verdict::default();
         let mut patches: Vec<Patch> = Vec::new();
-        self.program.run_each(&used, &self.graph.schema, |view| {
-            for (position, rule) in self.rules.iter().enumerate() {
-                let values = view.node(rule.node).numbers();
-                let broken = |value: f64| value == 0.0 || (rule.missing && value.is_nan());
-                let count = values.iter().filter(|value| broken(**value)).count();
-                if count == 0 {
-                    continue;
-                }
-                match verdict
-                    .broken
-                    .iter_mut()
-                    .find(|(rule, _)| *rule == position)
-                {
-                    Some((_, before)) => *before += count as u64,
-                    None => verdict.broken.push((position, count as u64)),
-                }
-                if rule.severity == Severity::Warning || policy == Policy::Count {
-                    continue;
-                }
-                let rows = values
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, value)| broken(**value))
-                    .map(|(row, _)| row);
-                match (&rule.repair, policy) {
-                    (Some(repair), Policy::Repair) => {
-                        rows.for_each(|row| patch(view, row, repair, &mut patches));
+        self.program
+            .run_each(&used, &self.graph.schema, 0, |view| {
+                for (position, rule) in self.rules.iter().enumerate() {
+                    let values = view.node(rule.node).numbers();
+                    let broken = |value: f64| value == 0.0 || (rule.missing && value.is_nan());
+                    let count = values.iter().filter(|value| broken(**value)).count();
+                    if count == 0 {
+                        continue;
                     }
-                    _ if verdict.refusal.is_none() => {
-                        let (start, _) = view.range();
-                        let mut rows = rows.map(|row| start + row);
-                        verdict.refusal = rows.next().map(|row| refusal(rule, row));
+                    match verdict
+                        .broken
+                        .iter_mut()
+                        .find(|(rule, _)| *rule == position)
+                    {
+                        Some((_, before)) => *before += count as u64,
+                        None => verdict.broken.push((position, count as u64)),
                     }
-                    _ => {}
+                    if rule.severity == Severity::Warning || policy == Policy::Count {
+                        continue;
+                    }
+                    let rows = values
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, value)| broken(**value))
+                        .map(|(row, _)| row);
+                    match (&rule.repair, policy) {
+                        (Some(repair), Policy::Repair) => {
+                            rows.for_each(|row| patch(view, row, repair, &mut patches));
+                        }
+                        _ if verdict.refusal.is_none() => {
+                            let (start, _) = view.range();
+                            let mut rows = rows.map(|row| start + row);
+                            verdict.refusal = rows.next().map(|row| refusal(rule, row));
+                        }
+                        _ => {}
+                    }
                 }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            })?;
         if verdict.refusal.is_none() && !patches.is_empty() {
             verdict.repaired = Some(self.repaired(table, &patches)?);
         }

@@ -131,7 +131,7 @@ impl Run {
         let (states, keys, before) = (&mut self.states, &mut self.keys, self.rows);
         checker
             .program
-            .run_each(table, &checker.graph.schema, |view| {
+            .run_each(table, &checker.graph.schema, 0, |view| {
                 for (rule, (state, entry)) in states.iter_mut().zip(&checker.entries).enumerate() {
                     let place = Place {
                         table,
