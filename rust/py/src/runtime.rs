@@ -7,10 +7,10 @@ use numpy::{PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping};
 use tidegate_runtime::{
-    Answer, CallOptions, Input, LoadOptions, Model as CoreModel, Options, Runtime as CoreRuntime,
-    Ticket as CoreTicket,
+    Answer, CallOptions, Input, LoadOptions, Model as CoreModel, Options, Policy,
+    Runtime as CoreRuntime, Ticket as CoreTicket,
 };
-use tidegate_schema::{DType, Error, Schema, TableBuf};
+use tidegate_schema::{DType, Error, Result, Schema, TableBuf};
 
 use crate::arrow::import;
 use crate::batching::Batching;
@@ -59,11 +59,31 @@ impl Model {
         self.inner.is_verified()
     }
 
+    /// Says what is done about rows that break the rules of the bundle.
+    fn set_guard(&self, policy: &str) -> PyResult<()> {
+        run_attached(|| self.inner.set_guard(read_policy(policy)?))
+    }
+
+    /// Rows that broke each rule, requests refused and requests repaired; `None` without rules.
+    #[getter]
+    fn guarded(&self) -> Option<(Vec<(String, u64)>, u64, u64)> {
+        let guarded = self.inner.guarded()?;
+        Some((guarded.broken, guarded.rejected, guarded.repaired))
+    }
+
     /// The raw columns as JSON; `None` for a model that takes tensors.
     #[getter]
     fn schema(&self) -> Option<String> {
         self.inner.schema().map(Schema::to_json)
     }
+}
+
+fn read_policy(policy: &str) -> Result<Policy> {
+    serde_json::from_value(policy.into()).map_err(|_| {
+        Error::invalid(format!(
+            "unknown guard {policy:?}: use reject, repair or count"
+        ))
+    })
 }
 
 /// A request on its way.

@@ -9,8 +9,8 @@ use arrow_schema::{DataType, Field as ArrowField};
 use arrow_select::filter::filter_record_batch;
 use pyo3::prelude::*;
 use tidegate_features::rules::{
-    Check, Checker, FoundColumn, KeySet, Mark, References, RuleSet as CoreRules, Run, RunOptions,
-    compare, row_keys,
+    Check, Checker, FoundColumn, Guard, KeySet, Mark, References, RuleSet as CoreRules, Run,
+    RunOptions, compare, row_keys,
 };
 use tidegate_schema::arrow::dtype_of;
 use tidegate_schema::{Error, Field, Result, Schema as CoreSchema};
@@ -430,4 +430,10 @@ pub fn compare_schemas(old: &Schema, new: &Schema) -> Vec<(String, String, Strin
             (change.column, change.change, word.unwrap_or_default())
         })
         .collect()
+}
+
+/// Checks that rules fit the columns that a model takes, as they are checked when it is loaded.
+#[pyfunction]
+pub fn check_guard(rules: &str, schema: &Schema) -> PyResult<()> {
+    run_attached(|| Guard::new(&CoreRules::from_json(rules)?, &schema.0).map(drop))
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use tidegate_batching::{Reason, Statistics as BatchStatistics};
 use tidegate_schema::ErrorKind;
 
+use crate::guard::Guarded;
 use crate::metrics::{Counters, EDGES, Stage};
 
 /// What `/metrics` says of the drift of one watched column.
@@ -25,6 +26,7 @@ pub(crate) struct Measured<'a> {
     pub batches: BatchStatistics,
     pub dropped: u64,
     pub drift: Vec<Drift>,
+    pub guarded: Option<Guarded>,
 }
 
 /// A text as a label value.
@@ -53,6 +55,7 @@ pub(crate) fn render(models: &[Measured<'_>]) -> String {
     page.latencies(models);
     page.batches(models);
     page.watching(models);
+    page.guarding(models);
     page.text
 }
 
@@ -221,6 +224,29 @@ impl Page {
         }
     }
 
+    /// What the rules of bundles have seen, for models that have some.
+    fn guarding(&mut self, models: &[Measured<'_>]) {
+        let name = "tidegate_rule_failures_total";
+        self.family(name, "counter", "Rows that broke a rule of the bundle.");
+        for (at, model) in models.iter().enumerate() {
+            for (rule, count) in model.guarded.iter().flat_map(|guarded| &guarded.broken) {
+                self.line(name, at, &format!(",rule=\"{}\"", quoted(rule)), count);
+            }
+        }
+        let name = "tidegate_guarded_requests_total";
+        self.family(
+            name,
+            "counter",
+            "Requests that broke a rule of the bundle and were refused or repaired.",
+        );
+        for (at, model) in models.iter().enumerate() {
+            if let Some(guarded) = &model.guarded {
+                self.line(name, at, ",action=\"rejected\"", guarded.rejected);
+                self.line(name, at, ",action=\"repaired\"", guarded.repaired);
+            }
+        }
+    }
+
     fn watching(&mut self, models: &[Measured<'_>]) {
         self.drift(
             models,
@@ -280,6 +306,7 @@ mod tests {
                 psi: 0.5,
                 js: 0.25,
             }],
+            guarded: None,
         }]);
         for line in [
             r#"tidegate_requests_total{model="a\"b",version="1.0.0",outcome="ok"} 1"#,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tidegate_batching::{Batcher, Limits, Reason, Refusal};
 use tidegate_drift::{Report, WindowReport};
 use tidegate_features::Plan;
+use tidegate_features::rules::Policy;
 use tidegate_protocol::columns;
 use tidegate_schema::{Error, ErrorKind, Result, Schema};
 
@@ -19,6 +20,7 @@ use crate::backend::Backend;
 use crate::background::in_background;
 use crate::bundle::{Kind, Manifest};
 use crate::door::Door;
+use crate::guard::{Guarded, ModelGuard, no_rules};
 use crate::metrics::{Counters, Stage, Statistics};
 use crate::options::{LoadOptions, instances_by_cores};
 use crate::shared::Shared;
@@ -42,6 +44,7 @@ pub struct Model {
     limits: Limits,
     /// May requests share a run?
     merge: bool,
+    guard: Option<ModelGuard>,
     watch: Option<Arc<Watch>>,
     counters: Arc<Counters>,
     revision: AtomicU64,
@@ -60,6 +63,7 @@ pub(crate) struct Ingredients {
     pub version: String,
     pub bundle: Option<Origin>,
     pub plan: Option<Arc<Plan>>,
+    pub guard: Option<ModelGuard>,
     pub watch: Option<Arc<Watch>>,
     pub backend: Box<dyn Backend>,
 }
@@ -77,6 +81,7 @@ impl Model {
             version,
             bundle,
             plan,
+            guard,
             watch,
             backend,
         } = made_of;
@@ -112,6 +117,7 @@ impl Model {
             door: Door::new(&options.limits),
             limits: options.limits,
             merge,
+            guard,
             watch,
             counters,
             revision: AtomicU64::new(0),
@@ -237,6 +243,22 @@ impl Model {
                 self.name
             ))
         })
+    }
+
+    /// Says what is done about rows that break the rules of the bundle.
+    ///
+    /// # Errors
+    /// `NotFound` for a model without rules about single rows.
+    pub fn set_guard(&self, policy: Policy) -> Result<()> {
+        let guard = self.guard.as_ref().ok_or_else(|| no_rules(&self.name))?;
+        guard.set_policy(policy);
+        Ok(())
+    }
+
+    /// What its guard has counted; `None` for a model without rules about single rows.
+    #[must_use]
+    pub fn guarded(&self) -> Option<Guarded> {
+        self.guard.as_ref().map(ModelGuard::counted)
     }
 
     /// Is it watched?

@@ -67,6 +67,7 @@ impl Runtime {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
             plan: parts.plan,
+            guard: parts.guard,
             watch,
             backend: Box::new(parts.backend),
             bundle: Some(Origin {
@@ -130,6 +131,7 @@ impl Runtime {
             version: version.to_owned(),
             bundle: None,
             plan: None,
+            guard: None,
             watch: None,
             backend,
         };
@@ -227,6 +229,7 @@ impl Runtime {
                 batches: deployment.model.statistics().batches,
                 dropped: deployment.model.observations_dropped(),
                 drift: drift_of(&deployment.model),
+                guarded: deployment.model.guarded(),
             })
             .collect();
         render(&measured)

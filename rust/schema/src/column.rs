@@ -38,6 +38,26 @@ impl<'a> Validity<'a> {
         }
     }
 
+    /// The validity of eight values from `start` on as bits, the first value's lowest; of values
+    /// beyond the `rows` that are left the bits are 0.
+    #[inline]
+    #[must_use]
+    pub fn eight(&self, start: usize, rows: usize) -> u8 {
+        let within = if rows < 8 {
+            !(u8::MAX << rows)
+        } else {
+            u8::MAX
+        };
+        let Some(bits) = self.bits else {
+            return within;
+        };
+        let bit = self.offset + start;
+        let at = bit >> 3;
+        let low = bits.get(at).copied().unwrap_or(0);
+        let high = bits.get(at + 1).copied().unwrap_or(0);
+        ((u16::from_le_bytes([low, high]) >> (bit & 7)) as u8) & within
+    }
+
     /// True when no bitmap says otherwise: the fast path of the kernels.
     #[inline]
     #[must_use]
@@ -164,5 +184,28 @@ impl<'a> Column<'a> {
             Self::String(column) => Self::String(column.slice(start, rows)),
             Self::Timestamp(column) => Self::Timestamp(column.slice(start, rows)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_bits_are_those_of_eight_rows() {
+        let bits = [0b1010_0110, 0b0101_1001, 0b1111_0000];
+        for offset in 0..9 {
+            let validity = Validity::bitmap(&bits, offset);
+            for start in 0..(24 - offset) {
+                let rows = 24 - offset - start;
+                let found = validity.eight(start, rows);
+                for bit in 0..8 {
+                    let expected = bit < rows && validity.get(start + bit);
+                    assert_eq!(found >> bit & 1 == 1, expected, "{offset} {start} {bit}");
+                }
+            }
+        }
+        assert_eq!(Validity::ALL.eight(0, 3), 0b111);
+        assert_eq!(Validity::ALL.eight(5, 30), 0xff);
     }
 }

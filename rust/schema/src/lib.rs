@@ -20,6 +20,6 @@ pub use column::{Column, Primitive, Validity};
 pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result};
 pub use schema::{Field, MAX_FIELDS, Schema};
-pub use strings::Strings;
+pub use strings::{LONG_TEXT, MISSING_TEXT, Strings};
 pub use table::Table;
 pub use tensor::{Datatype, Tensor, TensorData};

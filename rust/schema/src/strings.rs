@@ -141,6 +141,12 @@ impl<'a> Strings<'a> {
         })
     }
 
+    /// Which texts are there.
+    #[must_use]
+    pub const fn validity(&self) -> Validity<'a> {
+        self.validity
+    }
+
     /// The first row whose text is missing.
     #[must_use]
     pub fn first_missing(&self) -> Option<usize> {
@@ -170,6 +176,51 @@ impl<'a> Strings<'a> {
         }
     }
 
+    /// Writes a word for each text: a text of up to seven bytes as those bytes and its length,
+    /// [`LONG_TEXT`] for a longer one, [`MISSING_TEXT`] for a missing one. Equal words that are
+    /// neither mean equal texts, so codes are compared, hashed and looked up without a look at
+    /// their bytes.
+    pub fn words(&self, out: &mut [u64]) {
+        let rows = self.start..self.start + self.rows;
+        match self.layout {
+            Layout::Offsets32(offsets, text) => {
+                for (out, i) in out.iter_mut().zip(rows) {
+                    *out = word_between(offsets, text, i);
+                }
+            }
+            Layout::Offsets64(offsets, text) => {
+                for (out, i) in out.iter_mut().zip(rows) {
+                    *out = word_between(offsets, text, i);
+                }
+            }
+            Layout::Views(views, _) => {
+                for (out, view) in out.iter_mut().zip(&views[rows]) {
+                    // Short texts stand in the view itself, after their length of 32 bits.
+                    *out = word((view >> 32) as u64, *view as u32 as usize);
+                }
+            }
+            Layout::Slices(slices) => {
+                for (out, i) in out.iter_mut().zip(rows) {
+                    *out = word_of(slices[i].as_bytes());
+                }
+            }
+            Layout::Dictionary(keys, values) => {
+                for (row, (out, i)) in out.iter_mut().zip(rows).enumerate() {
+                    if self.validity.get(row) {
+                        *out = word_of(values[keys[i] as usize].as_bytes());
+                    }
+                }
+            }
+        }
+        if !self.validity.is_all() {
+            for (row, out) in out.iter_mut().enumerate() {
+                if !self.validity.get(row) {
+                    *out = MISSING_TEXT;
+                }
+            }
+        }
+    }
+
     /// The rows `start .. start + rows`.
     #[must_use]
     pub const fn slice(&self, start: usize, rows: usize) -> Self {
@@ -180,6 +231,47 @@ impl<'a> Strings<'a> {
             start: self.start + start,
             rows,
         }
+    }
+}
+
+/// The word of a missing text, of [`Strings::words`].
+pub const MISSING_TEXT: u64 = u64::MAX;
+/// The word of a text of more than seven bytes, of [`Strings::words`].
+pub const LONG_TEXT: u64 = u64::MAX - 1;
+/// Most bytes of a text that fits into a word beside its length.
+const WORD: usize = 7;
+
+/// The word of a text of this length whose bytes are the low ones of `bytes`.
+#[inline]
+const fn word(bytes: u64, length: usize) -> u64 {
+    if length > WORD {
+        return LONG_TEXT;
+    }
+    (bytes & !(u64::MAX << (8 * length))) | (length as u64) << 56
+}
+
+#[inline]
+fn word_of(bytes: &[u8]) -> u64 {
+    let mut low = [0; 8];
+    let length = bytes.len().min(8);
+    low[..length].copy_from_slice(&bytes[..length]);
+    word(u64::from_le_bytes(low), bytes.len())
+}
+
+/// The word of text `i` of those that lie one behind the other: eight bytes are read at once where
+/// the text goes on so far.
+#[inline]
+fn word_between<T: Copy + Into<i64>>(offsets: &[T], text: &str, i: usize) -> u64 {
+    let (start, end) = (offsets[i].into(), offsets[i + 1].into());
+    let at = (start - offsets[0].into()) as usize;
+    let length = (end - start) as usize;
+    match text.as_bytes().get(at..at + 8) {
+        Some(eight) => {
+            let mut low = [0; 8];
+            low.copy_from_slice(eight);
+            word(u64::from_le_bytes(low), length)
+        }
+        None => word_of(text.as_bytes().get(at..at + length).unwrap_or_default()),
     }
 }
 
@@ -217,4 +309,76 @@ fn view_bytes<'a>(view: &'a u128, buffers: &'a [&'a [u8]]) -> Option<&'a [u8]> {
     let buffer = *buffers.get((*view >> 64) as u32 as usize)?;
     let offset = (*view >> 96) as usize;
     buffer.get(offset..offset.checked_add(length)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Text by text, the word of each layout against what it must say.
+    #[test]
+    fn words_tell_short_texts_apart_in_every_layout() {
+        let texts = [
+            "",
+            "a",
+            "ab",
+            "abcdefg",
+            "abcdefgh",
+            "é",
+            "N14228",
+            "a text of many bytes",
+        ];
+        let whole = texts.concat();
+        let mut ends = vec![0_i32];
+        for text in texts {
+            ends.push(ends.last().unwrap() + text.len() as i32);
+        }
+        let wide: Vec<i64> = ends.iter().map(|end| i64::from(*end)).collect();
+        let buffer = whole.as_bytes();
+        let buffers = [buffer];
+        let views: Vec<u128> = texts
+            .iter()
+            .zip(&ends)
+            .map(|(text, start)| {
+                let mut view = [0; 16];
+                view[..4].copy_from_slice(&(text.len() as u32).to_le_bytes());
+                if text.len() <= INLINE {
+                    view[4..4 + text.len()].copy_from_slice(text.as_bytes());
+                } else {
+                    view[4..8].copy_from_slice(&text.as_bytes()[..4]);
+                    view[12..].copy_from_slice(&start.to_le_bytes());
+                }
+                u128::from_le_bytes(view)
+            })
+            .collect();
+        let keys: Vec<i32> = (0..texts.len() as i32).collect();
+        let bits = [0b1111_1011];
+        let validity = Validity::bitmap(&bits, 0);
+        let layouts = [
+            Strings::offsets32(&ends, &whole, validity),
+            Strings::offsets64(&wide, &whole, validity),
+            Strings::views(&views, &buffers, validity).unwrap(),
+            Strings::slices(&texts, validity),
+            Strings::dictionary(&keys, &texts, validity),
+        ];
+        for layout in layouts {
+            for start in 0..texts.len() {
+                let part = layout.slice(start, texts.len() - start);
+                let mut words = vec![1; part.len()];
+                part.words(&mut words);
+                for (row, word) in words.iter().enumerate() {
+                    let expected = match part.get(row) {
+                        None => MISSING_TEXT,
+                        Some(text) if text.len() > WORD => LONG_TEXT,
+                        Some(text) => word_of(text.as_bytes()),
+                    };
+                    assert_eq!(*word, expected, "{start} {row}");
+                }
+            }
+        }
+        let mut words: Vec<u64> = texts.iter().map(|text| word_of(text.as_bytes())).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), 7);
+    }
 }

@@ -9,6 +9,7 @@ use tidegate_schema::{Column, DType, Error, Result, Schema};
 
 use super::describe::{describe, kind};
 use super::found::{Finding, FoundColumn, findings, readable};
+use super::fused::Fused;
 use super::keys::KeySet;
 use super::spec::{Aggregate, Check, Extra, Method, Missing, Rule, RuleSet, Severity, expression};
 use crate::expr::Expr;
@@ -55,10 +56,14 @@ impl References {
 
 /// What runs for a rule.
 pub(super) enum Compiled {
-    /// A row breaks it where the node is this number, or missing if that counts.
+    /// A row breaks it where the node is 0, or missing if that counts.
     Row {
         node: usize,
-        broken: f64,
+        missing: bool,
+    },
+    /// A row breaks it, and a shorter way than the engine's says so.
+    Fused {
+        fused: Fused,
         missing: bool,
     },
     /// A row breaks it where the node is no whole number.
@@ -185,7 +190,7 @@ impl Checker {
         let program = Program::compile(&graph, wanted, false)?.lenient();
         let entries = drafts
             .into_iter()
-            .map(|(names, draft)| place(names, draft, &nodes, &graph.schema))
+            .map(|(names, draft)| place(names, draft, &nodes, &readable, &graph.schema))
             .collect::<Result<_>>()?;
         Ok(Self {
             entries,
@@ -193,6 +198,22 @@ impl Checker {
             graph,
             program,
             fingerprint: rules.fingerprint()?,
+        })
+    }
+
+    /// Does a rule have a shorter way than the engine's?
+    pub(super) fn fuses(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| matches!(entry.compiled, Compiled::Fused { .. }))
+    }
+
+    /// Does a rule have none?
+    pub(super) fn computes(&self) -> bool {
+        self.entries.iter().any(|entry| {
+            !matches!(
+                entry.compiled,
+                Compiled::Fused { .. } | Compiled::Skipped(_)
+            )
         })
     }
 
@@ -226,8 +247,11 @@ fn implied(
             .position(&field.name)
             .and_then(|position| readable.fields().get(position));
         let Some(found) = found else { continue };
-        let mut add = |kind, text: String, compiled, wanted| {
-            expressions.push(wanted);
+        let mut add = |kind, text: String, compiled, wanted: Option<Expr>| {
+            let expression = wanted.map(|wanted| {
+                expressions.push(wanted);
+                expressions.len() - 1
+            });
             drafts.push((
                 vec![field.name.clone()],
                 Draft {
@@ -240,21 +264,20 @@ fn implied(
                         columns: Vec::new(),
                         compiled,
                     },
-                    expression: Some(expressions.len() - 1),
+                    expression,
                 },
             ));
         };
-        let column = Expr::column(&field.name);
         if !field.nullable {
+            let position = readable.position(&field.name).unwrap_or_default();
             add(
                 "not_null",
                 format!("{} is never missing", field.name),
-                Compiled::Row {
-                    node: 0,
-                    broken: 1.0,
+                Compiled::Fused {
+                    fused: Fused::Present { column: position },
                     missing: false,
                 },
-                column.clone().apply("is_null", &[]),
+                None,
             );
         }
         if field.dtype == DType::Int64 && found.dtype == DType::Float64 {
@@ -262,7 +285,7 @@ fn implied(
                 "whole_number",
                 format!("{} is whole", field.name),
                 Compiled::Whole { node: 0 },
-                column,
+                Some(Expr::column(&field.name)),
             );
         }
     }
@@ -416,11 +439,16 @@ fn compile(
         }
     })?;
     let compiled = match &rule.check {
-        Check::Expression { missing, .. } => Compiled::Row {
-            node: 0,
-            broken: 0.0,
-            missing: *missing == Missing::Fail,
-        },
+        Check::Expression {
+            expression,
+            missing,
+        } => {
+            let missing = *missing == Missing::Fail;
+            match Fused::new(expression, readable, &rule.columns())? {
+                Some(fused) => return Ok((entry(Compiled::Fused { fused, missing }), None)),
+                None => Compiled::Row { node: 0, missing },
+            }
+        }
         Check::Unique { .. } => Compiled::Unique {
             columns: Vec::new(),
         },
@@ -468,7 +496,13 @@ fn compile(
 }
 
 /// Puts nodes and positions into what was compiled without them.
-fn place(names: Vec<String>, draft: Draft, nodes: &[usize], schema: &Schema) -> Result<Entry> {
+fn place(
+    names: Vec<String>,
+    draft: Draft,
+    nodes: &[usize],
+    readable: &Schema,
+    schema: &Schema,
+) -> Result<Entry> {
     let Draft {
         mut entry,
         expression,
@@ -506,6 +540,7 @@ fn place(names: Vec<String>, draft: Draft, nodes: &[usize], schema: &Schema) -> 
         Compiled::Distribution { column, .. } => {
             *column = positions.first().copied().unwrap_or_default();
         }
+        Compiled::Fused { fused, .. } => fused.placed(readable, schema)?,
         Compiled::Skipped(_) => {}
     }
     Ok(entry)

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use tidegate_schema::{Column, Result, Table};
+use tidegate_schema::{Column, Error, Result, Table};
 
 use super::aggregate::Tally;
 use super::checker::{Checker, Compiled, Entry, TableCheck};
 use super::distinct::{DISTINCT_BYTES, Distinct};
+use super::fused::Fused;
 use super::keys::row_keys;
+use super::memo::Memo;
 use super::monotone::Monotone;
 use super::outliers::Outliers;
 use super::report::{Report, RowReport, RuleReport, Status};
 use super::sample::{Place, Sample};
 use super::spec::Severity;
 use crate::load::check_columns;
-use crate::program::View;
+use crate::program::{MORSEL_ROWS, View};
 
 /// Rows of each broken rule that a report shows, where nothing else is said.
 pub const SAMPLES: usize = 5;
@@ -54,6 +56,7 @@ struct State {
     failures: u64,
     missing: u64,
     sample: Sample,
+    memo: Memo,
     kind: Kind,
 }
 
@@ -92,6 +95,7 @@ impl Run {
                 failures: 0,
                 missing: 0,
                 sample: Sample::new(options.samples),
+                memo: Memo::default(),
                 kind: kind(entry, &options),
             })
             .collect();
@@ -129,23 +133,44 @@ impl Run {
         let checker = Arc::clone(&self.checker);
         check_columns(table, &checker.graph.schema)?;
         let (states, keys, before) = (&mut self.states, &mut self.keys, self.rows);
+        let at = |entry: &Entry, error: Error| error.at(format!("rule {:?}", entry.name));
+        if checker.fuses() {
+            for start in (0..table.rows()).step_by(MORSEL_ROWS) {
+                let rows = MORSEL_ROWS.min(table.rows() - start);
+                let morsel: Vec<Column<'_>> = table
+                    .columns()
+                    .iter()
+                    .map(|column| column.slice(start, rows))
+                    .collect();
+                for (rule, (state, entry)) in states.iter_mut().zip(&checker.entries).enumerate() {
+                    let Compiled::Fused { fused, missing } = &entry.compiled else {
+                        continue;
+                    };
+                    let mut broken = Broken::new(table, before, rule, entry, &mut marks);
+                    state
+                        .fused(fused, *missing, &morsel, start, &mut broken)
+                        .map_err(|error| at(entry, error))?;
+                }
+            }
+        }
+        if !checker.computes() {
+            self.rows += table.rows() as u64;
+            return Ok(());
+        }
         checker
             .program
-            .run_each(table, &checker.graph.schema, 0, |view| {
+            .run_each(table, &checker.graph.schema, before, |view| {
                 for (rule, (state, entry)) in states.iter_mut().zip(&checker.entries).enumerate() {
-                    let place = Place {
-                        table,
-                        before,
-                        columns: &entry.columns,
-                    };
-                    let marks = match entry.severity {
-                        Severity::Error => marks.as_deref_mut(),
-                        Severity::Warning => None,
-                    };
-                    let mut broken = Broken { place, rule, marks };
+                    if matches!(
+                        entry.compiled,
+                        Compiled::Fused { .. } | Compiled::Skipped(_)
+                    ) {
+                        continue;
+                    }
+                    let mut broken = Broken::new(table, before, rule, entry, &mut marks);
                     state
                         .update(entry, view, &mut broken, keys)
-                        .map_err(|error| error.at(format!("rule {:?}", entry.name)))?;
+                        .map_err(|error| at(entry, error))?;
                 }
                 Ok(())
             })?;
@@ -156,7 +181,7 @@ impl Run {
     /// Takes in what a run of the same rules has seen in the rows after these.
     pub fn merge(&mut self, other: Self) -> Result<()> {
         if !Arc::ptr_eq(&self.checker, &other.checker) {
-            return Err(tidegate_schema::Error::invalid(
+            return Err(Error::invalid(
                 "runs of different rules cannot be merged: fork one from the other",
             ));
         }
@@ -205,6 +230,7 @@ impl Run {
 fn kind(entry: &Entry, options: &RunOptions) -> Kind {
     match &entry.compiled {
         Compiled::Row { .. }
+        | Compiled::Fused { .. }
         | Compiled::Whole { .. }
         | Compiled::ForeignKey { .. }
         | Compiled::Skipped(_) => Kind::Row,
@@ -231,7 +257,28 @@ struct Broken<'a> {
     marks: Option<&'a mut Vec<Mark>>,
 }
 
-impl Broken<'_> {
+impl<'a> Broken<'a> {
+    fn new(
+        table: &'a Table<'a>,
+        before: u64,
+        rule: usize,
+        entry: &'a Entry,
+        marks: &'a mut Option<&mut Vec<Mark>>,
+    ) -> Self {
+        Self {
+            place: Place {
+                table,
+                before,
+                columns: &entry.columns,
+            },
+            rule,
+            marks: match entry.severity {
+                Severity::Error => marks.as_deref_mut(),
+                Severity::Warning => None,
+            },
+        }
+    }
+
     /// Is there anybody to tell?
     const fn wanted(&self, sample: &Sample) -> bool {
         self.marks.is_some() || !sample.is_full()
@@ -249,18 +296,38 @@ impl Broken<'_> {
     }
 }
 
-/// How many values of a morsel are this number, and how many are missing: vectorised, since most
-/// morsels hold neither.
-fn tally(values: &[f64], number: f64) -> (u64, u64) {
+/// How many values of a morsel are 0, and how many are missing: vectorised, since most morsels
+/// hold neither.
+fn tally(values: &[f64]) -> (u64, u64) {
     let mut counts = [0_u64; 2];
     for &value in values {
-        counts[0] += u64::from(value == number);
+        counts[0] += u64::from(value == 0.0);
         counts[1] += u64::from(value.is_nan());
     }
     (counts[0], counts[1])
 }
 
 impl State {
+    fn fused(
+        &mut self,
+        fused: &Fused,
+        missing: bool,
+        morsel: &[Column<'_>],
+        start: usize,
+        told: &mut Broken<'_>,
+    ) -> Result<()> {
+        let (failures, absent) = fused.count(morsel, &mut self.memo)?;
+        self.missing += absent;
+        let failures = failures + if missing { absent } else { 0 };
+        self.failures += failures;
+        if failures > 0 && told.wanted(&self.sample) {
+            fused.rows(morsel, missing, &mut |row| {
+                told.tell(&mut self.sample, start + row);
+            })?;
+        }
+        Ok(())
+    }
+
     fn update(
         &mut self,
         entry: &Entry,
@@ -270,22 +337,15 @@ impl State {
     ) -> Result<()> {
         let (start, rows) = view.range();
         match (&entry.compiled, &mut self.kind) {
-            (
-                Compiled::Row {
-                    node,
-                    broken,
-                    missing,
-                },
-                _,
-            ) => {
+            (Compiled::Row { node, missing }, _) => {
                 let values = view.node(*node).numbers();
-                let (failures, absent) = tally(values, *broken);
+                let (failures, absent) = tally(values);
                 self.missing += absent;
                 let failures = failures + if *missing { absent } else { 0 };
                 self.failures += failures;
                 if failures > 0 && told.wanted(&self.sample) {
                     for (row, &value) in values.iter().enumerate() {
-                        if value == *broken || (*missing && value.is_nan()) {
+                        if value == 0.0 || (*missing && value.is_nan()) {
                             told.tell(&mut self.sample, start + row);
                         }
                     }
@@ -346,6 +406,7 @@ impl State {
             missing,
             mut sample,
             kind,
+            ..
         } = self;
         let mut report = RuleReport {
             name: entry.name.clone(),

@@ -9,6 +9,7 @@ use tidegate_schema::{Datatype, Error, ErrorKind, Result, Schema};
 use super::Bundle;
 use crate::TensorInfo;
 use crate::backend::Backend;
+use crate::guard::ModelGuard;
 use crate::onnx::OnnxBackend;
 
 /// The parts of a model, loaded and consistent.
@@ -16,6 +17,7 @@ pub(crate) struct Parts {
     pub plan: Option<Arc<Plan>>,
     pub backend: OnnxBackend,
     pub baseline: Option<Arc<Baseline>>,
+    pub guard: Option<ModelGuard>,
 }
 
 impl Parts {
@@ -35,10 +37,20 @@ impl Parts {
         } else {
             None
         };
+        let guard = match (bundle.has("rules.json"), &plan) {
+            (false, _) => None,
+            (true, Some(plan)) => ModelGuard::new(bundle.text("rules.json")?, plan.input_schema())?,
+            (true, None) => {
+                return Err(Error::state(
+                    "rules.json without a feature set: rules look at columns, and this model takes tensors; build the bundle without them",
+                ));
+            }
+        };
         Ok(Self {
             plan,
             backend,
             baseline,
+            guard,
         })
     }
 }

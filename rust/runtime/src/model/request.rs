@@ -157,12 +157,18 @@ impl Model {
         }
     }
 
-    fn check_table(&self, plan: &Plan, table: &Table<'_>) -> Result<()> {
+    /// Checks a request, and gives what is to be computed instead if the rules of the bundle have
+    /// repaired it.
+    fn check_table(&self, plan: &Plan, table: &Table<'_>) -> Result<Option<TableBuf>> {
         self.shared.check_open()?;
         if table.rows() == 0 {
             return Err(Error::invalid("the request has no rows: send at least one"));
         }
-        table.check(plan.input_schema())
+        table.check(plan.input_schema())?;
+        match &self.guard {
+            None => Ok(None),
+            Some(guard) => guard.check(table),
+        }
     }
 
     fn prepare(&self, input: Input, arrived: Instant, urgency: Urgency) -> Result<Prepared> {
@@ -174,8 +180,10 @@ impl Model {
                 let mut matrix = Vec::new();
                 {
                     let view = table.view()?;
-                    self.check_table(plan, &view)?;
-                    self.compute(plan, &view, &mut matrix)?;
+                    match self.check_table(plan, &view)? {
+                        None => self.compute(plan, &view, &mut matrix)?,
+                        Some(mended) => self.compute(plan, &mended.view()?, &mut matrix)?,
+                    }
                 }
                 Ok(Prepared {
                     blocks: vec![Block {
@@ -255,7 +263,18 @@ impl Model {
         table: &Table<'_>,
         urgency: Urgency,
     ) -> Result<Vec<Tensor>> {
-        self.check_table(plan, table)?;
+        if let Some(mended) = self.check_table(plan, table)? {
+            return self.checked_outputs(plan, &mended.view()?, urgency);
+        }
+        self.checked_outputs(plan, table, urgency)
+    }
+
+    fn checked_outputs(
+        &self,
+        plan: &Plan,
+        table: &Table<'_>,
+        urgency: Urgency,
+    ) -> Result<Vec<Tensor>> {
         let most = self.limits.max_batch_rows;
         if table.rows() <= most {
             return self.piece(plan, table, urgency);

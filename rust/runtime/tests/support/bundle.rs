@@ -77,6 +77,11 @@ pub fn plan() -> Plan {
 
 /// Writes the whole bundle; its digest is that of `manifest.json`.
 pub fn write(dir: &Path) -> String {
+    write_with(dir, None)
+}
+
+/// As [`write`], with rules.
+pub fn write_with(dir: &Path, rules: Option<&str>) -> String {
     let plan = plan();
     std::fs::write(dir.join("schema.json"), plan.input_schema().to_json()).unwrap();
     std::fs::write(dir.join("features.json"), plan.to_json()).unwrap();
@@ -95,15 +100,20 @@ pub fn write(dir: &Path) -> String {
     )
     .unwrap();
     assert_eq!((evidence.baseline_rows, evidence.golden_rows), (2_000, 16));
-    let mut files = serde_json::Map::new();
-    for name in [
+    let mut names = vec![
         "schema.json",
         "features.json",
         "model.onnx",
         "card.md",
         "baseline.json",
         "golden.arrow",
-    ] {
+    ];
+    if let Some(rules) = rules {
+        std::fs::write(dir.join("rules.json"), rules).unwrap();
+        names.push("rules.json");
+    }
+    let mut files = serde_json::Map::new();
+    for name in names {
         let bytes = std::fs::read(dir.join(name)).unwrap();
         let sha256 = digest_of(&bytes).replace("sha256:", "");
         files.insert(
