@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from tidegate.features import FeatureSet, Schema, col
     from tidegate.registry import Bundle, Registry
     from tidegate.runtime import Prediction, Runtime
+    from tidegate.validation import Rules
 
 __all__ = [
     "Bundle",
     "FeatureSet",
     "Prediction",
     "Registry",
+    "Rules",
     "Runtime",
     "Schema",
     "TidegateError",
@@ -40,6 +42,7 @@ _HOMES: Final[dict[str, str]] = {
     "FeatureSet": "tidegate.features",
     "Prediction": "tidegate.runtime",
     "Registry": "tidegate.registry",
+    "Rules": "tidegate.validation",
     "Runtime": "tidegate.runtime",
     "Schema": "tidegate.features",
     "col": "tidegate.features",

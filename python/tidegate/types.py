@@ -20,6 +20,7 @@ __all__ = [
     "FloatMatrix",
     "Json",
     "JsonObject",
+    "RulesLike",
     "SchemaLike",
 ]
 
@@ -81,6 +82,13 @@ class SchemaLike(Protocol):
 
     def to_json(self) -> str:
         """Canonical JSON."""
+
+
+class RulesLike(Protocol):
+    """What a bundle needs of rules about its inputs."""
+
+    def to_json(self) -> str:
+        """The rules as canonical JSON."""
 
 
 class FittedFeatures(Protocol):

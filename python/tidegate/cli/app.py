@@ -18,6 +18,8 @@ COMMANDS: Final = (
     "demo",
     "serve",
     "predict",
+    "validate",
+    "ingest",
     "publish",
     "registry",
     "drift",

@@ -18,7 +18,7 @@ from tidegate.types import ArrowTable, Json, JsonObject
 
 if TYPE_CHECKING:
     from tidegate.export import Exported, Proof
-    from tidegate.types import FittedFeatures, FloatMatrix
+    from tidegate.types import FittedFeatures, FloatMatrix, RulesLike, SchemaLike
 
 __all__ = ["BuildOptions", "Builder"]
 
@@ -36,6 +36,9 @@ class BuildOptions:
         card: the text of the model card; by default one is written from what is known.
         created: when it was built, with a time zone; by default now.
         proof: rows and tolerance of the proof that the export agrees with the model.
+        rules: rules that guard the model: those that one row can break are held against each
+            request. They look at the columns that the feature set takes; `Rules.for_serving`
+            picks them.
     """
 
     metrics: JsonObject = field(default_factory=dict)
@@ -43,6 +46,7 @@ class BuildOptions:
     card: str | None = None
     created: datetime | None = None
     proof: Proof | None = None
+    rules: RulesLike | None = None
 
     def __post_init__(self) -> None:
         if self.created is not None and self.created.tzinfo is None:
@@ -115,6 +119,8 @@ class Builder:
             self._write("schema.json", schema.to_json().encode())
             self._write("features.json", features.to_json().encode())
             manifest = replace(manifest, schema_fingerprint=schema.fingerprint)
+            if self._options.rules is not None:
+                self._guard(self._options.rules, schema)
             if sample is not None:
                 golden = self._evidence(exported.kind, cast("ArrowTable", sample), golden_rows)
                 manifest = replace(manifest, golden=golden)
@@ -137,6 +143,11 @@ class Builder:
             raise InputError(
                 f"the sample is a {type(sample).__name__}: with a feature set it is the raw rows, "
                 "as an Arrow table (pyarrow, polars, pandas)"
+            )
+        if features is None and self._options.rules is not None:
+            raise InputError(
+                "rules look at columns, and a model without a feature set takes tensors: give "
+                "features=…, or leave the rules out"
             )
         if features is None and is_table:
             raise InputError(
@@ -187,6 +198,14 @@ class Builder:
             atol=float(found["atol"]),
             onnxruntime=str(found["onnxruntime"]),
         )
+
+    def _guard(self, rules: RulesLike, schema: SchemaLike) -> None:
+        from tidegate import _core
+
+        text = rules.to_json()
+        # What would be refused when the bundle is loaded is refused now.
+        _core.check_guard(text, _core.Schema.from_json(schema.to_json()))
+        self._write("rules.json", text.encode())
 
     def _entries(self) -> dict[str, FileEntry]:
         entries: dict[str, FileEntry] = {}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from tidegate import _core, library
 from tidegate._core import Prediction, Predictions
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Deployment", "Options", "Runtime"]
 
 Extra = Literal["error", "ignore"]
+
+Guard = Literal["reject", "repair", "count"]
+"""What is done about a row that breaks a rule of its bundle."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BARE_VERSION: Final = "0.0.0"
@@ -54,6 +57,8 @@ class Options:
         window_seconds: A window of observations closes after so many seconds.
         observe_bytes: Most bytes of answered requests that wait to be observed; beyond, they are
             dropped and counted.
+        guard: What is done about rows that break the rules of a bundle: `"reject"`, which is the
+            default, `"repair"` or `"count"`.
     """
 
     objective: str | None = None
@@ -66,6 +71,7 @@ class Options:
     window_rows: int | None = None
     window_seconds: float | None = None
     observe_bytes: int | None = None
+    guard: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,10 @@ class Runtime:
         self._finalizer = weakref.finalize(self, _close, self._core)
         self._aliased: dict[str, str] = {}
         self._batching: dict[str, Batching] = {}
+        if options.guard not in (None, *get_args(Guard)):
+            raise InputError(f"unknown guard {options.guard!r}: use reject, repair or count")
+        self._guard = options.guard
+        self._guards: dict[str, Guard] = {}
         _alive.add(self)
 
     # ---- deployments
@@ -162,6 +172,7 @@ class Runtime:
         max_queue_rows: int | None = None,
         max_queue_bytes: int | None = None,
         instances: int | None = None,
+        guard: Guard | None = None,
     ) -> Deployment:
         """Load a bundle, or a bare ONNX model, and serve it in place of what stood there.
 
@@ -183,6 +194,8 @@ class Runtime:
             max_queue_rows: Most rows that wait; beyond, requests are refused.
             max_queue_bytes: Most bytes that wait; beyond, requests are refused.
             instances: How many batches run at the same time, each on a thread.
+            guard: What is done about rows that break the rules of the bundle; stays with the name,
+                as what is said of batching does.
 
         Returns:
             What is served now.
@@ -209,7 +222,13 @@ class Runtime:
                 f"model name {served!r}: use letters, digits, '.', '_' and '-', "
                 "beginning with a letter or digit"
             )
+        guarding = guard or self._guards.get(served) or self._guard
+        # A policy for all models says nothing to those without rules; one for this model does.
+        if guarding is not None and (guard is not None or model.guarded is not None):
+            model.set_guard(guarding)
         revision = self._core.deploy(served, model)
+        if guard is not None:
+            self._guards[served] = guard
         self._aliased.pop(served, None)
         self._batching[served] = batching
         if isinstance(source, str) and self._is_alias(source):
@@ -286,6 +305,7 @@ class Runtime:
         self._core.undeploy(name)
         self._aliased.pop(name, None)
         self._batching.pop(name, None)
+        self._guards.pop(name, None)
 
     def deployments(self) -> list[Deployment]:
         """List what is served, by name."""

@@ -22,8 +22,11 @@ from tidegate.validation.checks import (
     unique,
     volume,
 )
+from tidegate.validation.diff import RuleChange, RulesDiff
 from tidegate.validation.distribution import distribution
 from tidegate.validation.evolution import SchemaChange, SchemaDiff, compare_schemas
+from tidegate.validation.infer import infer
+from tidegate.validation.ingest import Ingested, Progress, fingerprint, ingest, ingested
 from tidegate.validation.report import (
     BrokenRow,
     Finding,
@@ -39,10 +42,14 @@ __all__ = [
     "BrokenRow",
     "Extra",
     "Finding",
+    "Ingested",
+    "Progress",
     "Rule",
+    "RuleChange",
     "RuleOptions",
     "RuleResult",
     "Rules",
+    "RulesDiff",
     "SchemaChange",
     "SchemaDiff",
     "Severity",
@@ -53,9 +60,13 @@ __all__ = [
     "aggregate",
     "compare_schemas",
     "distribution",
+    "fingerprint",
     "foreign_key",
     "freshness",
     "in_range",
+    "infer",
+    "ingest",
+    "ingested",
     "length",
     "matches",
     "monotone",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from tidegate import _core
 from tidegate.errors import InputError, NotFoundError, StorageError
 from tidegate.features import Schema
+from tidegate.validation.diff import RuleChange, RulesDiff
+from tidegate.validation.evolution import compare_schemas
 from tidegate.validation.report import ValidationReport
 from tidegate.validation.rule import Rule
 from tidegate.validation.stream import Validation
@@ -154,6 +156,46 @@ class Rules:
 
     def __repr__(self) -> str:
         return f"Rules({', '.join(self.names)})"
+
+    def texts(self) -> dict[str, str]:
+        """What each rule says, by its name: its check, and what is not as by default."""
+        said = {}
+        for rule, text in zip(self, self._native.texts, strict=True):
+            parts = [text]
+            if rule.severity != "error":
+                parts.append(rule.severity)
+            if rule.allow:
+                parts.append(f"allow {rule.allow:g}")
+            said[rule.name] = ", ".join(parts)
+        return said
+
+    def diff(self, other: Rules) -> RulesDiff:
+        """What has to change in these rules to become others: columns first, then rule by rule.
+
+        >>> from tidegate.validation import in_range
+        >>> before = Rules(in_range("x", 0, 9, name="x range"))
+        >>> print(before.diff(Rules(in_range("x", 0, 12, name="x range"))))
+        ~ x range: ((col("x") >= 0) & (col("x") <= 9)) -> ((col("x") >= 0) & (col("x") <= 12))
+        """
+        changes: list[RuleChange] = []
+        before, after = self.schema, other.schema
+        if before is None and after is not None:
+            changes.append(RuleChange("+", "schema", f"{len(after)} columns"))
+        elif before is not None and after is None:
+            changes.append(RuleChange("-", "schema", f"{len(before)} columns"))
+        elif before is not None and after is not None:
+            changes += [
+                RuleChange("~", f"schema {change.column}", f"{change.change}")
+                for change in compare_schemas(before, after).changes
+            ]
+        mine, theirs = self.texts(), other.texts()
+        for name, text in theirs.items():
+            if name not in mine:
+                changes.append(RuleChange("+", name, text))
+            elif mine[name] != text:
+                changes.append(RuleChange("~", name, text, mine[name]))
+        changes += [RuleChange("-", name, text) for name, text in mine.items() if name not in theirs]
+        return RulesDiff(tuple(changes))
 
     def for_serving(self, schema: Schema) -> Rules:
         """The rules that a guard can hold single requests against.

@@ -72,7 +72,7 @@ mod _core {
     #[pymodule_export]
     use super::tracer::Tracer;
     #[pymodule_export]
-    use super::validation::{RuleSet, Validation, check_guard, compare_schemas};
+    use super::validation::{RuleSet, Validation, check_guard, compare_schemas, row_sum};
 
     /// The version of the native half, which must equal the package's.
     #[pymodule_export]

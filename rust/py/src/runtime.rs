@@ -66,7 +66,7 @@ impl Model {
 
     /// Rows that broke each rule, requests refused and requests repaired; `None` without rules.
     #[getter]
-    fn guarded(&self) -> Option<(Vec<(String, u64)>, u64, u64)> {
+    fn guarded(&self) -> Option<Guarded> {
         let guarded = self.inner.guarded()?;
         Some((guarded.broken, guarded.rejected, guarded.repaired))
     }
@@ -77,6 +77,9 @@ impl Model {
         self.inner.schema().map(Schema::to_json)
     }
 }
+
+/// Rows that broke each rule, requests refused and requests repaired.
+type Guarded = (Vec<(String, u64)>, u64, u64);
 
 fn read_policy(policy: &str) -> Result<Policy> {
     serde_json::from_value(policy.into()).map_err(|_| {

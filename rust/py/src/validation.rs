@@ -8,6 +8,7 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::{DataType, Field as ArrowField};
 use arrow_select::filter::filter_record_batch;
 use pyo3::prelude::*;
+use tidegate_features::rules::Rule as CoreRule;
 use tidegate_features::rules::{
     Check, Checker, FoundColumn, Guard, KeySet, Mark, References, RuleSet as CoreRules, Run,
     RunOptions, compare, row_keys,
@@ -62,6 +63,12 @@ impl RuleSet {
             .iter()
             .map(|rule| (rule.name.clone(), rule.is_of_rows(), rule.columns()))
             .collect()
+    }
+
+    /// How the check of each rule reads.
+    #[getter]
+    fn texts(&self) -> Vec<String> {
+        self.0.rules().iter().map(CoreRule::text).collect()
     }
 
     /// The report of one table, in JSON.
@@ -436,4 +443,25 @@ pub fn compare_schemas(old: &Schema, new: &Schema) -> Vec<(String, String, Strin
 #[pyfunction]
 pub fn check_guard(rules: &str, schema: &Schema) -> PyResult<()> {
     run_attached(|| Guard::new(&CoreRules::from_json(rules)?, &schema.0).map(drop))
+}
+
+/// The rows of a table and the sum of their keys: of two tables the sums add up, in any order.
+/// Columns are told apart by their place, rows by their values.
+#[pyfunction]
+pub fn row_sum(py: Python<'_>, table: &Bound<'_, PyAny>) -> PyResult<(u64, u64, u64)> {
+    let batches = import(table)?;
+    run(py, || {
+        let names: Vec<String> = batches.names().into_iter().map(str::to_owned).collect();
+        let schema = select(&batches, &names)?;
+        let (mut rows, mut sum, mut keys) = (0, [0_u64; 2], Vec::new());
+        batches.for_each(&schema, |part| {
+            rows += part.rows() as u64;
+            row_keys(part.columns(), part.rows(), &mut keys);
+            for key in &keys {
+                sum = [sum[0].wrapping_add(key[0]), sum[1].wrapping_add(key[1])];
+            }
+            Ok(())
+        })?;
+        Ok((rows, sum[0], sum[1]))
+    })
 }

@@ -344,6 +344,12 @@ impl RuleSet {
 }
 
 impl Rule {
+    /// The check as a person would say it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        describe(&self.check)
+    }
+
     /// Can one row alone break it?
     #[must_use]
     pub const fn is_of_rows(&self) -> bool {
