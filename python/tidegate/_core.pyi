@@ -39,6 +39,7 @@ def load(
 # ---- timing.rs
 
 def time_rows(plan: str, table: Any) -> list[float]: ...
+def time_guard(rules: str, schema: Schema, table: Any) -> list[float]: ...
 
 # ---- bundle.rs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def report() -> ValidationReport:
 
 def test_json_round_trips(report: ValidationReport) -> None:
     again = ValidationReport.from_json(report.to_json())
-    assert again == report and again.to_json() == report.to_json()
+    assert again == report
+    assert again.to_json() == report.to_json()
     with pytest.raises(StateError, match="upgrade tidegate"):
         ValidationReport.from_json(report.to_json().replace('"version":1', '"version":2'))
     for text in ("", "[]", '{"version":1}', report.to_json()[:-30]):
@@ -40,7 +42,7 @@ def test_json_round_trips(report: ValidationReport) -> None:
 
 
 def test_a_table_for_the_terminal(report: ValidationReport) -> None:
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(width=1_000, record=True, file=io.StringIO())
     console.print(report)
     text = console.export_text()
     assert report.verdict in text
@@ -73,9 +75,11 @@ def test_the_page_opens_offline_and_runs_nothing(report: ValidationReport, tmp_p
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
-    assert not {"script", "link", "img", "b"} & tags.seen - {"b"}
-    assert "&lt;script&gt;" in page and "&lt;b&gt;flights" in page
-    assert "http://" not in page and "https://" not in page
+    assert not {"script", "link", "img"} & tags.seen
+    assert "&lt;script&gt;" in page
+    assert "&lt;b&gt;flights" in page
+    assert "http://" not in page
+    assert "https://" not in page
     assert "default-src 'none'" in page
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tidegate.bench import basic, grpc, limits, loading, memory, overload, peers
+from tidegate.bench import basic, grpc, limits, loading, memory, overload, peers, validation
 from tidegate.bench.context import FULL, Context, Plan, Progress
 from tidegate.bench.machine import cores, describe
 from tidegate.bench.results import Results
@@ -27,6 +27,7 @@ SUITES: Final[Mapping[str, Callable[[Context], None]]] = {
     "peers": peers.measure,
     "memory": memory.measure,
     "loading": loading.measure,
+    "validation": validation.measure,
 }
 """Each suite with what it does."""
 

@@ -21,6 +21,7 @@ KINDS: Final = {
     "bare": ("tidegate.bench.embedded", "Bare"),
     "loader": ("tidegate.bench.loading", "Loader"),
     "features": ("tidegate.bench.features", "Ours"),
+    "validation": ("tidegate.bench.validation", "Ours"),
     "sklearn": ("tidegate.bench.features", "ScikitLearn"),
 }
 """What a worker can be: module and class. Imported only when it is asked for, because a process

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tidegate.cli.output import DIAGNOSTICS, JsonOption, emit, table
 from tidegate.errors import InputError
+
+if TYPE_CHECKING:
+    from tidegate.validation import Ingested
 
 __all__ = ["ingest"]
 
@@ -59,10 +62,9 @@ def ingest(
         console=DIAGNOSTICS,
         transient=True,
     )
-    done: list[dict[str, Any]] = []
     with shown:
         task = shown.add_task("reading", total=None, rows=0)
-        for part in run(
+        parts = run(
             source,
             destination,
             rules=None if rules is None else Rules.load(rules),
@@ -76,18 +78,8 @@ def ingest(
                 completed=at.number - 1,
                 rows=at.rows,
             ),
-        ):
-            done.append(
-                {
-                    "part": part.part,
-                    "new": part.new,
-                    "rows": part.rows,
-                    "quarantined": part.bad_rows,
-                    "files": [*part.files, *part.quarantined],
-                    "fingerprint": part.fingerprint,
-                    "verdict": None if part.report is None else part.report.verdict,
-                }
-            )
+        )
+        done = [_line(part) for part in parts]
     if as_json:
         emit({"destination": destination, "parts": done})
         return
@@ -106,3 +98,15 @@ def ingest(
         title=f"{destination}: {sum(part['rows'] for part in done):,} rows in {len(done)} parts",
         right=("rows", "quarantined"),
     )
+
+
+def _line(part: Ingested) -> dict[str, Any]:
+    return {
+        "part": part.part,
+        "new": part.new,
+        "rows": part.rows,
+        "quarantined": part.bad_rows,
+        "files": [*part.files, *part.quarantined],
+        "fingerprint": part.fingerprint,
+        "verdict": None if part.report is None else part.report.verdict,
+    }

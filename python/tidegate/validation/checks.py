@@ -117,9 +117,7 @@ def in_range(
     return rule(value >= low if high is None else value.between(low, high), **options)
 
 
-def one_of(
-    column: str | Expr, values: Iterable[object], **options: Unpack[RuleOptions]
-) -> Rule:
+def one_of(column: str | Expr, values: Iterable[object], **options: Unpack[RuleOptions]) -> Rule:
     """A value is one of these.
 
     >>> one_of("origin", ["EWR", "JFK", "LGA"]).check["kind"]
@@ -323,5 +321,3 @@ def volume(
     return aggregate(
         "rows", low=max(0, round(middle - reach)), high=round(middle + reach), **options
     )
-
-

@@ -76,9 +76,10 @@ def infer(table: ArrowTable) -> Rules:
 
 def _missing(name: str, column: Any) -> list[Rule]:
     share = column.null_count / len(column)
-    if share == 0:
+    if share == 0 or len(column) < FEWEST_ROWS:
         return []
-    allowed = min(1.0, math.ceil(share * ROOM * 1000) / 1000)
+    # Binary fractions must not make of 15 % a little more.
+    allowed = min(1.0, math.ceil(round(share * ROOM * 1000, 6)) / 1000)
     return [] if allowed >= 1 else [not_null(name, name=f"{name} missing", allow=allowed)]
 
 

@@ -135,7 +135,7 @@ def ingest(
     rows_per_file: int = ROWS_PER_FILE,
     progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Ingested]:
-    """Brings tables into a folder or an object store, part by part; each part once.
+    r"""Brings tables into a folder or an object store, part by part; each part once.
 
     Args:
         source: what `open_source` takes: a file, a folder, object storage, a query.
@@ -320,8 +320,7 @@ class _Job:
         whole = [
             rule
             for rule in report.rules
-            if rule.status == "failed"
-            and rule.kind in ("aggregate", "distribution", "outliers")
+            if rule.status == "failed" and rule.kind in ("aggregate", "distribution", "outliers")
         ]
         columns = [finding for finding in report.schema if finding.severity == "error"]
         if whole or columns or (refuse and not report.passed):

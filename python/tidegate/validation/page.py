@@ -78,7 +78,7 @@ def render_html(report: ValidationReport, *, title: str = "Validation") -> str:
 
 
 def _tiles(report: ValidationReport) -> str:
-    counts = {status: 0 for status in ("passed", "warned", "failed", "skipped")}
+    counts = dict.fromkeys(("passed", "warned", "failed", "skipped"), 0)
     for rule in report.rules:
         counts[rule.status] += 1
     tiles = [("rows", f"{report.rows:,}"), ("rules", f"{len(report.rules):,}")]

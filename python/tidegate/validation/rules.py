@@ -194,7 +194,9 @@ class Rules:
                 changes.append(RuleChange("+", name, text))
             elif mine[name] != text:
                 changes.append(RuleChange("~", name, text, mine[name]))
-        changes += [RuleChange("-", name, text) for name, text in mine.items() if name not in theirs]
+        changes += [
+            RuleChange("-", name, text) for name, text in mine.items() if name not in theirs
+        ]
         return RulesDiff(tuple(changes))
 
     def for_serving(self, schema: Schema) -> Rules:

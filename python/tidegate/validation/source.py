@@ -89,7 +89,7 @@ class Source:
 
 
 def open_source(address: str) -> Source:
-    """Finds what an address names.
+    r"""Finds what an address names.
 
     Args:
         address: a file (`.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.parquet`, `.arrow`, `.feather`,
@@ -147,7 +147,7 @@ def _remote(address: str) -> tuple[Part, ...]:
     if _format(last) and "://" in root:
         return (Object(open_store(root, read_only=True), last),)
     store = open_store(address, read_only=True)
-    keys = [key for key in store.keys() if _format(key)]
+    keys = [key for key in store.keys("") if _format(key)]
     if not keys:
         raise NotFoundError(f"{address} holds no object that is one of {', '.join(FORMATS)}")
     return tuple(Object(store, key) for key in keys)

@@ -5,12 +5,28 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 use tidegate_features::Plan;
-use tidegate_schema::Error;
+use tidegate_features::rules::{Guard, Policy, RuleSet};
+use tidegate_schema::{Result, Table};
 
+use crate::schema::Schema;
 use crate::{arrow, enter, errors::raise};
 
 /// Rows timed together, so that the clock's own 50 ns hardly count.
 const TOGETHER: usize = 16;
+
+/// Nanoseconds a row for each 16 rows of a table that are worked on one by one.
+fn timed(table: &Table<'_>, mut work: impl FnMut(&Table<'_>) -> Result<()>) -> Result<Vec<f64>> {
+    (0..table.rows() / TOGETHER)
+        .map(|group| {
+            let rows: Vec<_> = (0..TOGETHER)
+                .map(|row| table.slice(group * TOGETHER + row, 1))
+                .collect();
+            let begin = Instant::now();
+            rows.iter().try_for_each(&mut work)?;
+            Ok(begin.elapsed().as_nanos() as f64 / TOGETHER as f64)
+        })
+        .collect()
+}
 
 /// Nanoseconds a row for each 16 rows of a table that are transformed one by one, by a plan (JSON).
 #[pyfunction]
@@ -20,19 +36,36 @@ pub fn time_rows(py: Python<'_>, plan: &str, table: &Bound<'_, PyAny>) -> PyResu
     enter::run(py, || {
         batches.with_table(plan.input_schema(), |table| {
             let mut out = vec![0.0_f32; plan.width()];
-            let starts: Vec<usize> = (0..batches.rows() / TOGETHER).collect();
-            let timed = |group: &usize| {
-                let rows: Vec<_> = (0..TOGETHER)
-                    .map(|row| table.slice(group * TOGETHER + row, 1))
-                    .collect();
-                let begin = Instant::now();
-                for row in &rows {
-                    plan.transform_into(row, &mut out)?;
-                    black_box(&out);
-                }
-                Ok::<f64, Error>(begin.elapsed().as_nanos() as f64 / TOGETHER as f64)
-            };
-            starts.iter().map(timed).collect()
+            timed(table, |row| {
+                plan.transform_into(row, &mut out)?;
+                black_box(&out);
+                Ok(())
+            })
+        })
+    })
+}
+
+/// Nanoseconds a row for each 16 rows of a table that rules (JSON) guard one by one.
+#[pyfunction]
+pub fn time_guard(
+    py: Python<'_>,
+    rules: &str,
+    schema: &Schema,
+    table: &Bound<'_, PyAny>,
+) -> PyResult<Vec<f64>> {
+    let guard = RuleSet::from_json(rules)
+        .and_then(|rules| Guard::new(&rules, &schema.0))
+        .map_err(raise)?;
+    let Some(guard) = guard else {
+        return Ok(Vec::new());
+    };
+    let batches = arrow::import(table)?;
+    enter::run(py, || {
+        batches.with_table(&schema.0, |table| {
+            timed(table, |row| {
+                black_box(guard.check(row, Policy::Count)?);
+                Ok(())
+            })
         })
     })
 }

@@ -1,0 +1,241 @@
+"""Ingestion: every format, each part once, and the same files after a kill."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import json
+import operator
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tidegate import Rules
+from tidegate.errors import DataError, InputError, NotFoundError, StateError
+from tidegate.validation import aggregate, fingerprint, in_range, ingest, ingested, not_null
+from tidegate.validation.source import open_source
+
+RULES = Rules(in_range("x", 0, name="positive"), not_null("s", name="there"))
+TABLE = pa.table({"x": [1, -2, 3, 4], "s": ["a", "b", None, "d"]})
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def write(folder: Path, name: str) -> Path:
+    path = folder / name
+    text = "x,s\n1,a\n-2,b\n3,\n4,d\n"
+    lines = "".join(json.dumps(row) + "\n" for row in TABLE.to_pylist())
+    match name.split(".", 1)[1]:
+        case "csv":
+            path.write_text(text)
+        case "csv.gz":
+            path.write_bytes(gzip.compress(text.encode()))
+        case "tsv":
+            path.write_text(text.replace(",", "\t"))
+        case "jsonl":
+            path.write_text(lines)
+        case "ndjson.gz":
+            path.write_bytes(gzip.compress(lines.encode()))
+        case "parquet":
+            pq.write_table(TABLE, path)
+        case "arrow":
+            with pa.ipc.new_file(path, TABLE.schema) as writer:
+                writer.write_table(TABLE)
+        case "arrows":
+            with pa.ipc.new_stream(path, TABLE.schema) as writer:
+                writer.write_table(TABLE)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["t.csv", "t.csv.gz", "t.tsv", "t.jsonl", "t.ndjson.gz", "t.parquet", "t.arrow", "t.arrows"],
+)
+def test_every_format_is_read_and_its_rows_taken_apart(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, name)
+    lake = tmp_path / "lake"
+    (part,) = ingest(str(path), str(lake), rules=RULES)
+    assert (part.part, part.rows, part.bad_rows, part.new) == (name, 2, 2, True)
+    (good,), (bad,) = part.files, part.quarantined
+    table = pq.read_table(lake / good)
+    assert table.to_pylist() == [{"x": 1, "s": "a"}, {"x": 4, "s": "d"}]
+    broken = pq.read_table(lake / bad)
+    assert broken["_broken_rules"].to_pylist() == ["positive", "there"]
+    assert broken["_row"].to_pylist() == [1, 2]
+    assert part.fingerprint == fingerprint(table)
+    said = json.loads(pq.read_metadata(lake / good).metadata[b"tidegate"])
+    assert said["part"] == name
+    assert said["rows"] == 2
+    assert said["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert said["rules"] == RULES.fingerprint
+    assert said["fingerprint"] == part.fingerprint
+
+
+def test_a_folder_is_ingested_part_by_part_and_only_once(tmp_path: Path) -> None:
+    source, lake = tmp_path / "in", tmp_path / "lake"
+    (source / "2013").mkdir(parents=True)
+    write(source, "a.csv")
+    write(source / "2013", "b.parquet")
+    (source / "notes.txt").write_text("no table")
+    first = list(ingest(str(source), str(lake), rules=RULES))
+    assert [part.part for part in first] == ["2013/b.parquet", "a.csv"]
+    before = files(lake)
+    write(source, "c.jsonl")
+    second = list(ingest(str(source), str(lake), rules=RULES))
+    assert [(part.part, part.new) for part in second] == [
+        ("2013/b.parquet", False),
+        ("a.csv", False),
+        ("c.jsonl", True),
+    ]
+    after = files(lake)
+    assert before.items() <= after.items()
+    assert sum(part.rows for part in ingested(str(lake))) == 6
+    # The same rows in another order and format are the same content.
+    assert len({part.fingerprint for part in second}) == 1
+
+
+def test_other_content_under_a_known_name_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv")
+    lake = str(tmp_path / "lake")
+    list(ingest(str(path), lake))
+    path.write_text("x,s\n9,z\n")
+    with pytest.raises(InputError, match=r"t\.csv was ingested .* with other content"):
+        list(ingest(str(path), lake))
+
+
+def test_files_are_cut_at_their_number_of_rows(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": range(25)}), tmp_path / "t.parquet")
+    (part,) = ingest(str(tmp_path / "t.parquet"), str(tmp_path / "lake"), rows_per_file=10)
+    assert list(part.files.values()) == [10, 10, 5]
+    assert part.report is None
+    read = [pq.read_table(tmp_path / "lake" / key)["x"].to_pylist() for key in sorted(part.files)]
+    assert functools.reduce(operator.iadd, read, []) == list(range(25))
+    with pytest.raises(InputError, match="use 1 or more"):
+        list(ingest(str(tmp_path / "t.parquet"), str(tmp_path / "lake"), rows_per_file=0))
+
+
+def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
+    pq.write_table(TABLE.schema.empty_table(), tmp_path / "t.parquet")
+    (part,) = ingest(str(tmp_path / "t.parquet"), str(tmp_path / "lake"), rules=RULES)
+    (key,) = part.files
+    assert pq.read_table(tmp_path / "lake" / key).schema.names == ["x", "s"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "refuse"),
+    [(Rules(aggregate("mean", "x", low=100, name="mean")), False), (RULES, True)],
+)
+def test_a_part_that_is_refused_leaves_nothing(tmp_path: Path, rules: Rules, refuse: bool) -> None:
+    lake = tmp_path / "lake"
+    with pytest.raises(DataError, match=r"t\.csv is refused: failed") as caught:
+        list(ingest(str(write(tmp_path, "t.csv")), str(lake), rules=rules, refuse=refuse))
+    assert caught.value.report is not None
+    assert not lake.exists() or files(lake) == {}
+
+
+def test_a_killed_run_ends_in_the_same_files(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for number in range(12):
+        rows = pa.table({"x": range(number, 40_000 + number), "s": ["a"] * 40_000})
+        pq.write_table(rows, source / f"{number:02}.parquet")
+    rules = tmp_path / "rules.json"
+    RULES.save(rules)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    command = [sys.executable, "-m", "tidegate.cli", "ingest", str(source)]
+    options = ["--rules", str(rules), "--rows-per-file", "7000"]
+    subprocess.run([*command, str(whole), *options], check=True, capture_output=True, timeout=120)
+    expected = files(whole)
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*command, str(killed), *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        before = len(files(killed)) if killed.exists() else 0
+        # Something new is there, and in all likelihood something is on its way.
+        while process.poll() is None and (not killed.exists() or len(files(killed)) <= before + 3):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([*command, str(killed), *options], check=True, capture_output=True, timeout=120)
+    # What a killed put has left aside is swept by a later one; it stands under no key.
+    left = {name: sha for name, sha in files(killed).items() if not name.startswith(".")}
+    expected = {name: sha for name, sha in expected.items() if not name.startswith(".")}
+    assert left == expected
+
+
+def test_a_query_is_a_part(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    path = tmp_path / "t.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT range AS x, 'a' AS s FROM range(5)")
+    address = f"duckdb:{path}?SELECT * FROM t WHERE x > 1 ORDER BY x"
+    lake = str(tmp_path / "lake")
+    (part,) = ingest(address, lake, rules=RULES)
+    assert part.rows == 3
+    assert part.new
+    assert not next(iter(ingest(address, lake, rules=RULES))).new
+
+
+def test_a_query_over_adbc(tmp_path: Path) -> None:
+    pytest.importorskip("adbc_driver_sqlite")
+    path = tmp_path / "t.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (x INTEGER, s TEXT)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [(1, "a"), (-1, "b")])
+    source = open_source(f"adbc:sqlite,{path}?SELECT * FROM t ORDER BY x")
+    assert pa.table(source.read()).to_pylist() == [{"x": -1, "s": "b"}, {"x": 1, "s": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.txt", b"x", "is no table by its name"),
+        ("t.parquet", b"PAR1 and nothing else", "cannot be read"),
+        ("t.arrow", b"ARROW1 and nothing else", "cannot be read"),
+        ("t.csv", b"x,y\n1\n", "cannot be read"),
+        ("t.jsonl", b'{"x": 1}\n{"x": ', "cannot be read"),
+    ],
+)
+def test_files_that_are_no_tables(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        list(ingest(str(tmp_path / name), str(tmp_path / "lake")))
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no table at"):
+        open_source(str(tmp_path / "nothing.csv"))
+    with pytest.raises(NotFoundError, match="holds no file"):
+        open_source(str(tmp_path))
+    with pytest.raises(InputError, match="DRIVER,URI"):
+        open_source("adbc:sqlite?SELECT 1").read()
+
+
+def test_records_of_a_later_version_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv")
+    lake = tmp_path / "lake"
+    (part,) = ingest(str(path), str(lake))
+    record = lake / part.record
+    document = json.loads(record.read_text())
+    record.write_text(json.dumps({**document, "version": 2}))
+    with pytest.raises(StateError, match="upgrade tidegate"):
+        list(ingest(str(path), str(lake)))
+    record.write_text("{")
+    with pytest.raises(StateError, match="no record of an ingestion"):
+        ingested(str(lake))
