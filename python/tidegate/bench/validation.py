@@ -59,8 +59,8 @@ def rules_of_flights() -> Rules:
     >>> len(rules_of_flights())
     12
     """
-    from tidegate import Rules, col
-    from tidegate.validation import in_range, length, matches, not_null, one_of, rule
+    from tidegate.features import col
+    from tidegate.validation import Rules, in_range, length, matches, not_null, one_of, rule
 
     carriers = [
         "9E",
@@ -101,8 +101,7 @@ class Ours:
     def __init__(self, path: str) -> None:
         import polars as pl
 
-        from tidegate import Rules
-        from tidegate.validation import unique
+        from tidegate.validation import Rules, unique
 
         self._table: pl.DataFrame = pl.read_parquet(path)
         self._rules = {"rules": rules_of_flights(), "duplicates": Rules(unique(*KEYS))}

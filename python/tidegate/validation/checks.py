@@ -309,7 +309,7 @@ def volume(
 
     >>> rule = volume(history=[1000, 1010, 990, 1005])
     >>> rule.check["min"], rule.check["max"]
-    (963.0, 1042.0)
+    (967.0, 1038.0)
     """
     if history is None:
         return aggregate("rows", low=low, high=high, **options)

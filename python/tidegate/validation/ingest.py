@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tidegate.storage import Store
     from tidegate.types import ArrowTable, Json
-    from tidegate.validation.source import Part
+    from tidegate.validation.part import Part
 
 __all__ = ["ROWS_PER_FILE", "Ingested", "Progress", "fingerprint", "ingest", "ingested"]
 
@@ -160,7 +160,7 @@ def ingest(
     >>> from pathlib import Path
     >>> from tidegate.validation import in_range
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = (Path(folder) / "a.csv").write_text("x\\n1\\n-1\\n")
+    ...     _ = (Path(folder) / "a.csv").write_text("x\n1\n-1\n")
     ...     rules = Rules(in_range("x", 0))
     ...     for _ in range(2):
     ...         for part in ingest(f"{folder}/a.csv", f"{folder}/lake", rules=rules):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import BackendError, InputError, MissingDependencyError
-from tidegate.validation.source import BATCH_ROWS, Part
+from tidegate.validation.part import BATCH_ROWS, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

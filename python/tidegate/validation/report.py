@@ -12,7 +12,7 @@ from tidegate.errors import DataError, StateError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.table import Table
+    from rich.console import Group
 
     from tidegate.validation.rule import Severity
 
@@ -192,7 +192,7 @@ class ValidationReport:
     def __repr__(self) -> str:
         return f"ValidationReport({self.verdict})"
 
-    def __rich__(self) -> Table:
+    def __rich__(self) -> Group:
         from tidegate.validation.table import rendered
 
         return rendered(self)

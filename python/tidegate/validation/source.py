@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tidegate.errors import InputError, MissingDependencyError, NotFoundError, StorageError
+from tidegate.validation.part import BATCH_ROWS, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tidegate.storage import Store
     from tidegate.types import ArrowTable
 
-__all__ = ["FORMATS", "Part", "Source", "open_source"]
+__all__ = ["FORMATS", "Source", "open_source"]
 
 FORMATS: Final = {
     ".csv": "csv",
@@ -37,31 +37,11 @@ FORMATS: Final = {
 }
 """How the end of a name tells the format; `.gz` may stand behind those of text."""
 
-BATCH_ROWS: Final = 131_072
-"""Rows of a piece, where the format lets us choose."""
 BLOCK_BYTES: Final = 8 << 20
 """Bytes of text that become a piece."""
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _QUERY: Final = re.compile(r"(?P<kind>duckdb|adbc):(?P<where>[^?]*)\?(?P<query>.+)", re.DOTALL)
-
-
-class Part(ABC):
-    """One file of a source, or one query.
-
-    Attributes:
-        name: what it is called within its source.
-    """
-
-    name: str
-
-    @abstractmethod
-    def digest(self) -> str:
-        """The hexadecimal sha256 of what it is read from."""
-
-    @abstractmethod
-    def batches(self) -> Iterator[ArrowTable]:
-        """Its rows, piece by piece, at least one piece. Each piece is a table of the same columns."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +84,7 @@ def open_source(address: str) -> Source:
     >>> import tempfile
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = (Path(folder) / "a.csv").write_text("x,s\\n1,a\\n,b\\n")
+    ...     _ = (Path(folder) / "a.csv").write_text("x,s\n1,a\n,b\n")
     ...     source = open_source(folder)
     ...     [part.name for part in source.parts], source.read().to_pylist()
     (['a.csv'], [{'x': 1, 's': 'a'}, {'x': None, 's': 'b'}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -15,11 +16,9 @@ __all__ = ["rendered"]
 STYLES: Final = {"passed": "green", "warned": "yellow", "failed": "red", "skipped": "dim"}
 
 
-def rendered(report: ValidationReport) -> Table:
-    """The report as Rich shows it: one line a finding and a rule, and the verdict below."""
+def rendered(report: ValidationReport) -> Group:
+    """The report as Rich shows it: the verdict, then one line a finding and a rule."""
     table = Table(
-        title=Text(report.verdict, style="bold green" if report.passed else "bold red"),
-        title_justify="left",
         box=None,
         pad_edge=False,
         header_style="bold",
@@ -39,7 +38,8 @@ def rendered(report: ValidationReport) -> Table:
             Text(due(rule)),
             Text(", ".join(f"{row.row:,}" for row in rule.rows)),
         )
-    return table
+    verdict = Text(report.verdict, style="bold green" if report.passed else "bold red")
+    return Group(verdict, table)
 
 
 def due(rule: RuleResult) -> str:
