@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tidegate import Rules
-from tidegate.errors import DataError, InputError, NotFoundError, StateError
+from tidegate.errors import BackendError, DataError, InputError, NotFoundError, StateError
 from tidegate.validation import aggregate, fingerprint, in_range, ingest, ingested, not_null
 from tidegate.validation.source import open_source
 
@@ -190,12 +191,14 @@ def test_a_query_is_a_part(tmp_path: Path) -> None:
     assert part.rows == 3
     assert part.new
     assert not next(iter(ingest(address, lake, rules=RULES))).new
+    with pytest.raises(BackendError, match="the query failed"):
+        open_source(f"duckdb:{path}?SELECT * FROM nothing").read()
 
 
 def test_a_query_over_adbc(tmp_path: Path) -> None:
     pytest.importorskip("adbc_driver_sqlite")
     path = tmp_path / "t.sqlite"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE t (x INTEGER, s TEXT)")
         connection.executemany("INSERT INTO t VALUES (?, ?)", [(1, "a"), (-1, "b")])
     source = open_source(f"adbc:sqlite,{path}?SELECT * FROM t ORDER BY x")

@@ -154,7 +154,7 @@ def test_a_file_that_is_not_there() -> None:
         (lambda: Rules(volume(history=[1, 2])), "at least three"),
         (lambda: Rules(aggregate("mean", "x", low=0, allow=0.5)), "set its bounds instead"),
         (lambda: Rules(unique("x", repair={"x": 1})), "leave it out"),
-        (lambda: Rules(not_null("x", colour="red")), "has no option 'colour'"),  # type: ignore[arg-type]
+        (lambda: Rules(not_null("x", colour="red")), "has no option 'colour'"),  # type: ignore[call-arg]
         (lambda: Rules(rule("x > 0")), "a rule is an expression"),  # type: ignore[arg-type]
         (lambda: Rules(col("x") > 0), "is no rule"),  # type: ignore[arg-type]
         (lambda: Rules(foreign_key(["a", "b"], "r", "k")), "2 columns against 1 keys"),

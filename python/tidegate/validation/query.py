@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,17 +51,16 @@ class Query(Part):
             raise MissingDependencyError(
                 "reading tables takes pyarrow: pip install 'tidegate[training]'"
             ) from error
-        connection = self._connect()
-        try:
-            reader = self._read(connection)
+        with ExitStack() as stack:
+            connection = self._connect()
+            stack.callback(connection.close)
+            reader = self._read(connection, stack)
             empty = True
             for batch in reader:
                 empty = False
                 yield pa.Table.from_batches([batch])
             if empty:
                 yield reader.schema.empty_table()
-        finally:
-            connection.close()
 
     def _connect(self) -> Any:
         if self._kind == "duckdb":
@@ -86,11 +86,13 @@ class Query(Part):
             ) from error
         return dbapi.connect(uri)
 
-    def _read(self, connection: Any) -> Any:
+    def _read(self, connection: Any, stack: ExitStack) -> Any:
         try:
             if self._kind == "duckdb":
-                return connection.execute(self._query).to_arrow_reader(BATCH_ROWS)
+                return connection.sql(self._query).to_arrow_reader(BATCH_ROWS)
+            # What it has found ends with the cursor.
             cursor = connection.cursor()
+            stack.callback(cursor.close)
             cursor.execute(self._query)
             return cursor.fetch_record_batch()
         except Exception as error:  # The databases' errors have no class in common.
