@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import (
     MaxAbsScaler,
+    PolynomialFeatures,
     PowerTransformer,
     QuantileTransformer,
     RobustScaler,
 )
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from tidegate.errors import InputError
 from tidegate.features import (
@@ -26,6 +28,7 @@ from tidegate.features import (
     FeatureSet,
     Schema,
     col,
+    polynomial,
     row_all,
     row_any,
     row_count_null,
@@ -311,3 +314,93 @@ def test_values_too_far_apart_to_learn_from() -> None:
     with pytest.raises(InputError, match="the variance of the values exceeds 64-bit floats"):
         ours(frame, col("x").power_transform())
     assert np.isfinite(ours(frame, col("x").max_abs())).all()
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3])
+@pytest.mark.parametrize("interaction_only", [True, False])
+@pytest.mark.parametrize("include_bias", [True, False])
+def test_polynomials(degree: int, interaction_only: bool, include_bias: bool) -> None:
+    frame = pd.DataFrame(np.random.default_rng(2).normal(0, 3, (400, 3)), columns=["a", "b", "c"])
+    reference = PolynomialFeatures(
+        degree, interaction_only=interaction_only, include_bias=include_bias
+    )
+    expected = reference.fit_transform(frame)
+    feature = polynomial(
+        col("a"),
+        col("b"),
+        col("c"),
+        degree=degree,
+        interaction_only=interaction_only,
+        include_bias=include_bias,
+    )
+    features = FeatureSet(Schema.infer(frame), [feature, feature.alias("p")]).fit(frame)
+    names = reference.get_feature_names_out().tolist()
+    assert features.get_feature_names_out().tolist() == names + [f"p_{name}" for name in names]
+    np.testing.assert_allclose(
+        features.transform(frame), np.hstack([expected, expected]), rtol=TOLERANCE
+    )
+
+
+def test_two_polynomials_and_their_bounds() -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0, np.nan], "b": [3.0, 4.0, 5.0]})
+    two = [polynomial(col("a"), degree=3), polynomial(col("b"), col("a") + 1)]
+    features = FeatureSet(Schema.infer(frame), two).fit(frame)
+    assert features.get_feature_names_out().tolist()[3:] == [
+        "b",
+        "a + 1",
+        "b^2",
+        "b a + 1",
+        "a + 1^2",
+    ]
+    assert np.isnan(features.transform(frame)[2, [0, 1, 2, 4, 6, 7]]).all()
+    with pytest.raises(InputError, match='are both named "a"'):
+        FeatureSet(Schema.infer(frame), [col("a"), polynomial(col("a"))]).fit(frame)
+    with pytest.raises(InputError, match="more than 10000 columns"):
+        FeatureSet(Schema.infer(frame), [polynomial(*[col("a") + i for i in range(200)])])
+    with pytest.raises(InputError, match="degree 0: use 1 to 10"):
+        FeatureSet(Schema.infer(frame), [polynomial(col("a"), degree=0)])
+
+
+@pytest.mark.parametrize("depth", [1, 3, 6])
+@pytest.mark.parametrize("leaves", [None, 2, 5, 11])
+@pytest.mark.parametrize("min_rows", [1, 50])
+@pytest.mark.parametrize("column", ["normal", "holes", "heavy", "count", "constant"])
+def test_bucketize_tree(
+    frame: pd.DataFrame, column: str, depth: int, leaves: int | None, min_rows: int
+) -> None:
+    # Trees of the reference hold 32 bits.
+    values = frame[[column]].astype(np.float32)
+    rng = np.random.default_rng(4)
+    amount = np.sin(values[column].fillna(0) / 4) * 3 + rng.normal(0, 0.7, ROWS)
+    known = values[column].notna()
+    limits: Any = {"max_depth": depth, "max_leaf_nodes": leaves, "min_samples_leaf": min_rows}
+    feature = col(column).bucketize_tree(depth, max_leaves=leaves, min_rows=min_rows)
+    features = FeatureSet(Schema.infer(values, nullable=True), [feature])
+    for model, target in (
+        (DecisionTreeRegressor(**limits), amount),
+        (DecisionTreeClassifier(**limits), (amount > 0.5).astype(int)),
+    ):
+        tree = model.fit(values[known], target[known]).tree_
+        edges = np.sort(tree.threshold[tree.feature >= 0])
+        expected = np.searchsorted(edges, values[column], side="left").astype(float)
+        expected[~known] = np.nan
+        found = features.fit(values, target).transform(values)
+        # Splits of equal merit may be taken in another order: none of these columns has one, but
+        # for groups that no split improves.
+        same(found, expected)
+
+
+def test_bucketize_tree_in_pieces_and_without_a_target() -> None:
+    rng = np.random.default_rng(8)
+    table = pl.DataFrame({"x": rng.normal(size=3000), "y": rng.random(3000) < 0.3})
+    table = table.with_columns(y=pl.when(pl.col("x") > 1).then(True).otherwise("y"))
+    features = FeatureSet(
+        Schema.infer(table, nullable=True), [col("x").bucketize_tree()], target="y"
+    )
+    whole = features.fit(table).to_json()
+    assert features.fit([table[:1000], table[1000:1001], table[1001:]]).to_json() == whole
+    with pytest.raises(InputError, match="bucketize_tree"):
+        FeatureSet(Schema.infer(table), [col("x").bucketize_tree()]).fit(table)
+    for wrong in ({"max_depth": 0}, {"max_leaves": 1}, {"min_rows": 0}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            FeatureSet(Schema.infer(table), [col("x").bucketize_tree(**wrong)], target="y")

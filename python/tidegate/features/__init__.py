@@ -11,6 +11,7 @@ from tidegate.features.expression import Expr, coalesce, col, lit
 from tidegate.features.feature_set import FeatureSet
 from tidegate.features.geo import Point, point
 from tidegate.features.rows import (
+    polynomial,
     row_all,
     row_any,
     row_count_null,
@@ -55,6 +56,7 @@ __all__ = [
     "of_dtype",
     "others",
     "point",
+    "polynomial",
     "row_all",
     "row_any",
     "row_count_null",

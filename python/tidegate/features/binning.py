@@ -40,3 +40,28 @@ class Binning(Tree):
         """
         inner: Json = None if edges is None else [float(edge) for edge in edges]
         return self._apply("bucketize", buckets=buckets, method=method, edges=inner)
+
+    def bucketize_tree(
+        self,
+        max_depth: int | None = None,
+        *,
+        max_leaves: int | None = None,
+        min_rows: int | None = None,
+    ) -> Self:
+        """The number of the bucket, from 0, with edges where a tree splits the target best.
+
+        The splits are those of scikit-learn's `DecisionTreeRegressor` on this one column, and for a
+        target of two classes those of its `DecisionTreeClassifier`.
+
+        Args:
+            max_depth: how often a range is split at most, 1 to 13; 3 by default.
+            max_leaves: the most buckets, of which the best splits make the first.
+            min_rows: the fewest rows of a bucket; 1 by default.
+
+        >>> from tidegate.features import col
+        >>> col("distance").bucketize_tree(max_leaves=5, min_rows=100)
+        col("distance").bucketize_tree(max_leaves=5, min_rows=100)
+        """
+        return self._apply(
+            "bucketize_tree", max_depth=max_depth, max_leaves=max_leaves, min_rows=min_rows
+        )

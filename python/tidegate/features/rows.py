@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "When",
+    "polynomial",
     "row_all",
     "row_any",
     "row_count_null",
@@ -81,6 +82,38 @@ def row_all(*conditions: object) -> Expr:
 def row_count_null(*values: object) -> Expr:
     """How many of a row's values, of whatever types, are missing."""
     return Expr(several("row_count_null", values))
+
+
+def polynomial(
+    *values: object,
+    degree: int | None = None,
+    interaction_only: bool | None = None,
+    include_bias: bool | None = None,
+) -> Expr:
+    """A column for each product of powers of some values (`PolynomialFeatures`).
+
+    Args:
+        values: expressions or plain values, at most 256.
+        degree: how many factors a product has at most, 1 to 10; 2 by default.
+        interaction_only: whether the factors of a product are different ones.
+        include_bias: whether there is a first column of ones.
+
+    Returns:
+        Several columns, which end the expression: by degree, then by the place of the factors.
+
+    >>> from tidegate.features import col
+    >>> polynomial(col("x"), col("y"), interaction_only=True)
+    polynomial(col("x"), col("y"), interaction_only=True)
+    """
+    return Expr(
+        several(
+            "polynomial",
+            values,
+            degree=degree,
+            interaction_only=interaction_only,
+            include_bias=include_bias,
+        )
+    )
 
 
 class When:

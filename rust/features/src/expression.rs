@@ -118,6 +118,18 @@ pub(crate) trait Expression: Serialize + DeserializeOwned + Send + Sync + 'stati
     fn suffixes(&self, _state: &<Self::Fit as Fit>::State) -> Vec<String> {
         Vec::new()
     }
+
+    /// The names of the columns, if the result is [`Type::Columns`]: the name of the expression
+    /// with the suffixes, unless the names of the inputs say more.
+    fn columns(
+        &self,
+        stem: &str,
+        _inputs: &[String],
+        state: &<Self::Fit as Fit>::State,
+    ) -> Vec<String> {
+        let suffixes = self.suffixes(state).into_iter();
+        suffixes.map(|suffix| format!("{stem}{suffix}")).collect()
+    }
 }
 
 /// Learns the state of an expression in one pass: update, merge, finish.
@@ -174,7 +186,7 @@ pub(crate) trait Operation: Send + Sync {
     /// The code for a state in JSON; `None` for the state of an expression that learns nothing.
     fn kernel(&self, state: Option<&Value>, inputs: &[Type]) -> Result<Kernel>;
     fn label(&self, inputs: &[&str]) -> String;
-    fn suffixes(&self, state: Option<&Value>) -> Result<Vec<String>>;
+    fn columns(&self, stem: &str, inputs: &[String], state: Option<&Value>) -> Result<Vec<String>>;
 }
 
 fn read_state<E: Expression>(state: Option<&Value>) -> Result<<E::Fit as Fit>::State> {
@@ -227,8 +239,9 @@ impl<E: Expression> Operation for E {
         Expression::name(self, inputs)
     }
 
-    fn suffixes(&self, state: Option<&Value>) -> Result<Vec<String>> {
-        Ok(Expression::suffixes(self, &read_state::<E>(state)?))
+    fn columns(&self, stem: &str, inputs: &[String], state: Option<&Value>) -> Result<Vec<String>> {
+        let state = read_state::<E>(state)?;
+        Ok(Expression::columns(self, stem, inputs, &state))
     }
 }
 

@@ -47,6 +47,8 @@ struct Tree {
     /// Names given here, innermost first.
     aliases: Vec<String>,
     inputs: Vec<Self>,
+    /// The names of the inputs.
+    stems: Vec<String>,
 }
 
 /// One feature.
@@ -283,11 +285,9 @@ impl Graph {
         match &self.nodes[feature.node()].source {
             Source::Apply {
                 operation, state, ..
-            } if self.nodes[feature.node()].kind == Type::Columns => Ok(operation
-                .suffixes(state.as_ref())?
-                .into_iter()
-                .map(|suffix| format!("{}{suffix}", feature.stem))
-                .collect()),
+            } if self.nodes[feature.node()].kind == Type::Columns => {
+                operation.columns(&feature.stem, &feature.tree.stems, state.as_ref())
+            }
             _ => Ok(vec![feature.stem.clone()]),
         }
     }
@@ -394,6 +394,7 @@ impl Builder<'_> {
                     node,
                     aliases: Vec::new(),
                     inputs: Vec::new(),
+                    stems: Vec::new(),
                 };
                 Ok((tree, name))
             }
@@ -491,6 +492,7 @@ impl Builder<'_> {
             node,
             aliases: Vec::new(),
             inputs: trees,
+            stems,
         };
         Ok((tree, stem))
     }

@@ -8,6 +8,8 @@
 //! and one line in the table of `operations/mod.rs`.
 
 mod calendar;
+#[cfg(test)]
+mod damage;
 mod expr;
 mod expression;
 mod fitter;

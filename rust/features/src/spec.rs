@@ -113,9 +113,11 @@ pub(crate) fn resolve(schema: &Schema, features: &[Expr], fitted: bool) -> Resul
         )));
     }
     check_unique(
+        // What names each of its columns by itself has no name of its own.
         graph
             .features
             .iter()
+            .filter(|feature| !feature.stem.is_empty())
             .map(|feature| (feature.stem.as_str(), feature.text.as_str())),
     )?;
     Ok(graph)

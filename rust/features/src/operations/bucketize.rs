@@ -15,7 +15,7 @@ use crate::kernel::Kernel;
 use crate::value::{Type, Values};
 
 /// Most buckets.
-const MAX_BUCKETS: usize = 10_000;
+pub(super) const MAX_BUCKETS: usize = 10_000;
 /// Up to so many edges counting all of them is faster than searching.
 const COUNTED_EDGES: usize = 24;
 /// Quantiles closer than this are one, as in `KBinsDiscretizer`.

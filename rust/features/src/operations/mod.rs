@@ -3,7 +3,9 @@
 mod arithmetic;
 mod base_n;
 mod bucketize;
+mod bucketize_tree;
 mod categories;
+mod cells;
 mod clip;
 mod clip_quantiles;
 mod coalesce;
@@ -33,6 +35,7 @@ mod minimum;
 mod normal;
 mod one_hot;
 mod ordinal;
+mod polynomial;
 mod power;
 mod power_transform;
 mod quantile_transform;
@@ -74,6 +77,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     arithmetic::NEGATE,
     base_n::ENTRY,
     bucketize::ENTRY,
+    bucketize_tree::ENTRY,
     clip::ENTRY,
     clip_quantiles::ENTRY,
     coalesce::ENTRY,
@@ -119,6 +123,7 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     min_max::ENTRY,
     one_hot::ENTRY,
     ordinal::ENTRY,
+    polynomial::ENTRY,
     power::POW,
     power::MOD,
     power::FLOOR_DIV,
