@@ -12,7 +12,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +23,7 @@ import pytest
 
 from tidegate import Rules
 from tidegate.errors import BackendError, DataError, InputError, NotFoundError, StateError
+from tidegate.storage import open_store
 from tidegate.validation import aggregate, fingerprint, in_range, ingest, ingested, not_null
 from tidegate.validation.source import open_source
 
@@ -242,3 +245,42 @@ def test_records_of_a_later_version_are_refused(tmp_path: Path) -> None:
     record.write_text("{")
     with pytest.raises(StateError, match="no record of an ingestion"):
         ingested(str(lake))
+
+
+def test_object_storage_is_a_source_and_a_destination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        # Real stores need no such settings: their addresses and keys are the environment's.
+        local = partial(
+            open_store,
+            endpoint=f"http://{host}:{port}",
+            region="us-east-1",
+            access_key_id="test",
+            secret_access_key="test",
+        )
+        monkeypatch.setattr("tidegate.storage.open_store", local)
+        monkeypatch.setattr("tidegate.validation.ingestion.open_store", local)
+        creation = urllib.request.Request(f"http://{host}:{port}/flights", method="PUT")
+        with urllib.request.urlopen(creation, timeout=30) as answer:
+            assert answer.status == 200
+        inbox = local("s3://flights/in")
+        inbox.create("2013/a.csv", write(tmp_path, "t.csv").read_bytes())
+        inbox.create("b.parquet", write(tmp_path, "t.parquet").read_bytes())
+        for new in (True, False):
+            parts = list(ingest("s3://flights/in", "s3://flights/lake", rules=RULES))
+            assert [(part.part, part.rows, part.new) for part in parts] == [
+                ("2013/a.csv", 2, new),
+                ("b.parquet", 2, new),
+            ]
+        one = open_source("s3://flights/in/b.parquet")
+        assert pa.table(one.read()).num_rows == 4
+        keys = local("s3://flights/lake", read_only=True).keys("")
+        assert len(keys) == 6
+    finally:
+        server.stop()

@@ -44,8 +44,8 @@ def ingest(
 ) -> None:
     """Read, validate and write tables as Parquet. What was ingested before is left alone."""
     from tidegate.validation import Rules
-    from tidegate.validation.ingest import ROWS_PER_FILE
-    from tidegate.validation.ingest import ingest as run
+    from tidegate.validation.ingestion import ROWS_PER_FILE
+    from tidegate.validation.ingestion import ingest as run
     from tidegate.validation.source import open_source
 
     references = {}

@@ -23,10 +23,10 @@ from tidegate.validation.checks import (
     volume,
 )
 from tidegate.validation.diff import RuleChange, RulesDiff
-from tidegate.validation.distribution import distribution
+from tidegate.validation.distributions import distribution
 from tidegate.validation.evolution import SchemaChange, SchemaDiff, compare_schemas
-from tidegate.validation.infer import infer
-from tidegate.validation.ingest import Ingested, Progress, fingerprint, ingest, ingested
+from tidegate.validation.inference import infer
+from tidegate.validation.ingestion import Ingested, Progress, fingerprint, ingest, ingested
 from tidegate.validation.report import (
     BrokenRow,
     Finding,

@@ -40,7 +40,7 @@ td.number{font-variant-numeric:tabular-nums;white-space:nowrap}
 .tag.warned{background:#fff3c4;color:#7c5e10}
 .tag.failed{background:#ffe3e3;color:#8a041a}
 .tag.skipped{background:#e4e7eb;color:#3e4c59}
-.bar{height:5px;border-radius:3px;background:#e4e7eb;margin-top:5px;min-width:90px}
+.bar{height:5px;border-radius:3px;background:#e4e7eb;margin-top:5px;min-width:90px;max-width:160px}
 .bar i{display:block;height:5px;border-radius:3px;background:#cf1124}
 code{font:12.5px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;color:#3e4c59}
 details summary{cursor:pointer;color:#3e4c59;font-size:13px}

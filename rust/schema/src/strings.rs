@@ -184,14 +184,10 @@ impl<'a> Strings<'a> {
         let rows = self.start..self.start + self.rows;
         match self.layout {
             Layout::Offsets32(offsets, text) => {
-                for (out, i) in out.iter_mut().zip(rows) {
-                    *out = word_between(offsets, text, i);
-                }
+                words_between(&offsets[rows.start..=rows.end], offsets[0], text, out);
             }
             Layout::Offsets64(offsets, text) => {
-                for (out, i) in out.iter_mut().zip(rows) {
-                    *out = word_between(offsets, text, i);
-                }
+                words_between(&offsets[rows.start..=rows.end], offsets[0], text, out);
             }
             Layout::Views(views, _) => {
                 for (out, view) in out.iter_mut().zip(&views[rows]) {
@@ -258,20 +254,17 @@ fn word_of(bytes: &[u8]) -> u64 {
     word(u64::from_le_bytes(low), bytes.len())
 }
 
-/// The word of text `i` of those that lie one behind the other: eight bytes are read at once where
-/// the text goes on so far.
-#[inline]
-fn word_between<T: Copy + Into<i64>>(offsets: &[T], text: &str, i: usize) -> u64 {
-    let (start, end) = (offsets[i].into(), offsets[i + 1].into());
-    let at = (start - offsets[0].into()) as usize;
-    let length = (end - start) as usize;
-    match text.as_bytes().get(at..at + 8) {
-        Some(eight) => {
-            let mut low = [0; 8];
-            low.copy_from_slice(eight);
-            word(u64::from_le_bytes(low), length)
-        }
-        None => word_of(text.as_bytes().get(at..at + length).unwrap_or_default()),
+/// The words of texts that lie one behind the other, between one offset and the next: eight bytes
+/// are read at once where the text goes on so far.
+fn words_between<T: Copy + Into<i64>>(offsets: &[T], base: T, text: &str, out: &mut [u64]) {
+    let (base, bytes) = (base.into(), text.as_bytes());
+    for (out, pair) in out.iter_mut().zip(offsets.windows(2)) {
+        let (start, end) = (pair[0].into() - base, pair[1].into() - base);
+        let (at, length) = (start as usize, (end - start) as usize);
+        *out = match bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            Some(eight) => word(u64::from_le_bytes(*eight), length),
+            None => word_of(bytes.get(at..at + length).unwrap_or_default()),
+        };
     }
 }
 

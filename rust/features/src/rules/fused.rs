@@ -215,6 +215,11 @@ impl Fused {
         }
     }
 
+    /// Is it a look at values alone, without an expression?
+    pub const fn is_plain(&self) -> bool {
+        !matches!(self, Self::Text { .. })
+    }
+
     /// How many rows of a morsel break the rule, and how many it says nothing of.
     pub fn count(&self, morsel: &[Column<'_>], memo: &mut Memo) -> Result<(u64, u64)> {
         Ok(match self {

@@ -172,13 +172,22 @@ fn of(rules: &[RuleReport], status: Status) -> impl Iterator<Item = &RuleReport>
     rules.iter().filter(move |rule| rule.status == status)
 }
 
+/// A number in a few digits.
+fn short(value: f64) -> String {
+    if value.abs() >= 1e15 || (value != 0.0 && value.abs() < 1e-3) {
+        return format!("{value:.3e}");
+    }
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A broken rule in a few words.
 fn said(rule: &RuleReport) -> String {
     match (rule.failures, rule.value) {
         (Some(failures), _) => {
             format!("{} ({})", rule.name, counted(failures, "row", "rows"))
         }
-        (None, Some(value)) => format!("{} (is {value})", rule.name),
+        (None, Some(value)) => format!("{} (is {})", rule.name, short(value)),
         (None, None) => format!("{} (has no value)", rule.name),
     }
 }
@@ -186,6 +195,20 @@ fn said(rule: &RuleReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in [
+            (12.639_070_257, "12.639"),
+            (120.0, "120"),
+            (-0.5, "-0.5"),
+            (0.0, "0"),
+            (1e-7, "1.000e-7"),
+            (2e18, "2.000e18"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+    }
 
     #[test]
     fn thousands_are_grouped() {
