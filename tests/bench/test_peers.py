@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.bench import Plan, run
+from tidegate.bench import Plan, run, validation
 from tidegate.bench.budgets import read_budgets
 from tidegate.bench.peers import install, peers_in
 from tidegate.errors import ConfigurationError, InputError, TidegateError
@@ -19,8 +19,13 @@ def test_every_peer_is_complete() -> None:
     found = peers_in(PEERS)
     folders = [peer.folder for peer in found]
     assert {peer.name for peer in found} >= {"starlette_batcher", "granian", "mlserver", "triton"}
-    assert [place for place in PEERS.iterdir() if place.is_dir() and place not in folders] == []
-    for folder in folders:
+    # Those of validation are no servers: they take turns over a table.
+    others = [PEERS / name for name in validation.PEERS]
+    assert all((folder / "validate.py").is_file() for folder in others)
+    known = [*folders, *others]
+    places = [place for place in PEERS.iterdir() if place.is_dir() and place.name[0] != "_"]
+    assert [place for place in places if place not in known] == []
+    for folder in known:
         asked = (folder / "requirements.in").read_text().split()
         lock = (folder / "requirements.lock").read_text()
         for line in asked:
@@ -33,6 +38,7 @@ def test_every_peer_is_complete() -> None:
 def test_every_peer_is_judged() -> None:
     goals = {goal.name for goal in read_budgets(PEERS.parent / "budgets.toml")}
     assert {f"http32_over_{peer.name}" for peer in peers_in(PEERS)} <= goals
+    assert {f"validation_over_{name}" for name in validation.PEERS} <= goals
 
 
 def test_a_peer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
