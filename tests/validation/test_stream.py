@@ -129,3 +129,17 @@ def test_quarantine_writes_both_files(tmp_path: Path) -> None:
         Quarantine(tmp_path / "no" / "folder.parquet", None) as quarantine,
     ):
         quarantine.write(pa.table({"x": [1]}), pa.table({"x": [1]}))
+
+
+def test_what_fails_midway_leaves_no_half_a_table(tmp_path: Path) -> None:
+    good = tmp_path / "good.parquet"
+    validation = Rules(in_range("x", 0)).start()
+
+    def write() -> None:
+        with Quarantine(good, None) as quarantine:
+            for piece in (pa.table({"x": [1]}), pa.table({"x": ["text"]})):
+                quarantine.write(*validation.split(piece))
+
+    with pytest.raises(InputError, match='column "x"'):
+        write()
+    assert not good.exists()

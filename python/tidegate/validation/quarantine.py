@@ -73,7 +73,11 @@ class Quarantine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for writer in self._writers:
-            if writer is not None:
-                writer.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for path, writer in zip(self._paths, self._writers, strict=True):
+            if writer is None or path is None:
+                continue
+            writer.close()
+            # Half a table would be taken for one.
+            if kind is not None:
+                path.unlink(missing_ok=True)
