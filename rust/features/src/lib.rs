@@ -19,6 +19,7 @@ mod load;
 mod murmur;
 mod operations;
 mod output;
+mod parallel;
 mod plan;
 mod program;
 #[cfg(test)]
@@ -32,5 +33,6 @@ mod zone;
 pub use expr::Expr;
 pub use fitter::{Fitter, Step};
 pub use output::{Cell, Sparse};
+pub use parallel::cores;
 pub use plan::Plan;
 pub use spec::{FeatureSpec, MAX_DEPTH, MAX_FEATURES, MAX_WIDTH};

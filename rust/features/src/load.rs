@@ -89,19 +89,15 @@ pub(crate) fn take(column: &Column<'_>, out: &mut [f64]) {
 
 #[inline]
 fn widen<T: Copy>(from: &Primitive<'_, T>, out: &mut [f64], convert: impl Fn(T) -> f64) {
-    if from.validity.is_all() {
-        for (out, &value) in out.iter_mut().zip(from.values) {
-            *out = convert(value);
+    for (out, &value) in out.iter_mut().zip(from.values) {
+        *out = convert(value);
+    }
+    // What stands at a missing place is any number, and few are missing.
+    from.validity.each_missing(from.values.len(), |row| {
+        if let Some(out) = out.get_mut(row) {
+            *out = f64::NAN;
         }
-        return;
-    }
-    for (row, (out, &value)) in out.iter_mut().zip(from.values).enumerate() {
-        *out = if from.validity.get(row) {
-            convert(value)
-        } else {
-            f64::NAN
-        };
-    }
+    });
 }
 
 fn check_nulls<T: Copy>(values: &Primitive<'_, T>, field: &Field, start: usize) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What a run writes: a row-major matrix of 32 or 64 bits, or the values of it that are not zero.
 
-use tidegate_schema::{Error, ErrorKind, Result};
+use tidegate_schema::{Error, ErrorKind, Result, Strings};
 
 use crate::value::finite;
 
@@ -161,6 +161,25 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// Writes a one for each text into the column that `place` says; what lies beyond the last
+    /// column is left out. Which kind of output it is, is looked at once and not once a value.
+    pub(crate) fn mark(mut self, texts: &Strings<'_>, place: impl Fn(&str) -> usize) {
+        let (width, first, count) = (self.width, self.first, self.count);
+        match self.cells {
+            Cells::Single(cells) => mark(cells, texts, (width, first, count), place),
+            Cells::Double(cells) => mark(cells, texts, (width, first, count), place),
+            Cells::Entries(_) | Cells::Nothing => {
+                let mut row = 0;
+                texts.for_each(|text| {
+                    if let Some(text) = text {
+                        self.set(row, place(text), 1.0);
+                    }
+                    row += 1;
+                });
+            }
+        }
+    }
+
     /// Writes one value. Rows come in order, and within a row columns do; what lies beyond the last
     /// column is left out.
     #[inline]
@@ -189,6 +208,28 @@ impl<'a> Columns<'a> {
             Cells::Nothing => {}
         }
     }
+}
+
+/// [`Columns::mark`] in a matrix of this width, from the first of so many columns.
+fn mark<T: Cell>(
+    cells: &mut [T],
+    texts: &Strings<'_>,
+    (width, first, count): (usize, usize, usize),
+    place: impl Fn(&str) -> usize,
+) {
+    let one = T::narrow(1.0);
+    let mut row = first;
+    texts.for_each(|text| {
+        if let Some(text) = text {
+            let column = place(text);
+            if column < count
+                && let Some(cell) = cells.get_mut(row + column)
+            {
+                *cell = one;
+            }
+        }
+        row += width;
+    });
 }
 
 #[cfg(test)]

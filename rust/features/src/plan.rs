@@ -6,6 +6,7 @@ use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::load::check_columns;
 use crate::output::{Cell, Sparse};
+use crate::parallel::in_blocks;
 use crate::program::Program;
 use crate::spec::{Document, MAX_WIDTH, VERSION, check_unique, digest, resolve, schema_value};
 
@@ -139,7 +140,7 @@ impl Plan {
     /// Writes the features of a table into a row-major matrix of `rows × width` values. Missing is
     /// NaN, and nothing is infinite. After an error the matrix holds anything.
     pub fn transform_into<T: Cell>(&self, table: &Table<'_>, out: &mut [T]) -> Result<()> {
-        self.run(&self.program, table, 0, out)
+        self.transform_on(1, table, None, out)
     }
 
     /// The same for rows that were learned from, of which `first` is the number of the table's
@@ -152,12 +153,24 @@ impl Plan {
         first: u64,
         out: &mut [T],
     ) -> Result<()> {
-        self.run(
-            self.training.as_ref().unwrap_or(&self.program),
-            table,
-            first,
-            out,
-        )
+        self.transform_on(1, table, Some(first), out)
+    }
+
+    /// As [`Plan::transform_into`], or with the number of the first row as
+    /// [`Plan::transform_learned_into`], by as many threads as there are blocks of rows, but at most
+    /// so many. The matrix is the same to the last bit.
+    pub fn transform_on<T: Cell>(
+        &self,
+        threads: usize,
+        table: &Table<'_>,
+        learned: Option<u64>,
+        out: &mut [T],
+    ) -> Result<()> {
+        let program = match (&self.training, learned) {
+            (Some(training), Some(_)) => training,
+            _ => &self.program,
+        };
+        self.run(program, table, learned.unwrap_or(0), threads, out)
     }
 
     /// Appends the features of a table to a sparse matrix, without a dense one on the way.
@@ -187,6 +200,7 @@ impl Plan {
         program: &Program,
         table: &Table<'_>,
         first: u64,
+        threads: usize,
         out: &mut [T],
     ) -> Result<()> {
         check_columns(table, &self.graph.schema)?;
@@ -199,7 +213,9 @@ impl Plan {
                 self.width()
             )));
         }
-        program.run_into(table, &self.graph.schema, first, out)
+        in_blocks(threads, table.rows(), self.width(), out, |rows, part| {
+            program.run_into(table, &self.graph.schema, first, rows, part)
+        })
     }
 
     /// The features of a table as a new row-major matrix.

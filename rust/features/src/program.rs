@@ -4,6 +4,7 @@
 //! output are split without a check. Registers live in scratch memory of the thread.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tidegate_schema::{Column, Error, Result, Schema, Table};
@@ -278,21 +279,23 @@ impl Program {
         })
     }
 
-    /// Runs over a table into a row-major matrix of `table.rows() * width` values. `first` is the
-    /// number of the table's first row.
+    /// Runs over some rows of a table into a row-major matrix of `range.len() * width` values.
+    /// `first` is the number of the table's first row.
     pub(crate) fn run_into<T: Cell>(
         &self,
         table: &Table<'_>,
         schema: &Schema,
         first: u64,
+        range: Range<usize>,
         out: &mut [T],
     ) -> Result<()> {
         SCRATCH.with_borrow_mut(|scratch| {
             let morsel = self.morsel_rows(size_of::<T>());
-            let mut start = 0;
-            while start < table.rows() {
-                let rows = morsel.min(table.rows() - start);
-                let part = &mut out[start * self.width..(start + rows) * self.width];
+            let mut start = range.start;
+            while start < range.end {
+                let rows = morsel.min(range.end - start);
+                let before = (start - range.start) * self.width;
+                let part = &mut out[before..before + rows * self.width];
                 if self.zeroes {
                     part.fill(T::default());
                 }
@@ -453,19 +456,34 @@ impl Program {
                 start,
                 rows,
             };
-            let inputs: Operands<'_> = step.inputs.iter().map(|&slot| view.slot(slot)).collect();
+            // Nearly all have one input or two, and a row is soon computed: no list is made for them.
+            let (one, two, many): ([Values<'_>; 1], [Values<'_>; 2], Operands<'_>);
+            let inputs: &[Values<'_>] = match *step.inputs {
+                [a] => {
+                    one = [view.slot(a)];
+                    &one
+                }
+                [a, b] => {
+                    two = [view.slot(a), view.slot(b)];
+                    &two
+                }
+                ref all => {
+                    many = all.iter().map(|&slot| view.slot(slot)).collect();
+                    &many
+                }
+            };
             match (&*step.kernel, step.target) {
                 (Kernel::Numbers(run), Target::Numbers(_)) => {
-                    run(&inputs, &mut numbers_out[..rows]);
+                    run(inputs, &mut numbers_out[..rows]);
                 }
                 (Kernel::Texts(run), Target::Texts(_)) => {
                     if let Some(buffer) = texts_out.first_mut() {
                         buffer.clear();
-                        run(&inputs, rows, buffer);
+                        run(inputs, rows, buffer);
                     }
                 }
                 (Kernel::Columns { count, run }, Target::Columns(first, part)) => {
-                    run(&inputs, Columns::new(out, part, self.width, first, *count));
+                    run(inputs, Columns::new(out, part, self.width, first, *count));
                 }
                 _ => return Err(Error::internal("a step writes what its kernel does not")),
             }

@@ -74,6 +74,29 @@ impl<'a> Validity<'a> {
         (0..rows).find(|&row| !self.get(row))
     }
 
+    /// Calls `each` with every one of these rows whose value is not there. Mostly all are there, so
+    /// 64 are looked at in one.
+    pub fn each_missing(&self, rows: usize, mut each: impl FnMut(usize)) {
+        let Some(bits) = self.bits else { return };
+        // Up to the first whole byte, then in words, then what is left.
+        let head = (8 - (self.offset & 7)) % 8;
+        let head = head.min(rows);
+        (0..head).filter(|&row| !self.get(row)).for_each(&mut each);
+        let whole = &bits[(self.offset + head) >> 3..];
+        let words = (rows - head) / 64;
+        for (position, word) in whole.chunks_exact(8).take(words).enumerate() {
+            let mut there = [0; 8];
+            there.copy_from_slice(word);
+            let mut missing = !u64::from_le_bytes(there);
+            while missing != 0 {
+                each(head + 64 * position + missing.trailing_zeros() as usize);
+                missing &= missing - 1;
+            }
+        }
+        let tail = head + 64 * words..rows;
+        tail.filter(|&row| !self.get(row)).for_each(each);
+    }
+
     /// The validity of the values from `start` on.
     #[must_use]
     pub const fn skip(&self, start: usize) -> Self {
@@ -207,5 +230,20 @@ mod tests {
         }
         assert_eq!(Validity::ALL.eight(0, 3), 0b111);
         assert_eq!(Validity::ALL.eight(5, 30), 0xff);
+    }
+
+    #[test]
+    fn every_missing_row_is_told() {
+        let bits: Vec<u8> = (0..64u32).map(|i| (i * 37 % 251) as u8 | 0x11).collect();
+        for offset in [0, 1, 7, 8, 13] {
+            for rows in [0, 1, 5, 8, 63, 64, 65, 130, 400] {
+                let validity = Validity::bitmap(&bits, offset);
+                let mut told = Vec::new();
+                validity.each_missing(rows, |row| told.push(row));
+                let due: Vec<usize> = (0..rows).filter(|&row| !validity.get(row)).collect();
+                assert_eq!(told, due, "{rows} from {offset}");
+            }
+        }
+        Validity::ALL.each_missing(10, |_| panic!("none is missing"));
     }
 }

@@ -123,7 +123,7 @@ impl TextMap {
     }
 
     /// Where a text stands.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn get(&self, text: &str) -> Option<usize> {
         let (key, length) = (key_of(text), text.len() as u32);

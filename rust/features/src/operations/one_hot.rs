@@ -99,14 +99,8 @@ impl Expression for OneHot {
         Ok(match state.index(kind)? {
             Index::Texts(map) => Kernel::Columns {
                 count,
-                run: Box::new(move |inputs, mut columns| {
-                    let mut row = 0;
-                    inputs[0].texts().for_each(|text| {
-                        if let Some(text) = text {
-                            columns.set(row, place(map.get(text)), 1.0);
-                        }
-                        row += 1;
-                    });
+                run: Box::new(move |inputs, columns| {
+                    columns.mark(&inputs[0].texts(), |text| place(map.get(text)));
                 }),
             },
             Index::Numbers(map) => Kernel::Columns {
