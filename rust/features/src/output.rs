@@ -180,6 +180,22 @@ impl<'a> Columns<'a> {
         }
     }
 
+    /// Writes all values of so many rows: `value` is asked for each by its row and column.
+    #[inline]
+    pub(crate) fn fill(&mut self, rows: usize, value: impl Fn(usize, usize) -> f64) {
+        let part = self.first..self.first + self.count;
+        match &mut self.cells {
+            Cells::Single(cells) => fill(cells, self.width, part, rows, value),
+            Cells::Double(cells) => fill(cells, self.width, part, rows, value),
+            Cells::Entries(_) => {
+                for row in 0..rows {
+                    (0..self.count).for_each(|column| self.set(row, column, value(row, column)));
+                }
+            }
+            Cells::Nothing => {}
+        }
+    }
+
     /// Writes one value. Rows come in order, and within a row columns do; what lies beyond the last
     /// column is left out.
     #[inline]
@@ -230,6 +246,25 @@ fn mark<T: Cell>(
         }
         row += width;
     });
+}
+
+/// Writes some columns of a row-major matrix.
+#[inline]
+fn fill<T: Cell>(
+    cells: &mut [T],
+    width: usize,
+    part: std::ops::Range<usize>,
+    rows: usize,
+    value: impl Fn(usize, usize) -> f64,
+) {
+    // A matrix without columns has no rows to write.
+    let all = cells.chunks_exact_mut(width.max(1));
+    for (row, cells) in all.take(rows).enumerate() {
+        let cells = cells.get_mut(part.clone()).unwrap_or_default();
+        for (column, cell) in cells.iter_mut().enumerate() {
+            *cell = T::narrow(value(row, column));
+        }
+    }
 }
 
 #[cfg(test)]

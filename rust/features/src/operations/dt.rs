@@ -6,7 +6,7 @@ use tidegate_schema::Result;
 use crate::calendar::{civil, day_of_year, days_in_month, iso_week, leap, weekday};
 use crate::expression::{Entry, Expression, Nothing, takes};
 use crate::kernel::Kernel;
-use crate::value::Type;
+use crate::value::{Type, floor};
 
 const MICROS_PER_SECOND: f64 = 1e6;
 pub(super) const MICROS_PER_DAY: f64 = 86_400.0 * MICROS_PER_SECOND;
@@ -100,7 +100,7 @@ fn of_days(f: impl Fn(i64) -> f64 + Send + Sync + 'static) -> Kernel {
         if micros.is_nan() {
             return f64::NAN;
         }
-        f((micros / MICROS_PER_DAY).floor() as i64)
+        f(floor(micros / MICROS_PER_DAY) as i64)
     })
 }
 
@@ -108,8 +108,8 @@ fn of_days(f: impl Fn(i64) -> f64 + Send + Sync + 'static) -> Kernel {
 fn within(unit: f64, of: f64) -> Kernel {
     let units = of / unit;
     Kernel::map(move |micros| {
-        let passed = (micros / unit).floor();
-        passed - (passed / units).floor() * units
+        let passed = floor(micros / unit);
+        passed - floor(passed / units) * units
     })
 }
 

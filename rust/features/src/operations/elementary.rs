@@ -8,7 +8,7 @@ use tidegate_schema::Result;
 
 use crate::expression::{Entry, Expression, Nothing, number};
 use crate::kernel::Kernel;
-use crate::value::{Type, finite};
+use crate::value::{Type, ceil, finite, floor};
 
 /// What one function does.
 trait Function: Send + Sync + 'static {
@@ -36,10 +36,10 @@ macro_rules! functions {
 
 functions! {
     Abs ABS "abs" |value| value.abs();
-    Ceil CEIL "ceil" |value| value.ceil();
+    Ceil CEIL "ceil" |value| ceil(value);
     Exp EXP "exp" |value| finite(value.exp());
     Expm1 EXPM1 "expm1" |value| finite(value.exp_m1());
-    Floor FLOOR "floor" |value| value.floor();
+    Floor FLOOR "floor" |value| floor(value);
     Log1p LOG1P "log1p" |value| finite(value.ln_1p());
     Sign SIGN "sign" |value| if value == 0.0 || value.is_nan() { value } else { value.signum() };
     Sqrt SQRT "sqrt" |value| value.sqrt();

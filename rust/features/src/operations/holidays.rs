@@ -8,7 +8,7 @@ use super::dt::MICROS_PER_DAY;
 use crate::calendar::parse;
 use crate::expression::{Entry, Expression, Nothing, takes};
 use crate::kernel::Kernel;
-use crate::value::Type;
+use crate::value::{Type, floor};
 
 /// Most days of a calendar.
 const MAX_DATES: usize = 100_000;
@@ -57,7 +57,7 @@ fn to_next(days: Vec<i64>, result: impl Fn(Option<i64>) -> f64 + Send + Sync + '
         if micros.is_nan() {
             return micros;
         }
-        let day = (micros / MICROS_PER_DAY).floor() as i64;
+        let day = floor(micros / MICROS_PER_DAY) as i64;
         let next = days.get(days.partition_point(|known| *known < day));
         result(next.map(|next| next - day))
     })

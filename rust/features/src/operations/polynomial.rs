@@ -100,18 +100,17 @@ impl Expression for Polynomial {
                 let inputs: SmallVec<[&[f64]; 32]> =
                     inputs.iter().map(|input| input.numbers()).collect();
                 let rows = inputs.first().map_or(0, |first| first.len());
-                for row in 0..rows {
-                    for (column, term) in terms.iter().enumerate() {
-                        // From the last factor to the first, as the reference multiplies.
-                        let mut factors = term.iter().rev();
-                        let first = factors.next();
-                        let first = first.map_or(1.0, |&place| inputs[usize::from(place)][row]);
-                        let product = factors.fold(first, |product, &place| {
-                            inputs[usize::from(place)][row] * product
-                        });
-                        columns.set(row, column, product);
-                    }
-                }
+                let factor = |place: u16, row: usize| inputs[usize::from(place)][row];
+                columns.fill(rows, |row, column| match terms[column].as_slice() {
+                    [] => 1.0,
+                    [one] => factor(*one, row),
+                    [left, right] => factor(*left, row) * factor(*right, row),
+                    // From the last factor to the first, as the reference multiplies.
+                    many => many
+                        .iter()
+                        .rev()
+                        .fold(1.0, |product, &place| factor(place, row) * product),
+                });
             }),
         })
     }

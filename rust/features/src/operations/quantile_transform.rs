@@ -57,24 +57,28 @@ fn places(count: usize) -> Vec<f64> {
     places
 }
 
-/// Linear interpolation in rising `xs`, as NumPy's `interp`: beyond both ends it is level, and of
-/// equal `xs` the last counts.
+/// The place of a value among quantiles: the mean of NumPy's `interp` in both directions, which
+/// differ where quantiles are equal.
 #[inline]
-fn interpolate(x: f64, xs: &[f64], ys: &[f64]) -> f64 {
-    let above = xs.partition_point(|known| *known <= x);
-    let (Some(below), Some(&last)) = (above.checked_sub(1), ys.last()) else {
-        return ys.first().copied().unwrap_or(f64::NAN);
+fn place(x: f64, quantiles: &[f64], places: &[f64]) -> f64 {
+    let above = quantiles.partition_point(|known| *known <= x);
+    let Some(below) = above.checked_sub(1) else {
+        return places.first().copied().unwrap_or(f64::NAN);
     };
-    match (xs.get(below..=above), ys.get(below..=above)) {
-        (Some([left, right]), Some([low, high])) => {
-            if *left == x {
-                return *low;
-            }
-            let slope = (high - low) / (right - left);
-            slope * (x - left) + low
-        }
-        _ => last,
+    let (Some(&left), Some(&low)) = (quantiles.get(below), places.get(below)) else {
+        return f64::NAN;
+    };
+    if left == x {
+        // Of equal quantiles one direction takes the last place and the other the first.
+        let first = quantiles.partition_point(|known| *known < x);
+        return 0.5 * (low + places.get(first).copied().unwrap_or(low));
     }
+    let (Some(&right), Some(&high)) = (quantiles.get(above), places.get(above)) else {
+        // Above all of them.
+        return low;
+    };
+    let slope = (high - low) / (right - left);
+    0.5 * ((slope * (x - left) + low) - (slope * (right - x) - high))
 }
 
 impl Expression for QuantileTransform {
@@ -124,14 +128,7 @@ impl Expression for QuantileTransform {
             ));
         }
         let places = places(rising.len());
-        let reverse =
-            |values: &[f64]| -> Box<[f64]> { values.iter().rev().map(|value| -value).collect() };
-        let (falling, falling_places) = (reverse(&rising), reverse(&places));
-        // The mean of both directions, which differ where quantiles are equal.
-        let place = move |value: f64| {
-            0.5 * (interpolate(value, &rising, &places)
-                - interpolate(-value, &falling, &falling_places))
-        };
+        let place = move |value: f64| place(value, &rising, &places);
         Ok(match self.distribution {
             Distribution::Uniform => Kernel::map(move |value| {
                 if value.is_nan() {
@@ -174,17 +171,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interpolates_as_numpy() {
+    fn interpolates_as_numpy_in_both_directions() {
         let (xs, ys) = ([0.0, 1.0, 1.0, 3.0], [0.0, 0.25, 0.5, 1.0]);
         for (x, y) in [
             (-1.0, 0.0),
+            (0.0, 0.0),
             (0.5, 0.125),
-            (1.0, 0.5),
+            (1.0, 0.375),
             (2.0, 0.75),
             (3.0, 1.0),
             (9.0, 1.0),
         ] {
-            assert_eq!(interpolate(x, &xs, &ys), y);
+            assert_eq!(place(x, &xs, &ys), y);
         }
         assert_eq!(places(5), [0.0, 0.25, 0.5, 0.75, 1.0]);
         assert_eq!(places(1), [0.0]);

@@ -6,7 +6,7 @@ use tidegate_schema::{Error, Result};
 
 use crate::expression::{Entry, Expression, Nothing, number};
 use crate::kernel::Kernel;
-use crate::value::Type;
+use crate::value::{Type, round_even};
 
 /// Most decimals, and places before the point: what a power of ten as a float bears exactly.
 const MAX_DECIMALS: i32 = 22;
@@ -40,17 +40,17 @@ impl Expression for Round {
     fn kernel(&self, (): (), _: &[Type]) -> Result<Kernel> {
         let scale = 10f64.powi(self.decimals.abs());
         Ok(match self.decimals {
-            0 => Kernel::map(f64::round_ties_even),
+            0 => Kernel::map(round_even),
             1.. => Kernel::map(move |value| {
                 let scaled = value * scale;
                 // What is too large to be scaled has no decimals.
                 if scaled.is_finite() {
-                    scaled.round_ties_even() / scale
+                    round_even(scaled) / scale
                 } else {
                     value
                 }
             }),
-            _ => Kernel::map(move |value| (value / scale).round_ties_even() * scale),
+            _ => Kernel::map(move |value| round_even(value / scale) * scale),
         })
     }
 }

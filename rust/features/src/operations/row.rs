@@ -12,7 +12,7 @@ use crate::kernel::Kernel;
 use crate::value::{Type, Values, finite};
 
 /// Rows that are summed side by side: their sums and counts stay in the first cache.
-const BLOCK: usize = 128;
+const BLOCK: usize = 32;
 
 /// How one aggregate runs over the columns.
 trait Aggregate: Send + Sync + 'static {
