@@ -10,6 +10,7 @@ from tidegate.features.dates import DatePart
 from tidegate.features.expression import Expr, coalesce, col, lit
 from tidegate.features.feature_set import FeatureSet
 from tidegate.features.geo import Point, point
+from tidegate.features.lists import ItemList
 from tidegate.features.rows import (
     polynomial,
     row_all,
@@ -42,6 +43,7 @@ __all__ = [
     "Expr",
     "FeatureSet",
     "Field",
+    "ItemList",
     "Point",
     "Schema",
     "Text",

@@ -10,6 +10,7 @@ from tidegate.errors import InputError
 from tidegate.features.binning import Binning
 from tidegate.features.categorical import Categorical
 from tidegate.features.dates import DatePart
+from tidegate.features.lists import Lists
 from tidegate.features.missing import Missing
 from tidegate.features.operators import Operators
 from tidegate.features.scaling import Scaling
@@ -69,7 +70,7 @@ def coalesce(*values: object) -> Expr:
     return Expr(several("coalesce", values))
 
 
-class Expr(Operators, Missing, Scaling, Binning, Categorical, Texts):
+class Expr(Operators, Missing, Scaling, Binning, Categorical, Texts, Lists):
     """A column computation, immutable. Made by `col` and `lit`, grown by methods and operators.
 
     Operators are `+ - * /`, negation, the six comparisons, and `& | ^ ~` of conditions; the other

@@ -14,8 +14,18 @@ if TYPE_CHECKING:
 
 __all__ = ["DType", "Field", "Schema"]
 
-DType = Literal["bool", "int64", "float64", "string", "timestamp"]
-"""The type of a raw column. A timestamp is in microseconds, UTC."""
+DType = Literal[
+    "bool",
+    "int64",
+    "float64",
+    "string",
+    "timestamp",
+    "date",
+    "duration",
+    "list[float64]",
+    "list[string]",
+]
+"""The type of a raw column. A timestamp and a duration are in microseconds, a timestamp in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,7 @@ class Schema:
             All columns of the table. Narrow numbers are widened, and categories are strings.
 
         Raises:
-            InputError: the object is no table, or a column has a type that is none of the five.
+            InputError: the object is no table, or a column has a type that is none of `DType`.
 
         >>> import pyarrow as pa
         >>> Schema.infer(pa.table({"x": [1, None], "s": ["a", "b"]}))

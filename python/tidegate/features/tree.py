@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from tidegate.errors import InputError
@@ -23,7 +23,8 @@ def constant(value: object) -> dict[str, Json]:
     """The keys of a literal: its value, and its type where JSON does not tell it.
 
     Args:
-        value: a bool, number, text or `datetime`, or a scalar of NumPy's.
+        value: a bool, number, text, `datetime`, `date` (a time at midnight, UTC) or `timedelta` (a
+            number of seconds), or a scalar of NumPy's.
 
     Raises:
         InputError: the value is none of these, or no finite number.
@@ -31,6 +32,11 @@ def constant(value: object) -> dict[str, Json]:
     if isinstance(value, datetime):
         aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
         return {"value": (aware - _EPOCH) // timedelta(microseconds=1), "dtype": "timestamp"}
+    if isinstance(value, date):
+        days = value.toordinal() - _EPOCH.toordinal()
+        return {"value": days * 86_400_000_000, "dtype": "timestamp"}
+    if isinstance(value, timedelta):
+        return {"value": value / timedelta(seconds=1)}
     if not isinstance(value, bool | int | float | str):
         item = getattr(value, "item", None)
         value = item() if callable(item) and getattr(value, "shape", None) == () else value

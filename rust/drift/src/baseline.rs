@@ -47,9 +47,7 @@ impl Reference {
 
     const fn suits(&self, dtype: DType) -> bool {
         match self {
-            Self::Numeric(_) => {
-                matches!(dtype, DType::Int64 | DType::Float64 | DType::Timestamp)
-            }
+            Self::Numeric(_) => !matches!(dtype, DType::String | DType::Bool),
             Self::Categorical(_) => matches!(dtype, DType::String | DType::Bool),
         }
     }

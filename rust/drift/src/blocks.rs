@@ -1,6 +1,6 @@
 //! Numeric columns as blocks of floats in which NaN is missing: the one form the kernels read.
 
-use tidegate_schema::{Column, Primitive};
+use tidegate_schema::{Column, Lists, Primitive};
 
 /// Values a block: what one kernel leaves in the first cache the next one finds there.
 pub(crate) const BLOCK: usize = 256;
@@ -18,7 +18,29 @@ pub(crate) fn blocks(column: &Column<'_>, mut each: impl FnMut(&[f64])) {
         Column::Int64(column) | Column::Timestamp(column) => {
             any_length(column, |value| value as f64, &mut each);
         }
+        // Dates in days, time spans in microseconds.
+        Column::Date(column) | Column::Duration(column) => {
+            any_length(column, |value| value as f64, &mut each);
+        }
+        // Of lists it is their lengths that are watched.
+        Column::NumberList(lists) => lengths(lists, &mut each),
+        Column::TextList(lists) => lengths(lists, &mut each),
         Column::Bool(_) | Column::String(_) => {}
+    }
+}
+
+fn lengths<I: Copy>(lists: &Lists<'_, I>, each: &mut impl FnMut(&[f64])) {
+    let mut block = [0.0; BLOCK];
+    let mut row = 0;
+    while row < lists.len() {
+        let rows = BLOCK.min(lists.len() - row);
+        for (place, to) in block.iter_mut().take(rows).enumerate() {
+            *to = lists
+                .range(row + place)
+                .map_or(f64::NAN, |range| range.len() as f64);
+        }
+        each(block.get(..rows).unwrap_or_default());
+        row += rows;
     }
 }
 

@@ -49,7 +49,13 @@ impl BaselineBuilder {
         for (schema, role) in roles {
             for field in schema.fields() {
                 let summary = match field.dtype {
-                    DType::Int64 | DType::Float64 | DType::Timestamp => Summary::Numeric {
+                    DType::Int64
+                    | DType::Float64
+                    | DType::Timestamp
+                    | DType::Date
+                    | DType::Duration
+                    | DType::NumberList
+                    | DType::TextList => Summary::Numeric {
                         quantiles: Box::default(),
                         moments: Moments::new(),
                     },

@@ -132,7 +132,8 @@ impl Categorical {
                     });
                 }
             }
-            Column::Int64(_) | Column::Float64(_) | Column::Timestamp(_) => {}
+            // Columns of other types are watched by number.
+            _ => {}
         }
     }
 }

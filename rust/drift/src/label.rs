@@ -7,6 +7,9 @@ pub(crate) fn edge(dtype: DType, value: f64) -> String {
     if dtype == DType::Timestamp {
         return moment(value);
     }
+    if dtype == DType::Date {
+        return moment(value.floor() * 86_400e6);
+    }
     if value == value.trunc() && value.abs() < 1e15 {
         // Adding zero turns -0 into 0.
         return format!("{}", value + 0.0);

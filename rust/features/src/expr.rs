@@ -168,7 +168,7 @@ fn write_expression(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     match (kind, op.split_once('_')) {
         (Inputs::List(_), _) => write!(f, "{op}(")?,
-        (_, Some((space @ "str", method))) => write!(f, ".{space}.{method}(")?,
+        (_, Some((space @ ("str" | "list"), method))) => write!(f, ".{space}.{method}(")?,
         _ => write!(f, ".{op}(")?,
     }
     let mut separator = "";

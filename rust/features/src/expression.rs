@@ -342,6 +342,7 @@ pub(crate) fn takes(due: &str, found: Type) -> Error {
     let mend = match found {
         Type::Text => "encode text first, with one_hot, ordinal or hash",
         Type::Timestamp => "take a part of the time first, as in .dt.hour()",
+        Type::NumberList | Type::TextList => "take a number or an item first, as in .list.mean()",
         Type::Columns => "several columns can only be the end of an expression",
         Type::Bool | Type::Number => "declare the column as what it is",
     };

@@ -65,11 +65,40 @@ pub(crate) fn load(
             widen(values, out, |value| value as f64);
             check_nulls(values, field, start)
         }
+        // At midnight, as a timestamp.
+        Column::Date(values) => {
+            widen(values, out, |days| days as f64 * MICROS_OF_DAY);
+            check_nulls(values, field, start)
+        }
+        // In seconds, as the difference of two timestamps.
+        Column::Duration(values) => {
+            widen(values, out, |micros| micros as f64 / 1e6);
+            check_nulls(values, field, start)
+        }
+        Column::NumberList(lists) => {
+            for row in 0..lists.len() {
+                if lists
+                    .get(row)
+                    .is_some_and(|items| items.iter().any(|item| item.is_infinite()))
+                {
+                    return Err(infinite(field, start + row));
+                }
+            }
+            check_there(lists.first_missing(), field, start)
+        }
+        Column::TextList(lists) => check_there(lists.first_missing(), field, start),
         Column::String(_) if field.nullable => Ok(()),
-        Column::String(values) => match values.first_missing() {
-            Some(row) => Err(missing(field, start + row)),
-            None => Ok(()),
-        },
+        Column::String(values) => check_there(values.first_missing(), field, start),
+    }
+}
+
+/// Microseconds of a day.
+const MICROS_OF_DAY: f64 = 86_400e6;
+
+fn check_there(first_missing: Option<usize>, field: &Field, start: usize) -> Result<()> {
+    match first_missing {
+        Some(row) if !field.nullable => Err(missing(field, start + row)),
+        _ => Ok(()),
     }
 }
 
@@ -133,11 +162,14 @@ fn check_floats(values: &[f64], field: &Field, start: usize) -> Result<()> {
     if values.get(row).is_some_and(|value| value.is_nan()) {
         return Err(missing(field, start + row));
     }
-    Err(Error::invalid(format!(
-        "column {:?} is infinite in row {}: send a finite number, or null for a missing one",
-        field.name,
-        start + row
-    )))
+    Err(infinite(field, start + row))
+}
+
+fn infinite(field: &Field, row: usize) -> Error {
+    Error::invalid(format!(
+        "column {:?} is infinite in row {row}: send a finite number, or null for a missing one",
+        field.name
+    ))
 }
 
 fn missing(field: &Field, row: usize) -> Error {

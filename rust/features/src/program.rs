@@ -29,8 +29,8 @@ enum Slot {
     None,
     /// A column of numbers: lent, or widened into a register.
     Column(usize, usize),
-    /// A column of texts, lent.
-    Text(usize),
+    /// A column of texts or lists, lent.
+    Lent(usize),
     /// A register of numbers.
     Numbers(usize),
     /// A register of texts.
@@ -104,8 +104,12 @@ impl View<'_> {
                 Some(values) => Values::Numbers(&values[self.start..self.start + self.rows]),
                 None => self.register(register),
             },
-            Slot::Text(column) => match &self.columns[column] {
+            Slot::Lent(column) => match &self.columns[column] {
                 Column::String(texts) => Values::Texts(texts.slice(self.start, self.rows)),
+                Column::NumberList(lists) => {
+                    Values::NumberLists(lists.slice(self.start, self.rows))
+                }
+                Column::TextList(lists) => Values::TextLists(lists.slice(self.start, self.rows)),
                 _ => Values::NONE,
             },
             Slot::Numbers(register) => self.register(register),
@@ -167,8 +171,8 @@ impl Program {
             }
             if let (Source::Column(column), true) = (&node.source, needed[position]) {
                 program.loads.push((*column, program.numbers));
-                program.slots[position] = if node.kind == Type::Text {
-                    Slot::Text(*column)
+                program.slots[position] = if !node.kind.is_numeric() {
+                    Slot::Lent(*column)
                 } else {
                     program.numbers += 1;
                     Slot::Column(*column, program.numbers - 1)

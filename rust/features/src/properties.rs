@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tidegate_schema::{DType, ErrorKind, Field, Schema, Table, TableBuf};
+use tidegate_schema::{DType, ErrorKind, Field, MAX_DAYS, Schema, Table, TableBuf};
 
 use crate::operations::OPERATIONS;
 use crate::{Cell, Expr, FeatureSpec, Fitter, Plan, Sparse, Step};
@@ -20,6 +20,10 @@ pub(crate) struct Row {
     pub(crate) t: Option<i64>,
     pub(crate) u: Option<i64>,
     pub(crate) y: Option<bool>,
+    pub(crate) d: Option<i64>,
+    pub(crate) e: Option<i64>,
+    pub(crate) l: Option<Vec<f64>>,
+    pub(crate) w: Option<Vec<Option<&'static str>>>,
 }
 
 /// The column that expressions learn from which learn from a target.
@@ -35,6 +39,10 @@ fn schema() -> Schema {
         Field::nullable("t", DType::Timestamp),
         Field::nullable("u", DType::Timestamp),
         Field::nullable(TARGET, DType::Bool),
+        Field::nullable("d", DType::Date),
+        Field::nullable("e", DType::Duration),
+        Field::nullable("l", DType::NumberList),
+        Field::nullable("w", DType::TextList),
     ])
     .unwrap()
 }
@@ -52,6 +60,13 @@ pub(crate) fn table(rows: &[Row], used: &Schema) -> TableBuf {
                 "k" => row.k.map(|value| column.push_str(value)),
                 "t" => row.t.map(|value| column.push_timestamp(value)),
                 "u" => row.u.map(|value| column.push_timestamp(value)),
+                "d" => row.d.map(|value| column.push_date(value)),
+                "e" => row.e.map(|value| column.push_duration(value)),
+                "l" => row.l.as_ref().map(|value| column.push_numbers(value)),
+                "w" => row
+                    .w
+                    .as_ref()
+                    .map(|value| column.push_texts(value.iter().copied())),
                 _ => row.y.map(|value| column.push_bool(value)),
             };
             match pushed {
@@ -71,26 +86,36 @@ fn row() -> impl Strategy<Value = Row> {
     ];
     let text = prop::sample::select(vec!["a", "b", "c", "", "é", "more than eight bytes"]);
     let time = -4_000_000_000_000_000i64..8_000_000_000_000_000;
-    (
-        prop::option::of(x),
+    let known = (
+        prop::option::of(x.clone()),
         prop::option::of(-3i64..30),
         prop::option::of(any::<bool>()),
         prop::option::of(text.clone()),
-        prop::option::of(text),
+        prop::option::of(text.clone()),
         prop::option::of(time.clone()),
         prop::option::of(time),
         prop::option::of(any::<bool>()),
-    )
-        .prop_map(|(x, n, b, s, k, t, u, y)| Row {
-            x,
-            n,
-            b,
-            s,
-            k,
-            t,
-            u,
-            y,
-        })
+    );
+    let later = (
+        prop::option::of(-50_000i64..50_000),
+        prop::option::of(-10_000_000_000i64..10_000_000_000),
+        prop::option::of(prop::collection::vec(x, 0..4)),
+        prop::option::of(prop::collection::vec(prop::option::of(text), 0..4)),
+    );
+    (known, later).prop_map(|((x, n, b, s, k, t, u, y), (d, e, l, w))| Row {
+        x,
+        n,
+        b,
+        s,
+        k,
+        t,
+        u,
+        y,
+        d,
+        e,
+        l,
+        w,
+    })
 }
 
 pub(crate) fn spec(example: &str) -> Arc<FeatureSpec> {
@@ -395,6 +420,10 @@ fn extremes() -> Vec<Row> {
             t: Some(n),
             u: Some(n.wrapping_add(1)),
             y: Some(n > 1),
+            d: Some(n.clamp(-MAX_DAYS, MAX_DAYS)),
+            e: Some(n),
+            l: Some(vec![x, f64::NAN, -x]),
+            w: Some(vec![Some("\u{1f}"), None]),
         })
         .collect()
 }
@@ -449,6 +478,10 @@ fn edge_tables_are_survived_by_every_expression() {
             t: Some(0),
             u: Some(1),
             y: Some(i % 3 == 0),
+            d: Some(i64::from(i)),
+            e: Some(i64::from(i)),
+            l: Some(vec![1.0]),
+            w: Some(Vec::new()),
         })
         .collect();
     let nothing = vec![Row::default(); 3];

@@ -105,6 +105,9 @@ pub(crate) fn resolve(schema: &Schema, features: &[Expr], fitted: bool) -> Resul
         let mend = match kind {
             Type::Text => "end it with one_hot, ordinal or hash",
             Type::Timestamp => "end it with a part of the time, as in .dt.hour()",
+            Type::NumberList | Type::TextList => {
+                "end it with a number of the list, as in .list.len()"
+            }
             Type::Bool | Type::Number | Type::Columns => continue,
         };
         return Err(Error::invalid(format!(

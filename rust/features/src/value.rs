@@ -3,7 +3,7 @@
 use std::fmt;
 
 use smallvec::SmallVec;
-use tidegate_schema::{DType, Strings, Validity};
+use tidegate_schema::{DType, NumberLists, Strings, TextLists, Validity};
 
 /// Bytes of text that a scratch buffer keeps between calls; what a morsel of giants took is freed.
 const KEPT_TEXT_BYTES: usize = 1 << 20;
@@ -20,8 +20,12 @@ pub(crate) enum Type {
     Number,
     /// Text.
     Text,
-    /// Microseconds since 1970 UTC.
+    /// Microseconds since 1970 UTC; of a date at midnight.
     Timestamp,
+    /// Several numbers.
+    NumberList,
+    /// Several texts.
+    TextList,
     /// Several columns of the output: the end of a chain.
     Columns,
 }
@@ -47,9 +51,12 @@ impl From<DType> for Type {
     fn from(dtype: DType) -> Self {
         match dtype {
             DType::Bool => Self::Bool,
-            DType::Int64 | DType::Float64 => Self::Number,
+            // Time spans are numbers of seconds, as differences of timestamps are.
+            DType::Int64 | DType::Float64 | DType::Duration => Self::Number,
             DType::String => Self::Text,
-            DType::Timestamp => Self::Timestamp,
+            DType::Timestamp | DType::Date => Self::Timestamp,
+            DType::NumberList => Self::NumberList,
+            DType::TextList => Self::TextList,
         }
     }
 }
@@ -61,6 +68,8 @@ impl fmt::Display for Type {
             Self::Number => "a number",
             Self::Text => "a string",
             Self::Timestamp => "a timestamp",
+            Self::NumberList => "a list of numbers",
+            Self::TextList => "a list of strings",
             Self::Columns => "several columns",
         })
     }
@@ -73,18 +82,36 @@ pub(crate) enum Values<'a> {
     Numbers(&'a [f64]),
     /// One text a row.
     Texts(Strings<'a>),
+    /// One list of numbers a row.
+    NumberLists(NumberLists<'a>),
+    /// One list of texts a row.
+    TextLists(TextLists<'a>),
 }
 
 impl<'a> Values<'a> {
     /// Nothing: what stands in unused places.
     pub(crate) const NONE: Self = Self::Numbers(&[]);
 
+    /// Calls `each` for every row in turn with whether its value is missing.
+    pub(crate) fn for_each_missing(&self, mut each: impl FnMut(bool)) {
+        match self {
+            Self::Numbers(numbers) => numbers.iter().for_each(|value| each(value.is_nan())),
+            Self::Texts(texts) => texts.for_each(|text| each(text.is_none())),
+            Self::NumberLists(lists) => {
+                (0..lists.len()).for_each(|row| each(lists.range(row).is_none()));
+            }
+            Self::TextLists(lists) => {
+                (0..lists.len()).for_each(|row| each(lists.range(row).is_none()));
+            }
+        }
+    }
+
     /// The numbers; types are checked when a plan is built, so texts never come here.
     pub(crate) fn numbers(&self) -> &'a [f64] {
         match self {
             Self::Numbers(values) => values,
-            Self::Texts(_) => {
-                debug_assert!(false, "texts where numbers are due");
+            _ => {
+                debug_assert!(false, "numbers are due");
                 &[]
             }
         }
@@ -94,8 +121,8 @@ impl<'a> Values<'a> {
     pub(crate) fn texts(&self) -> Strings<'a> {
         match self {
             Self::Texts(values) => *values,
-            Self::Numbers(_) => {
-                debug_assert!(false, "numbers where texts are due");
+            _ => {
+                debug_assert!(false, "texts are due");
                 Strings::slices(&[], Validity::ALL)
             }
         }
@@ -247,6 +274,8 @@ pub(crate) fn each_key(
                 each(valid.then_some(text.as_str()));
             }
         }
+        // Types are checked when a plan is built: lists are no categories.
+        Values::NumberLists(_) | Values::TextLists(_) => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tensors to the columns of a schema: one tensor of shape `[n, 1]` (or `[n]`) for each column.
 
 use tidegate_schema::{
-    ColumnBuf, DType, Error, Field, Result, Schema, TableBuf, Tensor, TensorData,
+    ColumnBuf, DType, Error, ErrorKind, Field, Result, Schema, TableBuf, Tensor, TensorData,
 };
 
 use crate::json::quote;
@@ -167,6 +167,12 @@ fn column(
 
 fn fill(column: &mut ColumnBuf, data: &TensorData, is_null: impl Fn(usize) -> bool) -> Result<()> {
     let dtype = column.dtype();
+    if dtype.is_list() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("is {dtype}, and lists of different lengths are no tensor: send rows of JSON"),
+        ));
+    }
     let mismatch = || {
         Error::invalid(format!(
             "is sent as {} where {dtype} is due: send {}",
@@ -213,6 +219,12 @@ fn fill(column: &mut ColumnBuf, data: &TensorData, is_null: impl Fn(usize) -> bo
         TensorData::Int64(values) if dtype == DType::Timestamp => {
             push!(values, value => column.push_timestamp(*value));
         }
+        TensorData::Int64(values) if dtype == DType::Date => {
+            push!(values, value => column.push_date(*value));
+        }
+        TensorData::Int64(values) if dtype == DType::Duration => {
+            push!(values, value => column.push_duration(*value));
+        }
         TensorData::Int64(values) => integers!(values),
         TensorData::Int32(values) => integers!(values),
         TensorData::Int16(values) => integers!(values),
@@ -238,6 +250,11 @@ fn fill(column: &mut ColumnBuf, data: &TensorData, is_null: impl Fn(usize) -> bo
                 text(value)
                     .and_then(timestamp::parse)
                     .and_then(|micros| column.push_timestamp(micros))
+            }),
+            DType::Date => push!(values, value => {
+                text(value)
+                    .and_then(timestamp::parse_date)
+                    .and_then(|days| column.push_date(days))
             }),
             _ => return Err(mismatch()),
         },

@@ -62,16 +62,23 @@ fn prefixed(bytes: &[u8], run: impl Fn(&[u8], usize) -> Stage) -> Stage {
     }
 }
 
-/// A schema with a column of each type, half of them nullable; the kept corpus is made for it.
+/// A schema with a nullable column of each type, and one of the plain types that is not; the kept
+/// corpus is made for it.
 #[must_use]
 pub fn schema() -> Schema {
-    let fields = DType::ALL.into_iter().flat_map(|dtype| {
-        [
-            Field::required(dtype.name(), dtype),
-            Field::nullable(format!("maybe_{dtype}"), dtype),
-        ]
-    });
-    Schema::new(fields.collect()).unwrap_or_else(|error| broken(&error.message))
+    let mut fields = Vec::new();
+    for dtype in DType::ALL {
+        // Types that came after the corpus: its requests do not name them.
+        let later = !matches!(
+            dtype,
+            DType::Bool | DType::Int64 | DType::Float64 | DType::String | DType::Timestamp
+        );
+        if !later {
+            fields.push(Field::required(dtype.name(), dtype));
+        }
+        fields.push(Field::nullable(format!("maybe_{dtype}"), dtype));
+    }
+    Schema::new(fields).unwrap_or_else(|error| broken(&error.message))
 }
 
 /// A V2 request as JSON.

@@ -205,9 +205,9 @@ impl<'a> ConfigTensor<'a> {
 pub const fn datatype_of(dtype: DType) -> Datatype {
     match dtype {
         DType::Bool => Datatype::Bool,
-        DType::Int64 | DType::Timestamp => Datatype::Int64,
-        DType::Float64 => Datatype::Fp64,
-        DType::String => Datatype::Bytes,
+        DType::Int64 | DType::Timestamp | DType::Date | DType::Duration => Datatype::Int64,
+        DType::Float64 | DType::NumberList => Datatype::Fp64,
+        DType::String | DType::TextList => Datatype::Bytes,
     }
 }
 
@@ -217,7 +217,8 @@ pub fn signature(schema: &Schema) -> Vec<TensorInfo> {
     let column = |field: &tidegate_schema::Field| TensorInfo {
         name: field.name.clone(),
         datatype: datatype_of(field.dtype),
-        shape: vec![-1, 1],
+        // Rows of a list differ in length, which no tensor holds: such a request is refused.
+        shape: vec![-1, if field.dtype.is_list() { -1 } else { 1 }],
     };
     schema.fields().iter().map(column).collect()
 }

@@ -270,6 +270,15 @@ struct Value<'a> {
 }
 
 impl Value<'_> {
+    fn place(&self) -> String {
+        format!("column {:?} in row {}", self.field.name, self.row)
+    }
+
+    #[cold]
+    fn refused<E: de::Error>(&self, error: Error) -> E {
+        self.context.fail(error.at(self.place()))
+    }
+
     #[cold]
     fn refuse<E: de::Error>(&self, found: &str) -> E {
         let mend = match self.field.dtype {
@@ -278,6 +287,10 @@ impl Value<'_> {
             DType::Float64 => "a number, without quotes",
             DType::String => "a text in quotes",
             DType::Timestamp => "an RFC 3339 text or whole microseconds since 1970",
+            DType::Date => "a text like \"2013-07-01\" or whole days since 1970",
+            DType::Duration => "whole microseconds",
+            DType::NumberList => "an array of numbers",
+            DType::TextList => "an array of texts",
         };
         self.context.fail(Error::invalid(format!(
             "column {:?} is {found} in row {} where {} is due: send {mend}",
@@ -310,6 +323,11 @@ impl<'de> Visitor<'de> for Value<'_> {
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
         match self.field.dtype {
             DType::Timestamp => self.column.push_timestamp(value),
+            DType::Duration => self.column.push_duration(value),
+            DType::Date => {
+                let pushed = self.column.push_date(value);
+                return pushed.map_err(|error| self.refused(error));
+            }
             _ => self.column.push_i64(value),
         }
         .map_err(|_| self.refuse(&value.to_string()))
@@ -332,12 +350,12 @@ impl<'de> Visitor<'de> for Value<'_> {
     fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
         let result = match self.field.dtype {
             DType::String => self.column.push_str(value),
-            DType::Timestamp => {
-                let place = || format!("column {:?} in row {}", self.field.name, self.row);
-                timestamp::parse(value)
-                    .map_err(|error| error.at(place()))
-                    .and_then(|micros| self.column.push_timestamp(micros))
-            }
+            DType::Timestamp => timestamp::parse(value)
+                .map_err(|error| error.at(self.place()))
+                .and_then(|micros| self.column.push_timestamp(micros)),
+            DType::Date => timestamp::parse_date(value)
+                .and_then(|days| self.column.push_date(days))
+                .map_err(|error| error.at(self.place())),
             _ => {
                 return Err(self.refuse(&format!("the text {}", quote(value))));
             }
@@ -353,8 +371,32 @@ impl<'de> Visitor<'de> for Value<'_> {
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(self.refuse("an array"))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let other = "an array with other items";
+        let pushed = match self.field.dtype {
+            DType::NumberList => {
+                let mut list = Vec::new();
+                while let Some(item) = items
+                    .next_element::<Option<f64>>()
+                    .map_err(|_| self.refuse::<A::Error>(other))?
+                {
+                    list.push(item.unwrap_or(f64::NAN));
+                }
+                self.column.push_numbers(&list)
+            }
+            DType::TextList => {
+                let mut list: Vec<Option<String>> = Vec::new();
+                while let Some(item) = items
+                    .next_element()
+                    .map_err(|_| self.refuse::<A::Error>(other))?
+                {
+                    list.push(item);
+                }
+                self.column.push_texts(list.iter().map(Option::as_deref))
+            }
+            _ => return Err(self.refuse("an array")),
+        };
+        pushed.map_err(|error| self.refused(error))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {

@@ -19,6 +19,29 @@ pub fn parse(text: &str) -> Result<i64> {
     })
 }
 
+/// Days since 1970-01-01 of a date as `YYYY-MM-DD`.
+pub fn parse_date(text: &str) -> Result<i64> {
+    read_date(text.as_bytes()).ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        Error::invalid(format!(
+            "{shown:?} is not a date: write it like \"2013-07-01\""
+        ))
+    })
+}
+
+fn read_date(text: &[u8]) -> Option<i64> {
+    let [_, _, _, _, b'-', _, _, b'-', _, _] = text else {
+        return None;
+    };
+    let (year, month, day) = (
+        digits(&text[..4])?,
+        digits(&text[5..7])?,
+        digits(&text[8..])?,
+    );
+    let there = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+    there.then(|| days_from_civil(year, month, day))
+}
+
 fn digits(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0i64, |value, byte| {
         byte.is_ascii_digit()

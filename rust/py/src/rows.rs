@@ -152,6 +152,8 @@ fn push(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyRe
     } else if let Ok(number) = value.cast::<PyInt>() {
         match number.extract::<i64>() {
             Ok(number) if field.dtype == DType::Timestamp => column.push_timestamp(number),
+            Ok(number) if field.dtype == DType::Date => column.push_date(number),
+            Ok(number) if field.dtype == DType::Duration => column.push_duration(number),
             Ok(number) => column.push_i64(number),
             Err(_) => Err(Error::invalid(format!("{number} does not fit 64 bits"))),
         }
@@ -165,16 +167,41 @@ fn push_text(column: &mut ColumnBuf, text: &str) -> Result<()> {
     if column.dtype() == DType::Timestamp {
         return column.push_timestamp(tidegate_protocol::timestamp::parse(text)?);
     }
+    if column.dtype() == DType::Date {
+        return column.push_date(tidegate_protocol::timestamp::parse_date(text)?);
+    }
     column.push_str(text)
 }
 
 /// Times, NumPy's scalars, and whatever says that it is missing.
 fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = value.py();
+    if field.dtype.is_list() {
+        return push_list(column, field, value);
+    }
     // NaT and NumPy's NaN differ from themselves; pandas.NA will not say.
     if matches!(value.ne(value), Ok(true)) || value.get_type().name()? == "NAType" {
         column.push_null();
         return Ok(());
+    }
+    if field.dtype == DType::Duration && value.hasattr(intern!(py, "total_seconds"))? {
+        let micros = micros_of_span(value)?;
+        return column
+            .push_duration(micros)
+            .map_err(|error| named(field, value, error));
+    }
+    // A `datetime` is a date as well, but has a time that would be lost.
+    if field.dtype == DType::Date
+        && value.hasattr(intern!(py, "toordinal"))?
+        && !value.hasattr(intern!(py, "utcoffset"))?
+    {
+        let days = value
+            .call_method0(intern!(py, "toordinal"))?
+            .extract::<i64>()?
+            - ORDINAL_OF_1970;
+        return column
+            .push_date(days)
+            .map_err(|error| named(field, value, error));
     }
     if value.hasattr(intern!(py, "utcoffset"))? && value.hasattr(intern!(py, "year"))? {
         let micros = micros_of(value)?;
@@ -189,14 +216,22 @@ fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -
             .getattr(intern!(py, "dtype"))?
             .getattr("kind")?
             .extract()?;
-        if kind == "M" {
-            let micros = value
-                .call_method1(intern!(py, "astype"), ("datetime64[us]",))?
+        if kind == "M" || kind == "m" {
+            let unit = match (kind.as_str(), field.dtype) {
+                ("m", _) => "timedelta64[us]",
+                (_, DType::Date) => "datetime64[D]",
+                _ => "datetime64[us]",
+            };
+            let number: i64 = value
+                .call_method1(intern!(py, "astype"), (unit,))?
                 .call_method1(intern!(py, "astype"), ("int64",))?
                 .extract()?;
-            return column
-                .push_timestamp(micros)
-                .map_err(|error| named(field, value, error));
+            return match unit {
+                "timedelta64[us]" => column.push_duration(number),
+                "datetime64[D]" => column.push_date(number),
+                _ => column.push_timestamp(number),
+            }
+            .map_err(|error| named(field, value, error));
         }
         let item = value.call_method0(intern!(py, "item"))?;
         // What has no Python scalar gives back itself, and would do so for ever.
@@ -211,6 +246,68 @@ fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -
         field.dtype.wanted()
     ));
     Err(named(field, value, error))
+}
+
+/// The number that `date.toordinal` gives 1970-01-01.
+const ORDINAL_OF_1970: i64 = 719_163;
+
+/// Microseconds of a `timedelta`.
+fn micros_of_span(value: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let py = value.py();
+    let part = |name: &Bound<'_, PyString>| value.getattr(name)?.extract::<i64>();
+    let seconds = part(intern!(py, "days"))? * 86_400 + part(intern!(py, "seconds"))?;
+    Ok(seconds * 1_000_000 + part(intern!(py, "microseconds"))?)
+}
+
+/// A list from whatever has items in order: a list, a tuple, an array of one dimension.
+fn push_list(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = value.py();
+    let wrong = |item: &Bound<'_, PyAny>| -> PyErr {
+        let kind = item
+            .get_type()
+            .name()
+            .map_or_else(|_| "a value".to_owned(), |name| name.to_string());
+        let error = Error::invalid(format!(
+            "{kind} where {} is due: send {}",
+            field.dtype,
+            field.dtype.wanted()
+        ));
+        named(field, value, error)
+    };
+    // Arrays hand out scalars of their own; their lists hold Python's.
+    let plain = match value.getattr_opt(intern!(py, "tolist"))? {
+        Some(to_list) => to_list.call0()?,
+        None => value.clone(),
+    };
+    let (Ok(list), false) = (plain.try_iter(), plain.cast::<PyDict>().is_ok()) else {
+        return Err(wrong(value));
+    };
+    let items = list.collect::<PyResult<Vec<_>>>()?;
+    let pushed = if field.dtype == DType::NumberList {
+        let numbers = items
+            .iter()
+            .map(|item| match item {
+                item if item.is_none() => Ok(f64::NAN),
+                item if item.is_instance_of::<PyBool>() => Err(wrong(item)),
+                item if item.is_instance_of::<PyFloat>() || item.is_instance_of::<PyInt>() => {
+                    item.extract::<f64>()
+                }
+                item => Err(wrong(item)),
+            })
+            .collect::<PyResult<Vec<f64>>>()?;
+        column.push_numbers(&numbers)
+    } else {
+        let texts = items
+            .iter()
+            .map(|item| match item.cast::<PyString>() {
+                Ok(text) => text.to_str().map(Some),
+                Err(_) if item.is_none() => Ok(None),
+                Err(_) => Err(wrong(item)),
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        column.push_texts(texts.into_iter())
+    };
+    pushed.map_err(|error| named(field, value, error))
 }
 
 /// Microseconds since 1970 UTC of a `datetime`; one without a zone is taken as UTC.

@@ -427,10 +427,11 @@ fn matrix(schema: &Schema, array: &Bound<'_, PyUntypedArray>) -> PyResult<TableB
             names.join(", ")
         ))));
     }
-    if let Some(text) = schema.fields().iter().find(|f| f.dtype == DType::String) {
+    let other = |dtype: DType| dtype == DType::String || dtype.is_list();
+    if let Some(field) = schema.fields().iter().find(|f| other(f.dtype)) {
         return Err(raise(Error::invalid(format!(
-            "column {:?} is text, which no numeric matrix holds: pass a table or dicts",
-            text.name
+            "column {:?} is {}, which no numeric matrix holds: pass a table or dicts",
+            field.name, field.dtype
         ))));
     }
     let floats = array.call_method1("astype", ("float64",))?;
@@ -451,6 +452,8 @@ fn matrix(schema: &Schema, array: &Bound<'_, PyUntypedArray>) -> PyResult<TableB
                 }
                 DType::Bool if *value == 0.0 || *value == 1.0 => column.push_bool(*value == 1.0),
                 DType::Timestamp => column.push_timestamp(*value as i64),
+                DType::Date => column.push_date(*value as i64),
+                DType::Duration => column.push_duration(*value as i64),
                 _ => column.push_f64(*value),
             };
             pushed

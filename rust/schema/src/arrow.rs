@@ -3,23 +3,23 @@
 //! Values are borrowed wherever the producer's layout is one of ours (64-bit numbers, every string
 //! layout, dictionaries). Narrower numbers, packed bools and other time units are widened once.
 
-use std::sync::Arc;
+mod convert;
+mod output;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Float64Type, Int32Type, Int64Type,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType,
-};
+use arrow_array::types::{ArrowPrimitiveType, Float64Type};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, LargeStringArray, PrimitiveArray,
     RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow_buffer::NullBuffer;
-use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::DataType;
 
-use crate::{Column, DType, Error, Field, Primitive, Result, Schema, Strings, Table, Validity};
+use crate::{
+    Column, DType, Error, Field, Lists, Primitive, Result, Schema, Strings, Table, Validity,
+};
+use convert::{dates, durations, flatten, integers, number_lists, strings, text_lists, timestamps};
+pub use output::record_batch;
 
 #[cfg(target_endian = "big")]
 compile_error!("string views and binary tensors are read as little-endian");
@@ -39,11 +39,25 @@ pub fn dtype_of(name: &str, data_type: &DataType) -> Result<DType> {
         DataType::Float16 | DataType::Float32 | DataType::Float64 => Ok(DType::Float64),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Ok(DType::String),
         DataType::Dictionary(_, values) => dtype_of(name, values),
-        DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 => Ok(DType::Timestamp),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Ok(DType::String),
+        DataType::Timestamp(_, _) => Ok(DType::Timestamp),
+        DataType::Date32 | DataType::Date64 => Ok(DType::Date),
+        DataType::Duration(_) => Ok(DType::Duration),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            match dtype_of(name, item.data_type())? {
+                DType::String => Ok(DType::TextList),
+                DType::Int64 | DType::Float64 => Ok(DType::NumberList),
+                _ => Err(Error::invalid(format!(
+                    "column {name:?} has lists of {}: lists are of numbers or strings",
+                    item.data_type()
+                ))),
+            }
+        }
         // A column that is all null has no type of its own (pandas, JSON).
         DataType::Null => Ok(DType::Float64),
         other => Err(Error::invalid(format!(
-            "column {name:?} has type {other}, which is none of bool, int64, float64, string and timestamp: cast it, or leave the column out"
+            "column {name:?} has type {other}, which is none of {}: cast it, or leave the column out",
+            DType::ALL.map(DType::name).join(", ")
         ))),
     }
 }
@@ -147,6 +161,18 @@ enum BoundColumn {
         nulls: Option<NullBuffer>,
     },
     Timestamp(TimestampMicrosecondArray),
+    Date(Vec<i64>, Option<NullBuffer>),
+    Duration(Vec<i64>, Option<NullBuffer>),
+    NumberList {
+        offsets: Vec<i64>,
+        items: Vec<f64>,
+        nulls: Option<NullBuffer>,
+    },
+    TextList {
+        offsets: Vec<i64>,
+        items: Box<BoundColumn>,
+        nulls: Option<NullBuffer>,
+    },
 }
 
 /// What must stand still beside a column while it is lent.
@@ -164,7 +190,9 @@ impl BoundColumn {
             || all_null
             || matches!(
                 (found, dtype),
-                (DType::Int64, DType::Float64) | (DType::Float64, DType::Int64)
+                (DType::Int64, DType::Float64)
+                    | (DType::Float64, DType::Int64)
+                    | (DType::Date, DType::Timestamp)
             );
         if !allowed {
             return Err(Error::invalid(format!(
@@ -189,6 +217,16 @@ impl BoundColumn {
             }
             DType::String => strings(name, array),
             DType::Timestamp => Ok(Self::Timestamp(timestamps(name, array)?)),
+            DType::Date => {
+                let (days, nulls) = dates(name, array)?;
+                Ok(Self::Date(days, nulls))
+            }
+            DType::Duration => {
+                let (micros, nulls) = durations(name, array)?;
+                Ok(Self::Duration(micros, nulls))
+            }
+            DType::NumberList => number_lists(name, array),
+            DType::TextList => text_lists(name, array),
         }
     }
 
@@ -200,6 +238,18 @@ impl BoundColumn {
             DType::Float64 => Self::Float64(Float64Array::new_null(rows)),
             DType::String => Self::Utf8(StringArray::new_null(rows)),
             DType::Timestamp => Self::Timestamp(TimestampMicrosecondArray::new_null(rows)),
+            DType::Date => Self::Date(vec![0; rows], nulls),
+            DType::Duration => Self::Duration(vec![0; rows], nulls),
+            DType::NumberList => Self::NumberList {
+                offsets: vec![0; rows + 1],
+                items: Vec::new(),
+                nulls,
+            },
+            DType::TextList => Self::TextList {
+                offsets: vec![0; rows + 1],
+                items: Box::new(Self::Utf8(StringArray::new_null(0))),
+                nulls,
+            },
         }
     }
 
@@ -212,6 +262,7 @@ impl BoundColumn {
             Self::Utf8View(array) => {
                 parts.buffers = array.data_buffers().iter().map(|b| b.as_slice()).collect();
             }
+            Self::TextList { items, .. } => return items.parts(),
             _ => {}
         }
         parts
@@ -226,6 +277,29 @@ impl BoundColumn {
             Self::Int64(array) => Column::Int64(primitive(array)),
             Self::Float64(array) => Column::Float64(primitive(array)),
             Self::Timestamp(array) => Column::Timestamp(primitive(array)),
+            Self::Date(values, nulls) => Column::Date(Primitive {
+                values,
+                validity: validity(nulls.as_ref()),
+            }),
+            Self::Duration(values, nulls) => Column::Duration(Primitive {
+                values,
+                validity: validity(nulls.as_ref()),
+            }),
+            Self::NumberList {
+                offsets,
+                items,
+                nulls,
+            } => Column::NumberList(Lists::new(offsets, items, validity(nulls.as_ref()))),
+            Self::TextList {
+                offsets,
+                items,
+                nulls,
+            } => match items.view(parts)? {
+                Column::String(texts) => {
+                    Column::TextList(Lists::new(offsets, texts, validity(nulls.as_ref())))
+                }
+                _ => return Err(Error::internal("a list of texts without texts")),
+            },
             Self::Utf8(array) => {
                 let offsets = array.value_offsets();
                 let text = text(array.value_data(), offsets.first(), offsets.last())?;
@@ -286,166 +360,15 @@ fn text<'a, O: Copy + TryInto<usize>>(
         })
 }
 
-/// Casts to a type, also out of a dictionary; values that do not fit are errors.
-fn flatten(name: &str, array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    if array.data_type() == to {
-        return Ok(Arc::clone(array));
-    }
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    cast_with_options(array, to, &options)
-        .map_err(|error| Error::invalid(format!("column {name:?} cannot become {to}: {error}")))
-}
-
-fn integers(name: &str, array: &ArrayRef) -> Result<Int64Array> {
-    let array = match array.data_type() {
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-            let floats = flatten(name, array, &DataType::Float64)?;
-            return whole(name, floats.as_primitive::<Float64Type>());
-        }
-        _ => flatten(name, array, &DataType::Int64)?,
-    };
-    Ok(array.as_primitive::<Int64Type>().clone())
-}
-
-/// Whole floats as integers, as pandas gives an integer column with missing values.
-fn whole(name: &str, floats: &Float64Array) -> Result<Int64Array> {
-    let mut buffer = crate::ColumnBuf::new(DType::Int64, floats.len());
-    let mut values = Vec::with_capacity(floats.len());
-    for (row, value) in floats.iter().enumerate() {
-        let value = value.filter(|value| !value.is_nan());
-        if let Some(value) = value {
-            buffer
-                .push_f64(value)
-                .map_err(|error| error.at(format!("column {name:?}, row {row}")))?;
-        }
-        values.push(value.map(|value| value as i64));
-    }
-    Ok(values.into())
-}
-
-fn strings(name: &str, array: &ArrayRef) -> Result<BoundColumn> {
-    match array.data_type() {
-        DataType::Utf8 => Ok(BoundColumn::Utf8(array.as_string::<i32>().clone())),
-        DataType::LargeUtf8 => Ok(BoundColumn::LargeUtf8(array.as_string::<i64>().clone())),
-        DataType::Utf8View => Ok(BoundColumn::Utf8View(array.as_string_view().clone())),
-        DataType::Dictionary(_, _) => {
-            let keyed = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-            let array = flatten(name, array, &keyed)?;
-            let array = array.as_dictionary::<Int32Type>();
-            let values = array.values().as_string::<i32>().clone();
-            let mut keys = Vec::with_capacity(array.len());
-            let mut valid = Vec::with_capacity(array.len());
-            for (row, key) in array.keys().iter().enumerate() {
-                let inside = |key: i32| {
-                    usize::try_from(key)
-                        .ok()
-                        .filter(|place| *place < values.len())
-                };
-                let place = match key {
-                    None => None,
-                    Some(key) => Some(inside(key).ok_or_else(|| {
-                        Error::invalid(format!(
-                            "column {name:?}, row {row}: key {key} is outside the dictionary"
-                        ))
-                    })?),
-                };
-                valid.push(place.is_some_and(|place| values.is_valid(place)));
-                keys.push(place.map_or(0, |place| place as i32));
-            }
-            let nulls = Some(NullBuffer::from(valid));
-            Ok(BoundColumn::Dictionary {
-                keys,
-                values,
-                nulls,
-            })
-        }
-        other => Err(Error::internal(format!(
-            "column {name:?} of {other} taken for text"
-        ))),
-    }
-}
-
-/// Microseconds since 1970 UTC. Times without a zone are taken as UTC; finer units round down.
-fn timestamps(name: &str, array: &ArrayRef) -> Result<TimestampMicrosecondArray> {
-    /// Microseconds in a day.
-    const DAY: i64 = 86_400_000_000;
-    fn scaled<T: ArrowPrimitiveType>(
-        name: &str,
-        array: &ArrayRef,
-        scale: impl Fn(T::Native) -> Option<i64>,
-    ) -> Result<TimestampMicrosecondArray> {
-        let array = array.as_primitive::<T>();
-        let beyond = |_| {
-            Error::invalid(format!(
-                "column {name:?} has a time beyond what 64 bits of microseconds hold"
-            ))
-        };
-        array
-            .try_unary::<_, TimestampMicrosecondType, ()>(|value| scale(value).ok_or(()))
-            .map_err(beyond)
-    }
-    match array.data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => {
-            scaled::<TimestampSecondType>(name, array, |v| v.checked_mul(1_000_000))
-        }
-        DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            scaled::<TimestampMillisecondType>(name, array, |v| v.checked_mul(1_000))
-        }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            let array = array.as_primitive::<TimestampMicrosecondType>();
-            Ok(TimestampMicrosecondArray::new(
-                array.values().clone(),
-                array.nulls().cloned(),
-            ))
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            scaled::<TimestampNanosecondType>(name, array, |v| Some(v.div_euclid(1_000)))
-        }
-        DataType::Date32 => scaled::<Date32Type>(name, array, |v| i64::from(v).checked_mul(DAY)),
-        DataType::Date64 => scaled::<Date64Type>(name, array, |v| v.checked_mul(1_000)),
-        other => Err(Error::invalid(format!(
-            "column {name:?} is {other} where timestamp is due: cast it before it is used"
-        ))),
-    }
-}
-
-/// A table as a record batch of Arrow's plain types (bool, int64, float64, utf8, timestamp µs).
-pub fn record_batch(table: &Table<'_>, schema: &Schema) -> Result<RecordBatch> {
-    let mut fields = Vec::with_capacity(schema.len());
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.len());
-    for (field, column) in schema.fields().iter().zip(table.columns()) {
-        let rows = 0..table.rows();
-        let array: ArrayRef = match column {
-            Column::Bool(c) => Arc::new(BooleanArray::from_iter(
-                rows.map(|i| c.get(i).map(|v| v != 0)),
-            )),
-            Column::Int64(c) => Arc::new(Int64Array::from_iter(rows.map(|i| c.get(i)))),
-            Column::Float64(c) => Arc::new(Float64Array::from_iter(
-                rows.map(|i| c.get(i).filter(|v| !v.is_nan())),
-            )),
-            Column::String(c) => Arc::new(StringArray::from_iter(rows.map(|i| c.get(i)))),
-            Column::Timestamp(c) => {
-                Arc::new(TimestampMicrosecondArray::from_iter(rows.map(|i| c.get(i))))
-            }
-        };
-        fields.push(arrow_schema::Field::new(
-            &field.name,
-            array.data_type().clone(),
-            true,
-        ));
-        arrays.push(array);
-    }
-    RecordBatch::try_new(Arc::new(arrow_schema::Schema::new(fields)), arrays)
-        .map_err(|error| Error::internal(format!("a table that is no record batch: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::builder::{FixedSizeListBuilder, Int32Builder, ListBuilder, StringBuilder};
+    use arrow_array::types::{Date64Type, DurationNanosecondType, DurationSecondType, Int32Type};
     use arrow_array::{
-        DictionaryArray, Float32Array, Int32Array, TimestampNanosecondArray, UInt64Array,
+        BinaryArray, Date32Array, DictionaryArray, Float32Array, Int32Array,
+        TimestampNanosecondArray, UInt64Array,
     };
 
     use super::*;
@@ -534,6 +457,122 @@ mod tests {
         );
     }
 
+    /// The column of an array, sliced, under a type.
+    fn one<R>(array: &ArrayRef, dtype: DType, see: impl FnOnce(&Column<'_>) -> R) -> Result<R> {
+        let batch = batch(vec![("c", Arc::clone(array))]);
+        let schema = Schema::new(vec![Field::nullable("c", dtype)])?;
+        Bound::new(&batch, &schema)?.lend(|table| Ok(see(&table.columns()[0])))
+    }
+
+    #[test]
+    fn dates_and_time_spans_of_all_units() {
+        let date32: ArrayRef = Arc::new(Date32Array::from(vec![Some(-1), None, Some(20_000)]));
+        let day = 86_400_000;
+        let date64: ArrayRef = Arc::new(PrimitiveArray::<Date64Type>::from(vec![
+            Some(-1),
+            None,
+            Some(20_000 * day + 5),
+        ]));
+        for array in [&date32, &date64] {
+            assert_eq!(dtype_of("c", array.data_type()).unwrap(), DType::Date);
+            let days = one(&array.slice(1, 2), DType::Date, |column| match column {
+                Column::Date(days) => (days.get(0), days.get(1)),
+                _ => panic!(),
+            });
+            assert_eq!(days.unwrap(), (None, Some(20_000)));
+        }
+        // A schema of before there were dates holds them as times.
+        let micros = one(&date32, DType::Timestamp, |column| match column {
+            Column::Timestamp(times) => times.get(0),
+            _ => panic!(),
+        });
+        assert_eq!(micros.unwrap(), Some(-86_400_000_000));
+        let far: ArrayRef = Arc::new(Date32Array::from(vec![0, i32::MAX]));
+        let error = one(&far, DType::Date, |_| ()).unwrap_err();
+        assert!(error.message.contains("a date in row 1 beyond"), "{error}");
+        let seconds = vec![Some(-2), None];
+        let seconds: ArrayRef = Arc::new(PrimitiveArray::<DurationSecondType>::from(seconds));
+        let nanos = vec![Some(-1_999_999_001), None];
+        let nanos: ArrayRef = Arc::new(PrimitiveArray::<DurationNanosecondType>::from(nanos));
+        for array in [&seconds, &nanos] {
+            let spans = one(array, DType::Duration, |column| match column {
+                Column::Duration(spans) => (spans.get(0), spans.get(1)),
+                _ => panic!(),
+            });
+            assert_eq!(spans.unwrap(), (Some(-2_000_000), None));
+        }
+        let far = PrimitiveArray::<DurationSecondType>::from(vec![i64::MAX]);
+        let error = one(&(Arc::new(far) as ArrayRef), DType::Duration, |_| ()).unwrap_err();
+        assert!(error.message.contains("a time span in row 0"), "{error}");
+    }
+
+    #[test]
+    fn lists_of_all_layouts_read_the_same_also_sliced() {
+        let mut list = ListBuilder::new(Int32Builder::new());
+        let mut fixed = FixedSizeListBuilder::new(Int32Builder::new(), 2);
+        for row in [Some([Some(1), None]), None, Some([Some(3), Some(4)])] {
+            list.append_option(row);
+            let items = row.unwrap_or([None, None]);
+            items
+                .iter()
+                .for_each(|item| fixed.values().append_option(*item));
+            fixed.append(row.is_some());
+        }
+        let list: ArrayRef = Arc::new(list.finish());
+        let large = DataType::new_large_list(DataType::Int32, true);
+        let large = flatten("c", &list, &large).unwrap();
+        for array in [list, large, Arc::new(fixed.finish())] {
+            assert_eq!(dtype_of("c", array.data_type()).unwrap(), DType::NumberList);
+            for (start, due) in [(0, vec![1.0, f64::NAN]), (2, vec![3.0, 4.0])] {
+                let part = array.slice(start, array.len() - start);
+                one(&part, DType::NumberList, |column| {
+                    let Column::NumberList(lists) = column else {
+                        panic!()
+                    };
+                    assert_eq!(format!("{:?}", lists.get(0).unwrap()), format!("{due:?}"));
+                    assert_eq!(lists.len(), 3 - start);
+                    assert!(!column.slice(0, 1).is_missing(0));
+                })
+                .unwrap();
+            }
+            assert!(one(&array, DType::NumberList, |c| c.is_missing(1)).unwrap());
+        }
+        let mut texts = ListBuilder::new(StringBuilder::new());
+        texts.append_value([Some("a"), None]);
+        texts.append_value([Some("é")]);
+        let texts: ArrayRef = Arc::new(texts.finish());
+        let found = one(&texts.slice(1, 1), DType::TextList, |column| match column {
+            Column::TextList(lists) => lists
+                .get(0)
+                .unwrap()
+                .map(|t| t.map(str::to_owned))
+                .collect(),
+            _ => Vec::new(),
+        });
+        assert_eq!(found.unwrap(), [Some("é".to_owned())]);
+        let nested = DataType::new_list(DataType::new_list(DataType::Int8, true), true);
+        assert!(
+            dtype_of("c", &nested)
+                .unwrap_err()
+                .message
+                .contains("lists of")
+        );
+    }
+
+    #[test]
+    fn bytes_are_text_if_they_are_utf8() {
+        let good: ArrayRef = Arc::new(BinaryArray::from(vec![Some("é".as_bytes()), None]));
+        assert_eq!(texts(good), [Some("é".to_owned()), None]);
+        let bad: ArrayRef = Arc::new(BinaryArray::from(vec![Some(&b"a"[..]), Some(&[0xff])]));
+        let error = one(&bad, DType::String, |_| ()).unwrap_err();
+        assert!(
+            error
+                .message
+                .contains("row 1: the bytes are not valid UTF-8"),
+            "{error}"
+        );
+    }
+
     #[test]
     fn times_before_1970_round_down() {
         let nanos = TimestampNanosecondArray::from(vec![-1, 1_999]);
@@ -549,6 +588,10 @@ mod tests {
         for column in &mut buffer.columns {
             match column.dtype() {
                 DType::Bool => column.push_bool(true),
+                DType::Date => column.push_date(-7),
+                DType::Duration => column.push_duration(1_500_000),
+                DType::NumberList => column.push_numbers(&[1.5, f64::NAN]),
+                DType::TextList => column.push_texts([Some("é"), None].into_iter()),
                 DType::Int64 => column.push_i64(7),
                 DType::Float64 => column.push_f64(0.5),
                 DType::String => column.push_str("x"),

@@ -1,6 +1,9 @@
 //! Owned columns that decoders fill, value by value, and lend as a [`Table`].
 
-use crate::{Column, DType, Error, Primitive, Result, Schema, Strings, Table, Validity};
+use crate::{Column, DType, Error, Lists, Primitive, Result, Schema, Strings, Table, Validity};
+
+/// Days before and after 1970 within which dates lie: those whose microseconds fit 64 bits.
+pub const MAX_DAYS: i64 = i64::MAX / 86_400_000_000;
 
 /// Values of an owned column.
 #[derive(Clone, Debug)]
@@ -20,6 +23,24 @@ pub enum Values {
     },
     /// Microseconds since 1970 UTC.
     Timestamp(Vec<i64>),
+    /// Days since 1970.
+    Date(Vec<i64>),
+    /// Microseconds between two times.
+    Duration(Vec<i64>),
+    /// Lists of floats, one behind the other.
+    NumberList {
+        /// Where each list begins among the items; the last entry is where the last one ends.
+        offsets: Vec<i64>,
+        /// The items of all lists; NaN is missing.
+        items: Vec<f64>,
+    },
+    /// Lists of texts, one behind the other.
+    TextList {
+        /// Where each list begins among the items; the last entry is where the last one ends.
+        offsets: Vec<i64>,
+        /// The items of all lists, a column of strings.
+        items: Box<ColumnBuf>,
+    },
 }
 
 /// An owned column that grows at its end.
@@ -48,6 +69,16 @@ impl ColumnBuf {
                 }
             }
             DType::Timestamp => Values::Timestamp(Vec::with_capacity(rows)),
+            DType::Date => Values::Date(Vec::with_capacity(rows)),
+            DType::Duration => Values::Duration(Vec::with_capacity(rows)),
+            DType::NumberList => Values::NumberList {
+                offsets: vec![0],
+                items: Vec::new(),
+            },
+            DType::TextList => Values::TextList {
+                offsets: vec![0],
+                items: Box::new(Self::new(DType::String, 0)),
+            },
         };
         Self {
             values,
@@ -76,6 +107,10 @@ impl ColumnBuf {
             Values::Float64(_) => DType::Float64,
             Values::String { .. } => DType::String,
             Values::Timestamp(_) => DType::Timestamp,
+            Values::Date(_) => DType::Date,
+            Values::Duration(_) => DType::Duration,
+            Values::NumberList { .. } => DType::NumberList,
+            Values::TextList { .. } => DType::TextList,
         }
     }
 
@@ -95,9 +130,14 @@ impl ColumnBuf {
     pub fn push_null(&mut self) {
         match &mut self.values {
             Values::Bool(values) => values.push(0),
-            Values::Int64(values) | Values::Timestamp(values) => values.push(0),
+            Values::Int64(values)
+            | Values::Timestamp(values)
+            | Values::Date(values)
+            | Values::Duration(values) => values.push(0),
             Values::Float64(values) => values.push(f64::NAN),
             Values::String { offsets, text } => offsets.push(text.len() as i32),
+            Values::NumberList { offsets, items } => offsets.push(items.len() as i64),
+            Values::TextList { offsets, items } => offsets.push(items.len() as i64),
         }
         let row = self.rows;
         self.rows += 1;
@@ -194,6 +234,59 @@ impl ColumnBuf {
         Ok(())
     }
 
+    /// Appends a date in days since 1970, of which there are up to [`MAX_DAYS`] either way.
+    pub fn push_date(&mut self, days: i64) -> Result<()> {
+        let Values::Date(values) = &mut self.values else {
+            return Err(self.mismatch(DType::Date));
+        };
+        if !(-MAX_DAYS..=MAX_DAYS).contains(&days) {
+            return Err(Error::invalid(format!(
+                "a date {days} days from 1970: dates lie within {MAX_DAYS} days of it"
+            )));
+        }
+        values.push(days);
+        self.grown();
+        Ok(())
+    }
+
+    /// Appends a time span in microseconds.
+    pub fn push_duration(&mut self, micros: i64) -> Result<()> {
+        let Values::Duration(values) = &mut self.values else {
+            return Err(self.mismatch(DType::Duration));
+        };
+        values.push(micros);
+        self.grown();
+        Ok(())
+    }
+
+    /// Appends a list of numbers, in which NaN is missing.
+    pub fn push_numbers(&mut self, list: &[f64]) -> Result<()> {
+        let Values::NumberList { offsets, items } = &mut self.values else {
+            return Err(self.mismatch(DType::NumberList));
+        };
+        items.extend_from_slice(list);
+        offsets.push(items.len() as i64);
+        self.grown();
+        Ok(())
+    }
+
+    /// Appends a list of texts, each of which may be missing; an error if the column is not of such
+    /// lists, or their text would pass 2 GiB.
+    pub fn push_texts<'t>(&mut self, list: impl Iterator<Item = Option<&'t str>>) -> Result<()> {
+        let Values::TextList { offsets, items } = &mut self.values else {
+            return Err(self.mismatch(DType::TextList));
+        };
+        for item in list {
+            match item {
+                Some(item) => items.push_str(item)?,
+                None => items.push_null(),
+            }
+        }
+        offsets.push(items.len() as i64);
+        self.grown();
+        Ok(())
+    }
+
     /// Appends all values of a borrowed column; an error if it is of another type, or the text
     /// would pass 2 GiB.
     pub fn extend_from(&mut self, column: &Column<'_>) -> Result<()> {
@@ -213,6 +306,10 @@ impl ColumnBuf {
             Column::Float64(from) => extend!(from, value => self.push_f64(value)),
             Column::String(from) => extend!(from, value => self.push_str(value)),
             Column::Timestamp(from) => extend!(from, value => self.push_timestamp(value)),
+            Column::Date(from) => extend!(from, value => self.push_date(value)),
+            Column::Duration(from) => extend!(from, value => self.push_duration(value)),
+            Column::NumberList(from) => extend!(from, value => self.push_numbers(value)),
+            Column::TextList(from) => extend!(from, value => self.push_texts(value)),
         }
         Ok(())
     }
@@ -223,7 +320,31 @@ impl ColumnBuf {
         match (&mut self.values, &other.values) {
             (Values::Bool(to), Values::Bool(from)) => to.extend_from_slice(from),
             (Values::Int64(to), Values::Int64(from))
-            | (Values::Timestamp(to), Values::Timestamp(from)) => to.extend_from_slice(from),
+            | (Values::Timestamp(to), Values::Timestamp(from))
+            | (Values::Date(to), Values::Date(from))
+            | (Values::Duration(to), Values::Duration(from)) => to.extend_from_slice(from),
+            (
+                Values::NumberList { offsets, items },
+                Values::NumberList {
+                    offsets: more,
+                    items: tail,
+                },
+            ) => {
+                let start = items.len() as i64;
+                offsets.extend(more.iter().skip(1).map(|offset| offset + start));
+                items.extend_from_slice(tail);
+            }
+            (
+                Values::TextList { offsets, items },
+                Values::TextList {
+                    offsets: more,
+                    items: tail,
+                },
+            ) => {
+                let start = items.len() as i64;
+                items.append(tail)?;
+                offsets.extend(more.iter().skip(1).map(|offset| offset + start));
+            }
             (Values::Float64(to), Values::Float64(from)) => to.extend_from_slice(from),
             (
                 Values::String { offsets, text },
@@ -269,7 +390,14 @@ impl ColumnBuf {
     pub fn bytes(&self) -> usize {
         let values = match &self.values {
             Values::Bool(values) => values.len(),
-            Values::Int64(values) | Values::Timestamp(values) => size_of_val(values.as_slice()),
+            Values::Int64(values)
+            | Values::Timestamp(values)
+            | Values::Date(values)
+            | Values::Duration(values) => size_of_val(values.as_slice()),
+            Values::NumberList { offsets, items } => {
+                size_of_val(offsets.as_slice()) + size_of_val(items.as_slice())
+            }
+            Values::TextList { offsets, items } => size_of_val(offsets.as_slice()) + items.bytes(),
             Values::Float64(values) => size_of_val(values.as_slice()),
             Values::String { offsets, text } => size_of_val(offsets.as_slice()) + text.len(),
         };
@@ -291,6 +419,19 @@ impl ColumnBuf {
                 Column::String(Strings::offsets32(offsets, text, validity))
             }
             Values::Timestamp(values) => Column::Timestamp(Primitive { values, validity }),
+            Values::Date(values) => Column::Date(Primitive { values, validity }),
+            Values::Duration(values) => Column::Duration(Primitive { values, validity }),
+            Values::NumberList { offsets, items } => {
+                Column::NumberList(Lists::new(offsets, items, validity))
+            }
+            Values::TextList { offsets, items } => {
+                let texts = match items.view() {
+                    Column::String(texts) => texts,
+                    // Items are made as a column of strings and of nothing else.
+                    _ => Strings::slices(&[], Validity::ALL),
+                };
+                Column::TextList(Lists::new(offsets, texts, validity))
+            }
         }
     }
 }

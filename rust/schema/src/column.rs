@@ -1,6 +1,6 @@
 //! A borrowed, typed column with validity.
 
-use crate::{DType, Strings};
+use crate::{DType, NumberLists, Strings, TextLists};
 
 /// Which values of a column are there: Arrow's bitmap (least significant bit first), or all.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +154,14 @@ pub enum Column<'a> {
     String(Strings<'a>),
     /// Microseconds since 1970 UTC.
     Timestamp(Primitive<'a, i64>),
+    /// Days since 1970.
+    Date(Primitive<'a, i64>),
+    /// Microseconds between two times.
+    Duration(Primitive<'a, i64>),
+    /// Lists of 64-bit floats.
+    NumberList(NumberLists<'a>),
+    /// Lists of texts.
+    TextList(TextLists<'a>),
 }
 
 impl<'a> Column<'a> {
@@ -166,6 +174,10 @@ impl<'a> Column<'a> {
             Self::Float64(_) => DType::Float64,
             Self::String(_) => DType::String,
             Self::Timestamp(_) => DType::Timestamp,
+            Self::Date(_) => DType::Date,
+            Self::Duration(_) => DType::Duration,
+            Self::NumberList(_) => DType::NumberList,
+            Self::TextList(_) => DType::TextList,
         }
     }
 
@@ -174,9 +186,14 @@ impl<'a> Column<'a> {
     pub fn len(&self) -> usize {
         match self {
             Self::Bool(column) => column.values.len(),
-            Self::Int64(column) | Self::Timestamp(column) => column.values.len(),
+            Self::Int64(column)
+            | Self::Timestamp(column)
+            | Self::Date(column)
+            | Self::Duration(column) => column.values.len(),
             Self::Float64(column) => column.values.len(),
             Self::String(column) => column.len(),
+            Self::NumberList(column) => column.len(),
+            Self::TextList(column) => column.len(),
         }
     }
 
@@ -191,9 +208,14 @@ impl<'a> Column<'a> {
     pub fn is_missing(&self, i: usize) -> bool {
         match self {
             Self::Bool(column) => !column.validity.get(i),
-            Self::Int64(column) | Self::Timestamp(column) => !column.validity.get(i),
+            Self::Int64(column)
+            | Self::Timestamp(column)
+            | Self::Date(column)
+            | Self::Duration(column) => !column.validity.get(i),
             Self::Float64(column) => !column.validity.get(i) || column.values[i].is_nan(),
             Self::String(column) => column.get(i).is_none(),
+            Self::NumberList(column) => column.range(i).is_none(),
+            Self::TextList(column) => column.range(i).is_none(),
         }
     }
 
@@ -206,6 +228,10 @@ impl<'a> Column<'a> {
             Self::Float64(column) => Self::Float64(column.slice(start, rows)),
             Self::String(column) => Self::String(column.slice(start, rows)),
             Self::Timestamp(column) => Self::Timestamp(column.slice(start, rows)),
+            Self::Date(column) => Self::Date(column.slice(start, rows)),
+            Self::Duration(column) => Self::Duration(column.slice(start, rows)),
+            Self::NumberList(column) => Self::NumberList(column.slice(start, rows)),
+            Self::TextList(column) => Self::TextList(column.slice(start, rows)),
         }
     }
 }

@@ -16,16 +16,30 @@ pub enum DType {
     String,
     /// Microseconds since 1970-01-01T00:00:00 UTC.
     Timestamp,
+    /// Days since 1970-01-01.
+    Date,
+    /// Microseconds between two times.
+    Duration,
+    /// Several 64-bit floats.
+    #[serde(rename = "list[float64]")]
+    NumberList,
+    /// Several texts.
+    #[serde(rename = "list[string]")]
+    TextList,
 }
 
 impl DType {
     /// Every dtype, for exhaustive tests.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::Bool,
         Self::Int64,
         Self::Float64,
         Self::String,
         Self::Timestamp,
+        Self::Date,
+        Self::Duration,
+        Self::NumberList,
+        Self::TextList,
     ];
 
     /// The name used in schemas, messages and documents.
@@ -37,7 +51,17 @@ impl DType {
             Self::Float64 => "float64",
             Self::String => "string",
             Self::Timestamp => "timestamp",
+            Self::Date => "date",
+            Self::Duration => "duration",
+            Self::NumberList => "list[float64]",
+            Self::TextList => "list[string]",
         }
+    }
+
+    /// Does a value of it consist of several items?
+    #[must_use]
+    pub const fn is_list(self) -> bool {
+        matches!(self, Self::NumberList | Self::TextList)
     }
 
     /// What a caller has to send for it, for messages.
@@ -49,6 +73,10 @@ impl DType {
             Self::Float64 => "a number",
             Self::String => "a text",
             Self::Timestamp => "a date and time",
+            Self::Date => "a date",
+            Self::Duration => "a time span",
+            Self::NumberList => "a list of numbers",
+            Self::TextList => "a list of texts",
         }
     }
 }

@@ -10,15 +10,17 @@ mod buffer;
 mod column;
 mod dtype;
 mod error;
+mod lists;
 mod schema;
 mod strings;
 mod table;
 mod tensor;
 
-pub use buffer::{ColumnBuf, TableBuf, Values};
+pub use buffer::{ColumnBuf, MAX_DAYS, TableBuf, Values};
 pub use column::{Column, Primitive, Validity};
 pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result};
+pub use lists::{Lists, NumberLists, TextLists};
 pub use schema::{Field, MAX_FIELDS, Schema};
 pub use strings::{LONG_TEXT, MISSING_TEXT, Strings};
 pub use table::Table;

@@ -28,6 +28,7 @@ fn write(kind: Type, values: &Values<'_>, row: usize, text: &mut String) -> bool
         Values::Numbers(numbers) => numbers
             .get(row)
             .is_some_and(|&value| write_key(kind, value, text)),
+        Values::NumberLists(_) | Values::TextLists(_) => false,
     }
 }
 

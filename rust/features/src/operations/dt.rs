@@ -184,4 +184,7 @@ pub(super) const ENTRY: Entry = Entry::of::<Dt>(&[
     r#"{"op":"dt","part":"is_month_start","input":{"op":"col","name":"t"}}"#,
     r#"{"op":"dt","part":"is_month_end","input":{"op":"col","name":"t"}}"#,
     r#"{"op":"dt","part":"is_leap_year","input":{"op":"col","name":"t"}}"#,
+    r#"{"op":"dt","part":"weekday","input":{"op":"col","name":"d"}}"#,
+    r#"{"op":"sub","left":{"op":"col","name":"t"},"right":{"op":"col","name":"d"}}"#,
+    r#"{"op":"clip","low":0,"input":{"op":"col","name":"e"}}"#,
 ]);

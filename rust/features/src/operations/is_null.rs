@@ -48,11 +48,19 @@ impl<Q: Question> Expression for IsNull<Q> {
     }
 
     fn kernel(&self, (): (), inputs: &[Type]) -> Result<Kernel> {
-        Ok(if inputs.first() == Some(&Type::Text) {
-            Kernel::read(|text| f64::from(text.is_none() == Q::OF_MISSING))
-        } else {
-            Kernel::map(|value| f64::from(value.is_nan() == Q::OF_MISSING))
-        })
+        if inputs.first().is_some_and(|kind| kind.is_numeric()) {
+            return Ok(Kernel::map(|value| {
+                f64::from(value.is_nan() == Q::OF_MISSING)
+            }));
+        }
+        Ok(Kernel::Numbers(Box::new(|inputs, out| {
+            let mut out = out.iter_mut();
+            inputs[0].for_each_missing(|missing| {
+                if let Some(out) = out.next() {
+                    *out = f64::from(missing == Q::OF_MISSING);
+                }
+            });
+        })))
     }
 
     fn name(&self, inputs: &[&str]) -> String {
@@ -65,6 +73,8 @@ pub(super) const IS_NULL: Entry = Entry::of::<IsNull<Missing>>(&[
     r#"{"op":"is_null","input":{"op":"col","name":"x"}}"#,
     r#"{"op":"is_null","input":{"op":"col","name":"s"}}"#,
     r#"{"op":"is_null","input":{"op":"col","name":"t"}}"#,
+    r#"{"op":"is_null","input":{"op":"col","name":"l"}}"#,
+    r#"{"op":"is_null","input":{"op":"col","name":"w"}}"#,
 ]);
 pub(super) const IS_NOT_NULL: Entry = Entry::of::<IsNull<Present>>(&[
     r#"{"op":"is_not_null","input":{"op":"col","name":"n"}}"#,

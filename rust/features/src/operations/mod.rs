@@ -26,6 +26,9 @@ mod in_zone;
 mod is_in;
 mod is_null;
 mod learn;
+mod list_contains;
+mod list_get;
+mod list_number;
 mod literal;
 mod log;
 mod logic;
@@ -113,6 +116,13 @@ pub(crate) const OPERATIONS: &[Entry] = &[
     is_in::ENTRY,
     is_null::IS_NULL,
     is_null::IS_NOT_NULL,
+    list_contains::ENTRY,
+    list_get::ENTRY,
+    list_number::LEN,
+    list_number::MEAN,
+    list_number::MIN,
+    list_number::MAX,
+    list_number::SUM,
     literal::ENTRY,
     log::ENTRY,
     logic::AND,

@@ -11,7 +11,7 @@ use super::logic::conditions;
 use super::row::label;
 use crate::expression::{Entry, Expression, Inputs, Nothing, takes};
 use crate::kernel::Kernel;
-use crate::value::{Type, Values};
+use crate::value::Type;
 
 /// What decides.
 trait Decision: Send + Sync + 'static {
@@ -92,21 +92,12 @@ impl Expression for CountNull {
         Ok(Kernel::Numbers(Box::new(|inputs, out| {
             out.fill(0.0);
             for input in inputs {
-                match input {
-                    Values::Numbers(numbers) => {
-                        for (out, value) in out.iter_mut().zip(*numbers) {
-                            *out += f64::from(value.is_nan());
-                        }
+                let mut out = out.iter_mut();
+                input.for_each_missing(|missing| {
+                    if let Some(out) = out.next() {
+                        *out += f64::from(missing);
                     }
-                    Values::Texts(texts) => {
-                        let mut out = out.iter_mut();
-                        texts.for_each(|text| {
-                            if let Some(out) = out.next() {
-                                *out += f64::from(text.is_none());
-                            }
-                        });
-                    }
-                }
+                });
             }
         })))
     }

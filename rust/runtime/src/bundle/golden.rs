@@ -158,13 +158,28 @@ fn agree(found: &Column<'_>, expected: &Column<'_>, row: usize, entry: &GoldenEn
             }
         }
         (Column::Int64(found), Column::Int64(expected))
-        | (Column::Timestamp(found), Column::Timestamp(expected)) => {
+        | (Column::Timestamp(found), Column::Timestamp(expected))
+        | (Column::Date(found), Column::Date(expected))
+        | (Column::Duration(found), Column::Duration(expected)) => {
             found.get(row) == expected.get(row)
         }
         (Column::Bool(found), Column::Bool(expected)) => {
             found.get(row).map(|v| v != 0) == expected.get(row).map(|v| v != 0)
         }
         (Column::String(found), Column::String(expected)) => found.get(row) == expected.get(row),
+        (Column::NumberList(found), Column::NumberList(expected)) => {
+            // Bits, so that a missing item agrees with a missing one.
+            let bits = |list: Option<&[f64]>| -> Option<Vec<u64>> {
+                Some(list?.iter().map(|item| item.to_bits()).collect())
+            };
+            bits(found.get(row)) == bits(expected.get(row))
+        }
+        (Column::TextList(found), Column::TextList(expected)) => {
+            match (found.get(row), expected.get(row)) {
+                (Some(found), Some(expected)) => found.eq(expected),
+                _ => false,
+            }
+        }
         _ => false,
     }
 }
@@ -175,9 +190,13 @@ fn shown(column: &Column<'_>, row: usize) -> String {
     }
     match column {
         Column::Bool(c) => c.get(row).map(|v| (v != 0).to_string()),
-        Column::Int64(c) | Column::Timestamp(c) => c.get(row).map(|v| v.to_string()),
+        Column::Int64(c) | Column::Timestamp(c) | Column::Date(c) | Column::Duration(c) => {
+            c.get(row).map(|v| v.to_string())
+        }
         Column::Float64(c) => c.get(row).map(|v| v.to_string()),
         Column::String(c) => c.get(row).map(|v| format!("{v:?}")),
+        Column::NumberList(c) => c.get(row).map(|v| format!("{v:?}")),
+        Column::TextList(c) => c.get(row).map(|v| format!("{:?}", v.collect::<Vec<_>>())),
     }
     .unwrap_or_default()
 }
