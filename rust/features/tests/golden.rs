@@ -156,6 +156,7 @@ fn table(schema: &Schema) -> TableBuf {
                 DType::Timestamp => {
                     column.push_timestamp(1_357_034_400_000_000 + row as i64 * 5_400_000_000)
                 }
+                _ => panic!("not in the golden schema"),
             }
             .unwrap();
         }
