@@ -280,6 +280,12 @@ impl Graph {
         }
     }
 
+    /// Does it depend on what a feature learns how many columns it has?
+    pub(crate) fn learns_columns(&self, feature: &Feature) -> bool {
+        let node = &self.nodes[feature.node()];
+        node.kind == Type::Columns && matches!(node.source, Source::Apply { learns: true, .. })
+    }
+
     /// The names of a feature's outputs.
     pub(crate) fn names(&self, feature: &Feature) -> Result<Vec<String>> {
         match &self.nodes[feature.node()].source {

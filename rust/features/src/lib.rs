@@ -10,6 +10,7 @@
 mod calendar;
 #[cfg(test)]
 mod damage;
+mod explain;
 mod expr;
 mod expression;
 mod fitter;

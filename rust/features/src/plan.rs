@@ -2,6 +2,7 @@
 
 use tidegate_schema::{Error, Result, Schema, Table};
 
+use crate::explain::explain;
 use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::load::check_columns;
@@ -229,6 +230,12 @@ impl Plan {
         let mut out = vec![T::default(); due];
         self.transform_into(table, &mut out)?;
         Ok(out)
+    }
+
+    /// What is computed, in order: each part once, with what shares it, and the features.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        explain(&self.graph)
     }
 
     /// One line a feature: how it is written and which columns it makes.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tidegate_schema::{DType, Error, Field, Result, Schema};
 
+use crate::explain::explain;
 use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::selection::expand;
@@ -252,6 +253,24 @@ impl FeatureSpec {
     #[must_use]
     pub fn features(&self) -> &[Expr] {
         &self.features
+    }
+
+    /// What is to be computed and learned, in order: each part once, with what shares it.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        explain(&self.graph)
+    }
+
+    /// The names of the matrix's columns, or `None` where they depend on what a fit learns.
+    pub fn names(&self) -> Result<Option<Vec<String>>> {
+        let mut names = Vec::with_capacity(self.graph.features.len());
+        for feature in &self.graph.features {
+            if self.graph.learns_columns(feature) {
+                return Ok(None);
+            }
+            names.extend(self.graph.names(feature)?);
+        }
+        Ok(Some(names))
     }
 
     /// How often the data is read by a fit: once for each level of nested learning.

@@ -19,7 +19,12 @@ fn schema() -> Schema {
 }
 
 fn decode(body: &str) -> Result<TableBuf> {
-    rows::decode(body.as_bytes(), &schema(), Extra::Error, &Limits::default())
+    rows::decode(
+        body.as_bytes(),
+        &schema(),
+        Extra::Refuse,
+        &Limits::default(),
+    )
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, StructArray};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
+use numpy::PyReadonlyArray2;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyString};
@@ -132,6 +133,33 @@ impl ArrowTable {
 
 #[pymethods]
 impl ArrowTable {
+    /// A matrix as a table of numbers; NaN is missing.
+    #[staticmethod]
+    #[allow(clippy::needless_pass_by_value)]
+    fn from_matrix(matrix: PyReadonlyArray2<'_, f64>, names: Vec<String>) -> PyResult<Self> {
+        let matrix = matrix.as_array();
+        if names.len() != matrix.ncols() {
+            return Err(raise(Error::invalid(format!(
+                "{} names for a matrix of {} columns: give one for each",
+                names.len(),
+                matrix.ncols()
+            ))));
+        }
+        let fields: Vec<_> = names
+            .into_iter()
+            .map(|name| arrow_schema::Field::new(name, arrow_schema::DataType::Float64, true))
+            .collect();
+        let columns = matrix
+            .columns()
+            .into_iter()
+            .map(|column| Arc::new(column.iter().copied().collect::<Float64Array>()) as ArrayRef);
+        let schema = Arc::new(arrow_schema::Schema::new(fields));
+        let options = RecordBatchOptions::new().with_row_count(Some(matrix.nrows()));
+        RecordBatch::try_new_with_options(Arc::clone(&schema), columns.collect(), &options)
+            .map(|batch| Self::new(schema, vec![batch]))
+            .map_err(|error| raise(Error::internal(format!("no Arrow table: {error}"))))
+    }
+
     /// How many rows there are.
     #[getter]
     fn num_rows(&self) -> usize {

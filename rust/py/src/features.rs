@@ -86,6 +86,16 @@ impl FeatureSpec {
         self.0.is_supervised()
     }
 
+    fn explain(&self) -> String {
+        self.0.explain()
+    }
+
+    /// The names of the columns, if they do not depend on what a fit learns.
+    #[getter]
+    fn names(&self) -> PyResult<Option<Vec<String>>> {
+        run_attached(|| self.0.names())
+    }
+
     /// Fits on one table, in as many passes as it takes, with a target beside it if there is one.
     #[pyo3(signature = (table, y=None))]
     fn fit(

@@ -221,6 +221,10 @@ impl Plan {
         self.0.rows()
     }
 
+    fn explain(&self) -> String {
+        self.0.explain()
+    }
+
     fn describe(&self) -> String {
         self.0.describe()
     }
