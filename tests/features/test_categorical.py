@@ -44,7 +44,7 @@ def ours(frame: pd.DataFrame, feature: Expr, **options: Any) -> Any:
     return features.fit_transform(frame)
 
 
-def same(left: npt.NDArray[np.float64], right: Any) -> None:
+def same(left: npt.NDArray[np.floating[Any]], right: Any) -> None:
     np.testing.assert_allclose(left, np.asarray(right).reshape(left.shape), rtol=1e-12, atol=1e-12)
 
 

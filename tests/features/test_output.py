@@ -41,7 +41,8 @@ def feature_set(**options: Any) -> FeatureSet:
 
 def test_double_precision_has_all_digits() -> None:
     features = feature_set().fit(TABLE, [0, 1, 0, 1, 1])
-    single, double = features.transform(TABLE), features.transform(TABLE, dtype="float64")
+    single: Any = features.transform(TABLE)
+    double: Any = features.transform(TABLE, dtype="float64")
     assert (single.dtype, double.dtype) == (np.float32, np.float64)
     assert double[:, 0].tolist()[2:] == [-2.0, 0.0, 1e40]
     # What 32 bits cannot hold is missing in them.
@@ -66,7 +67,7 @@ def test_sparse_equals_dense(dtype: Any) -> None:
         sparse.check_format(full_check=True)
         assert sparse.has_sorted_indices
         np.testing.assert_array_equal(sparse.toarray(), dense)
-    assert sparse.nnz == np.count_nonzero(dense)
+        assert sparse.nnz == np.count_nonzero(dense)
     assert features.transform(TABLE.slice(0, 0), output="sparse").shape == (0, dense.shape[1])
 
 

@@ -42,7 +42,7 @@ SCHEMA = Schema.infer(TABLE)
 
 def expanded(*features: Expr, target: str | None = None) -> list[str]:
     again = FeatureSet.from_json(FeatureSet(SCHEMA, features, target=target).to_json())
-    return [str(feature) for feature in again.features]
+    return [str(feature) for feature in again.features or []]
 
 
 def test_one_feature_for_each_column_in_the_order_of_the_schema() -> None:

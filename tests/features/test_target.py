@@ -181,7 +181,11 @@ def test_it_stands_in_a_pipeline_and_in_a_search(frame: pd.DataFrame) -> None:
     labels = np.where(frame["late"], "late", "on time")
     assert pipeline.fit(frame, labels).score(frame, labels) > 0.6
     search = GridSearchCV(
-        pipeline, {"featureset__features": [[col("code").target_mean(smooth=s)] for s in (0, 5)]}
+        pipeline,
+        {
+            "featureset__features__0__smooth": ["auto", 0, 5],
+            "featureset__features": [features.features, [col("count").target_mean()]],
+        },
     )
     search.fit(frame, labels)
     assert search.best_score_ > 0.6

@@ -17,7 +17,10 @@ TABLE = pa.table({"s": [*TEXTS, None]})
 
 
 def values(feature: Expr) -> list[Any]:
-    return FeatureSet(Schema.infer(TABLE), [feature]).fit_transform(TABLE)[:, 0].tolist()
+    found: list[Any] = (
+        FeatureSet(Schema.infer(TABLE), [feature]).fit_transform(TABLE)[:, 0].tolist()
+    )
+    return found
 
 
 @pytest.mark.parametrize(

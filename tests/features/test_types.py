@@ -59,7 +59,7 @@ def fitted(table: pa.Table = TABLE, features: list[Expr] = FEATURES) -> FeatureS
     return FeatureSet(Schema.infer(table, nullable=True), features, dtype="float64").fit(table)
 
 
-def same(left: npt.NDArray[np.float64], right: Any) -> None:
+def same(left: npt.NDArray[np.floating[Any]], right: Any) -> None:
     np.testing.assert_array_equal(left, np.asarray(right, dtype=np.float64))
 
 

@@ -71,6 +71,10 @@ impl Kind {
                     DType::Timestamp => column.push_timestamp(draw as i64),
                     DType::Bool => column.push_bool(draw.is_multiple_of(3)),
                     DType::String => column.push_str(&format!("N{:04}", draw % 120)),
+                    DType::Date => column.push_date((draw % 20_000) as i64),
+                    DType::Duration => column.push_duration((draw % 1000) as i64),
+                    DType::NumberList => column.push_numbers(&[draw as f64]),
+                    DType::TextList => column.push_texts([Some("N")].into_iter()),
                 };
             }
         }

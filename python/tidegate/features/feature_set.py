@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from tidegate import _core
-from tidegate.errors import InputError
+from tidegate.errors import InputError, StateError
+from tidegate.features.estimator import is_matrix, is_table, tabled, tags
 from tidegate.features.expression import Expr
 from tidegate.features.output import check_output, container, framed, joined
 from tidegate.features.output import given as give
+from tidegate.features.parameters import parameters, replaced
 from tidegate.features.schema import Schema
+from tidegate.features.selection import numeric
 from tidegate.features.target import target_values
 
 if TYPE_CHECKING:
@@ -23,11 +26,15 @@ if TYPE_CHECKING:
     from tidegate.features.output import Container, Output, Width
     from tidegate.types import ArrowTable, FloatMatrix
 
+    Data: TypeAlias = (
+        ArrowTable
+        | Iterable[ArrowTable]
+        | Callable[[], Iterable[ArrowTable]]
+        | npt.NDArray[Any]
+        | list[list[float]]
+    )
+
 __all__ = ["FeatureSet"]
-
-
-def _is_table(data: object) -> bool:
-    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
 
 
 class FeatureSet:
@@ -36,8 +43,10 @@ class FeatureSet:
     It follows scikit-learn's estimator contract, so it can be the first step of a `Pipeline`.
 
     Args:
-        schema: the raw columns; those that no expression uses are left aside.
-        features: the expressions, whose columns stand in this order in the matrix.
+        schema: the raw columns; those that no expression uses are left aside. Left out, it is that
+            of the data that `fit` gets, and every column may have missing values.
+        features: the expressions, whose columns stand in this order in the matrix; all numbers as
+            they are if left out.
         target: the column that expressions such as `target_mean` learn from, unless `fit` is given
             a `y`. It is there to fit, and never asked for when serving.
         output: what `transform` gives: `"matrix"`, `"sparse"` or `"arrow"`.
@@ -67,8 +76,8 @@ class FeatureSet:
 
     def __init__(
         self,
-        schema: Schema,
-        features: Sequence[Expr],
+        schema: Schema | None = None,
+        features: Sequence[Expr] | None = None,
         *,
         target: str | None = None,
         output: Output = "matrix",
@@ -82,12 +91,13 @@ class FeatureSet:
         self.output = output
         self.dtype = dtype
         self._sklearn_output_config: dict[str, Any] = {}
-        self._spec = _specification(schema, features, target)
+        # Checked at once where that can be; what is wrong is said where it was written.
+        self._spec = None if schema is None else _specification(schema, features, target)
         self._plan: _core.Plan | None = None
 
     def fit(
         self,
-        X: ArrowTable | Iterable[ArrowTable] | Callable[[], Iterable[ArrowTable]],
+        X: Data,
         y: object = None,
     ) -> FeatureSet:
         """Learns what the expressions need.
@@ -96,7 +106,9 @@ class FeatureSet:
             X: a table of Arrow's PyCapsule interface (pyarrow, polars, pandas, DuckDB) with the
                 columns of `input_schema`, others beside them do not matter; or several tables that
                 are one in pieces: a list of them, or a function that begins to yield them anew,
-                since nested learning reads the data `passes` times.
+                since nested learning reads the data `passes` times; or, as scikit-learn has it, a
+                matrix of numbers with the schema's columns in their order (`x0`, `x1` and so on
+                without a schema).
             y: the target, one value a row, which is taken before the column `target`; not looked at
                 if no expression learns from one. With several tables the target is a column.
 
@@ -108,11 +120,20 @@ class FeatureSet:
                 may not; the table has no rows; there is nothing to learn a replacement from; an
                 expression learns from a target and there is none.
         """
-        beside = None if y is None or not self._spec.supervised else target_values(y)
-        if _is_table(X):
-            self._plan = self._spec.fit(X, beside)
+        names = None if self.schema is None else self.schema.names
+        matrix = is_matrix(X)
+        table: Any = tabled(X, self, names, reset=True) if matrix else X
+        if self.schema is None:
+            self._spec = self._inferred(table)
+        spec = self._specified()
+        beside = None if y is None or not spec.supervised else target_values(y)
+        if is_table(table):
+            self._plan = spec.fit(table, beside)
+            if not matrix:
+                self._note_columns(spec)
         elif beside is None:
-            self._plan = self._fit_pieces(X)
+            self._plan = self._fit_pieces(table)
+            self._note_columns(spec)
         else:
             raise InputError(
                 "y beside several tables: make the target a column of them and name it with "
@@ -120,17 +141,40 @@ class FeatureSet:
             )
         return self
 
+    def _inferred(self, table: Any) -> _core.FeatureSpec:
+        if not is_table(table):
+            raise InputError(
+                "a feature set without a schema learns it from one table: pass one, or give the "
+                "schema with FeatureSet(Schema.infer(...), ...)"
+            )
+        return _specification(Schema.infer(table, nullable=True), self.features, self.target)
+
+    def _note_columns(self, spec: _core.FeatureSpec) -> None:
+        import numpy as np
+
+        names = Schema._of(spec.schema).names
+        self.n_features_in_ = len(names)
+        self.feature_names_in_ = np.asarray(names, dtype=object)
+
+    def _specified(self) -> _core.FeatureSpec:
+        if self._spec is None:
+            raise StateError(
+                "this feature set has no schema yet: give one, or call fit with a table first"
+            )
+        return self._spec
+
     def _fit_pieces(self, pieces: object) -> _core.Plan:
+        spec = self._specified()
         again = pieces if callable(pieces) else None
         if again is None and not hasattr(pieces, "__iter__"):
-            self._spec.fit(pieces)  # Fails, and says what a table is.
+            spec.fit(pieces)  # Fails, and says what a table is.
         once = again is None and iter(pieces) is pieces  # type: ignore[call-overload]
         if once and self.passes > 1:
             raise InputError(
                 f"these features read the data {self.passes} times and an iterator can be read "
                 "once: pass a list of tables, or a function that returns a new iterator"
             )
-        step: _core.Fitter | _core.Plan = _core.Fitter(self._spec)
+        step: _core.Fitter | _core.Plan = _core.Fitter(spec)
         while isinstance(step, _core.Fitter):
             tables: Any = again() if again is not None else pieces
             for table in tables:
@@ -141,7 +185,7 @@ class FeatureSet:
     @overload
     def transform(
         self,
-        X: ArrowTable | list[dict[str, Any]],
+        X: ArrowTable | list[dict[str, Any]] | npt.NDArray[Any] | list[list[float]],
         *,
         output: Literal["matrix"] | None = ...,
         dtype: Literal["float32"] | None = ...,
@@ -151,7 +195,7 @@ class FeatureSet:
     @overload
     def transform(
         self,
-        X: ArrowTable | list[dict[str, Any]],
+        X: ArrowTable | list[dict[str, Any]] | npt.NDArray[Any] | list[list[float]],
         *,
         output: Literal["arrow"],
         dtype: Width | None = ...,
@@ -161,7 +205,7 @@ class FeatureSet:
     @overload
     def transform(
         self,
-        X: ArrowTable | list[dict[str, Any]],
+        X: ArrowTable | list[dict[str, Any]] | npt.NDArray[Any] | list[list[float]],
         *,
         output: Output | None = ...,
         dtype: Width | None = ...,
@@ -170,7 +214,7 @@ class FeatureSet:
 
     def transform(
         self,
-        X: ArrowTable | list[dict[str, Any]],
+        X: ArrowTable | list[dict[str, Any]] | npt.NDArray[Any] | list[list[float]],
         *,
         output: Output | None = None,
         dtype: Width | None = None,
@@ -206,9 +250,13 @@ class FeatureSet:
         learned: int | None = None,
     ) -> Any:
         plan = self._fitted()
+        table = X
+        if is_matrix(X):
+            names = None if self.schema is None else self.schema.names
+            table = tabled(X, self, names, reset=learned is not None)
         features = give(
             plan,
-            X,
+            table,
             output=output or self.output,
             dtype=dtype or self.dtype,
             extra=extra,
@@ -242,7 +290,7 @@ class FeatureSet:
 
     def fit_transform(
         self,
-        X: ArrowTable | Iterable[ArrowTable] | Callable[[], Iterable[ArrowTable]],
+        X: Data,
         y: object = None,
     ) -> FloatMatrix:
         """`fit`, and the features of the data that it has learned from.
@@ -267,7 +315,7 @@ class FeatureSet:
                 "pass a list of tables, or a function that returns a new iterator"
             )
         self.fit(X, y)
-        if _is_table(X):
+        if is_table(X) or is_matrix(X):
             return cast("FloatMatrix", self._given(X, None, None, learned=0))
         tables: Any = X() if callable(X) else X
         parts: list[Any] = []
@@ -308,25 +356,38 @@ class FeatureSet:
         return features
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
-        """The names of the matrix's columns.
+        """The names of the matrix's columns, also before a fit where they do not depend on it.
 
         Args:
-            input_features: not used; it is here for scikit-learn's pipelines.
+            input_features: not used but for its length; it is here for scikit-learn's pipelines.
+
+        Raises:
+            StateError: the feature set is not fitted, and an expression learns its columns.
+            InputError: there are not as many input features as columns.
         """
-        del input_features
         import numpy as np
 
-        return np.asarray(self._fitted().names, dtype=object)
+        columns = getattr(self, "n_features_in_", None)
+        given = None if input_features is None else len(cast("Sequence[str]", input_features))
+        if None not in (columns, given) and columns != given:
+            raise InputError(
+                "input_features should have length equal to number of features "
+                f"({columns}), got {given}"
+            )
+        names = None
+        if self._plan is None and self._spec is not None:
+            names = self._spec.names
+        return np.asarray(self._fitted().names if names is None else names, dtype=object)
 
     @property
     def input_schema(self) -> Schema:
         """The raw columns that the expressions use, in the schema's order."""
-        return Schema._of(self._spec.input_schema)
+        return Schema._of(self._specified().input_schema)
 
     @property
     def passes(self) -> int:
         """How often `fit` reads the data: once for each level of nested learning."""
-        return self._spec.passes
+        return self._specified().passes
 
     @property
     def fingerprint(self) -> str:
@@ -335,7 +396,7 @@ class FeatureSet:
 
     def to_json(self) -> str:
         """Schema, expressions and what they have learned, if fitted, as canonical JSON."""
-        return self._spec.to_json() if self._plan is None else self._plan.to_json()
+        return self._specified().to_json() if self._plan is None else self._plan.to_json()
 
     @classmethod
     def from_json(cls, text: str) -> FeatureSet:
@@ -365,41 +426,71 @@ class FeatureSet:
         """One line a feature: how it is written, and the columns that it makes."""
         if self._plan is not None:
             return self._plan.describe()
-        return "".join(f"{feature!r}\n" for feature in self.features)
+        return "".join(f"{feature!r}\n" for feature in self.features or ())
 
-    def get_params(self, deep: bool = True) -> dict[str, object]:
-        """The arguments of the constructor, for scikit-learn's `clone`."""
-        del deep
-        return {
+    def explain(self) -> str:
+        """What is computed and learned, in order: each part once, with what shares it.
+
+        >>> from tidegate.features import Field, col
+        >>> size = col("x").fill_null("mean")
+        >>> features = FeatureSet(Schema([Field("x", "float64", nullable=True)]), [size, size * 2])
+        >>> print(features.explain(), end="")
+        #0 col("x") is a number
+        #1 col("x").fill_null(strategy="mean") is a number, of #0, learns in pass 1, shared by 2
+        #2 2 is a number
+        #3 (col("x").fill_null(strategy="mean") * 2) is a number, of #1, #2
+        x is #1
+        x * 2 is #3
+        """
+        return self._specified().explain() if self._plan is None else self._plan.explain()
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments of the constructor, for scikit-learn's `clone` and searches.
+
+        Args:
+            deep: whether the parameters inside of the expressions are among them, by paths such as
+                `features__0__input__min_count`.
+        """
+        own = {
             "schema": self.schema,
             "features": self.features,
             "target": self.target,
             "output": self.output,
             "dtype": self.dtype,
         }
+        return {**own, **(parameters(self.features or []) if deep else {})}
 
     def set_params(self, **params: Any) -> FeatureSet:
-        """Replaces arguments of the constructor; what was learned is forgotten.
+        """Replaces arguments of the constructor, or parameters inside of the expressions by path.
+
+        What was learned is forgotten.
 
         Raises:
-            InputError: there is no such argument, or the features do not fit the schema.
+            InputError: there is no such argument, a path leads nowhere, or the features do not fit
+                the schema.
         """
-        known = self.get_params()
-        for name in params:
+        known = self.get_params(deep=False)
+        inside = {name: value for name, value in params.items() if name.startswith("features__")}
+        own = {name: value for name, value in params.items() if name not in inside}
+        for name in own:
             if name not in known:
                 raise InputError(f"a FeatureSet has no parameter {name!r}: {', '.join(known)}")
-        given: dict[str, Any] = {**known, **params}
+        given: dict[str, Any] = {**known, **own}
+        if inside:
+            own["features"] = given["features"] = replaced(given["features"] or [], inside)
         check_output(given["output"], given["dtype"])
-        self._spec = _specification(given["schema"], given["features"], given["target"])
-        for name, value in params.items():
+        self._spec = (
+            None
+            if given["schema"] is None
+            else _specification(given["schema"], given["features"], given["target"])
+        )
+        for name, value in own.items():
             setattr(self, name, value)
         self._plan = None
         return self
 
     def _fitted(self) -> _core.Plan:
         if self._plan is None:
-            from tidegate.errors import StateError
-
             raise StateError("this feature set is not fitted: call fit with a table first")
         return self._plan
 
@@ -407,19 +498,22 @@ class FeatureSet:
         return self._plan is not None
 
     def __sklearn_tags__(self) -> object:
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
-
-        return Tags(
-            estimator_type="transformer",
-            target_tags=TargetTags(required=self._spec.supervised and self.target is None),
-            transformer_tags=TransformerTags(preserves_dtype=[]),
-            input_tags=InputTags(string=True, categorical=True, allow_nan=True),
-        )
+        return tags(target=self._spec is not None and self._spec.supervised and self.target is None)
 
     def __getstate__(self) -> dict[str, object]:
         plan = None if self._plan is None else self._plan.to_json()
         config = self._sklearn_output_config
-        return {**self.get_params(), "plan": plan, "_sklearn_output_config": config}
+        noted = {
+            name: getattr(self, name)
+            for name in ("n_features_in_", "feature_names_in_")
+            if hasattr(self, name)
+        }
+        return {
+            **self.get_params(deep=False),
+            **noted,
+            "plan": plan,
+            "_sklearn_output_config": config,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.schema, self.features = state["schema"], state["features"]
@@ -428,18 +522,25 @@ class FeatureSet:
         self.output = state.get("output", "matrix")
         self.dtype = state.get("dtype", "float32")
         self._sklearn_output_config = state.get("_sklearn_output_config", {})
-        self._spec = _specification(self.schema, self.features, self.target)
+        self._spec = (
+            None if self.schema is None else _specification(self.schema, self.features, self.target)
+        )
+        for name in ("n_features_in_", "feature_names_in_"):
+            if name in state:
+                setattr(self, name, state[name])
         plan = state["plan"]
         self._plan = None if plan is None else _core.Plan.from_json(plan)
 
     def __repr__(self) -> str:
         fitted = "" if self._plan is None else f", {len(self._plan.names)} columns"
-        return f"FeatureSet({len(self.features)} features{fitted})"
+        features = "" if self.features is None else f"{len(self.features)} features"
+        return f"FeatureSet({features}{fitted})"
 
 
 def _specification(
-    schema: Schema, features: Sequence[Expr], target: str | None
+    schema: Schema, features: Sequence[Expr] | None, target: str | None
 ) -> _core.FeatureSpec:
+    features = [numeric()] if features is None else features
     for feature in features:
         if not isinstance(feature, Expr):
             raise InputError(

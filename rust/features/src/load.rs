@@ -112,7 +112,9 @@ pub(crate) fn take(column: &Column<'_>, out: &mut [f64]) {
         Column::Int64(values) | Column::Timestamp(values) => {
             widen(values, out, |value| value as f64);
         }
-        Column::String(_) => {}
+        Column::Date(values) => widen(values, out, |days| days as f64 * MICROS_OF_DAY),
+        Column::Duration(values) => widen(values, out, |micros| micros as f64 / 1e6),
+        Column::String(_) | Column::NumberList(_) | Column::TextList(_) => {}
     }
 }
 

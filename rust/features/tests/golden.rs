@@ -230,14 +230,18 @@ fn specification(features: Vec<Expr>) -> FeatureSpec {
 }
 
 fn fit(features: &[Expr]) -> (FeatureSpec, Plan) {
-    let shared = Arc::new(specification(features.to_vec()));
-    let mut fitter = Fitter::new(shared).unwrap();
+    let plan = learn(Arc::new(specification(features.to_vec())));
+    (specification(features.to_vec()), plan)
+}
+
+fn learn(spec: Arc<FeatureSpec>) -> Plan {
+    let mut fitter = Fitter::new(spec).unwrap();
     let input = table(fitter.input_schema());
     loop {
         fitter.update(&input.view().unwrap()).unwrap();
         match fitter.finish().unwrap() {
             Step::Again(next) => fitter = next,
-            Step::Done(plan) => return (specification(features.to_vec()), plan),
+            Step::Done(plan) => return plan,
         }
     }
 }
@@ -295,6 +299,48 @@ fn stays_readable(family: &str, features: &[Expr]) {
     }
     let spec = std::fs::read_to_string(file(&format!("{family}spec.v1.json"))).unwrap();
     FeatureSpec::from_json(&spec).unwrap();
+}
+
+/// Categories, texts and what learns from a target.
+fn encodings() -> Vec<Expr> {
+    let carrier = || Expr::column("carrier");
+    let terms = json!({"analyzer": "char", "ngrams": [1, 2]});
+    vec![
+        carrier().apply("target_mean", &[]),
+        Expr::column("seats").apply("target_mean", &[("smooth", 2.into())]),
+        carrier().apply("weight_of_evidence", &[]),
+        carrier().apply("count_encode", &[("normalize", true.into())]),
+        carrier().apply("base_n", &[]),
+        carrier().apply(
+            "one_hot",
+            &[("drop", "first".into()), ("max_categories", 2.into())],
+        ),
+        carrier()
+            .apply("group_rare", &[("min_count", 2.into())])
+            .apply("ordinal", &[]),
+        carrier().apply("hash_vector", &[("columns", 4.into())]),
+        carrier().apply(
+            "str_hash_ngrams",
+            &[("columns", 4.into()), ("terms", terms.clone())],
+        ),
+        carrier().apply("str_tfidf", &[("max_terms", 3.into()), ("terms", terms)]),
+        carrier()
+            .apply("str_slice", &[("start", 0.into()), ("length", 1.into())])
+            .apply("str_matches", &[("pattern", "^[A-D]".into())]),
+    ]
+}
+
+#[test]
+fn formats_of_encodings_stay_readable() {
+    let spec = FeatureSpec::new(schema(), encodings()).unwrap();
+    let plan = learn(Arc::new(spec.with_target("direct").unwrap()));
+    golden("encodings.v1.json", plan.to_json(), 1e-12);
+    let kept = std::fs::read_to_string(file("encodings.v1.json")).unwrap();
+    let kept = Plan::from_json(&kept).unwrap();
+    let input = table(kept.input_schema());
+    let matrix: Vec<f64> = kept.transform(&input.view().unwrap()).unwrap();
+    let answer = json!({"names": kept.names(), "matrix": matrix});
+    golden("encodings_matrix.v1.json", &answer.to_string(), 1e-12);
 }
 
 #[test]

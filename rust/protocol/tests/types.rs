@@ -30,7 +30,7 @@ fn decode(body: &str) -> Result<TableBuf> {
 #[test]
 fn rows_hold_dates_time_spans_and_lists() {
     let table = decode(
-        r#"{"rows":[
+        r#"{"instances":[
             {"d":"2013-07-01","e":1500000,"l":[1,2.5,null],"w":["a",null,"\u00e9"]},
             {"d":-1,"e":-1,"l":[],"w":[]},
             {"d":null,"l":null}
@@ -80,7 +80,7 @@ fn rows_of_other_types_are_refused_by_name() {
         (r#"{"w":[1]}"#, "an array of texts"),
         (r#"{"w":{"a":"b"}}"#, "an array of texts"),
     ] {
-        let error = decode(&format!(r#"{{"rows":[{row}]}}"#)).unwrap_err();
+        let error = decode(&format!(r#"{{"instances":[{row}]}}"#)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidInput, "{row}: {error}");
         assert!(error.message.contains(part), "{row}: {error}");
     }

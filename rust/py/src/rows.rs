@@ -292,6 +292,15 @@ fn push_list(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) ->
                 item if item.is_instance_of::<PyFloat>() || item.is_instance_of::<PyInt>() => {
                     item.extract::<f64>()
                 }
+                // A NumPy scalar: its own scalar says what it is.
+                item if item.hasattr(intern!(py, "dtype"))? => {
+                    match item.call_method0(intern!(py, "item"))?.extract::<f64>() {
+                        Ok(number) if !item.getattr("dtype")?.getattr("kind")?.eq("b")? => {
+                            Ok(number)
+                        }
+                        _ => Err(wrong(item)),
+                    }
+                }
                 item => Err(wrong(item)),
             })
             .collect::<PyResult<Vec<f64>>>()?;

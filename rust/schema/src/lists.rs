@@ -56,6 +56,12 @@ impl<'a, I: Copy> Lists<'a, I> {
         self.items
     }
 
+    /// Which of the lists are there.
+    #[must_use]
+    pub const fn validity(&self) -> Validity<'a> {
+        self.validity
+    }
+
     /// The first list that is missing.
     #[must_use]
     pub fn first_missing(&self) -> Option<usize> {

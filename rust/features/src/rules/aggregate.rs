@@ -76,6 +76,8 @@ impl Tally {
         let missing = |row: usize| match &values {
             Values::Numbers(numbers) => numbers.get(row).is_none_or(|value| value.is_nan()),
             Values::Texts(texts) => texts.get(row).is_none(),
+            Values::NumberLists(lists) => lists.range(row).is_none(),
+            Values::TextLists(lists) => lists.range(row).is_none(),
         };
         self.missing += (0..rows).filter(|&row| missing(row)).count() as u64;
         match (&mut self.summary, values) {
@@ -87,6 +89,8 @@ impl Tally {
                 let column = match values {
                     Values::Numbers(numbers) => Column::Float64(Primitive::all(numbers)),
                     Values::Texts(texts) => Column::String(texts),
+                    Values::NumberLists(lists) => Column::NumberList(lists),
+                    Values::TextLists(lists) => Column::TextList(lists),
                 };
                 row_keys(&[column], rows, keys);
                 let mut row = 0;

@@ -7,6 +7,8 @@ use crate::calendar::civil;
 
 /// Most bytes of a text that a report shows.
 const SHOWN: usize = 200;
+/// Most items of a list that a report shows.
+const ITEMS: usize = 20;
 /// Microseconds in a day.
 const DAY: i64 = 86_400_000_000;
 
@@ -28,6 +30,23 @@ pub(super) fn json(column: &Column<'_>, row: usize) -> Value {
         Column::Timestamp(values) => values
             .get(row)
             .map_or(Value::Null, |micros| time(micros).into()),
+        Column::Date(values) => values
+            .get(row)
+            .map_or(Value::Null, |days| date(days).into()),
+        Column::Duration(values) => values.get(row).map_or(Value::Null, Value::from),
+        Column::NumberList(lists) => lists.get(row).map_or(Value::Null, |items| {
+            items
+                .iter()
+                .take(ITEMS)
+                .map(|&item| Value::from(item))
+                .collect()
+        }),
+        Column::TextList(lists) => lists.get(row).map_or(Value::Null, |items| {
+            items
+                .take(ITEMS)
+                .map(|item| item.map_or(Value::Null, |text| shown(text).into()))
+                .collect()
+        }),
     }
 }
 
@@ -40,6 +59,12 @@ fn shown(text: &str) -> String {
         .find(|&at| text.is_char_boundary(at))
         .unwrap_or(0);
     format!("{}…", &text[..cut])
+}
+
+/// Days since 1970 as ISO 8601 writes a date.
+fn date(days: i64) -> String {
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Microseconds since 1970 in RFC 3339, UTC.

@@ -347,7 +347,12 @@ fn missing(column: &Column<'_>) -> u64 {
     match column {
         Column::Float64(values) => floats(values, |_| false).1,
         Column::Bool(values) => absent(&values.validity, rows),
-        Column::Int64(values) | Column::Timestamp(values) => absent(&values.validity, rows),
+        Column::Int64(values)
+        | Column::Timestamp(values)
+        | Column::Date(values)
+        | Column::Duration(values) => absent(&values.validity, rows),
+        Column::NumberList(lists) => absent(&lists.validity(), rows),
+        Column::TextList(lists) => absent(&lists.validity(), rows),
         Column::String(texts) => absent(&texts.validity(), rows),
     }
 }

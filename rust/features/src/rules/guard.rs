@@ -315,6 +315,13 @@ impl Patched {
             (Self::Text(text), _) => out.push_str(text),
             (Self::Number(number), DType::Bool) => out.push_bool(*number != 0.0),
             (Self::Number(number), DType::Timestamp) => out.push_timestamp(*number as i64),
+            // Dates are computed with as times, time spans as seconds.
+            (Self::Number(number), DType::Date) => {
+                out.push_date((*number / 86_400e6).floor() as i64)
+            }
+            (Self::Number(number), DType::Duration) => {
+                out.push_duration((*number * 1e6).round() as i64)
+            }
             // What is no whole number is none of an integer column; the nearest one is.
             (Self::Number(number), DType::Int64) => out.push_f64(number.round()),
             (Self::Number(number), _) => out.push_f64(*number),
@@ -335,6 +342,8 @@ fn patch(view: &View<'_>, row: usize, repair: &[(usize, Repair)], patches: &mut 
                 Values::Texts(texts) => texts
                     .get(row)
                     .map_or(Patched::Missing, |text| Patched::Text(text.to_owned())),
+                // No expression gives a list.
+                Values::NumberLists(_) | Values::TextLists(_) => Patched::Missing,
             },
         };
         patches.push(Patch {

@@ -107,7 +107,10 @@ pub fn row_keys(columns: &[Column<'_>], rows: usize, keys: &mut Vec<[u64; 2]>) {
     for column in columns {
         match column {
             Column::Bool(values) => mix_values(keys, values, |value| Some(u64::from(value))),
-            Column::Int64(values) | Column::Timestamp(values) => {
+            Column::Int64(values)
+            | Column::Timestamp(values)
+            | Column::Date(values)
+            | Column::Duration(values) => {
                 mix_values(keys, values, |value| Some(value as u64));
             }
             Column::Float64(values) => mix_values(keys, values, |value: f64| {
@@ -120,6 +123,33 @@ pub fn row_keys(columns: &[Column<'_>], rows: usize, keys: &mut Vec<[u64; 2]>) {
                         *key = text.map_or_else(|| mix_missing(*key), |text| mix_text(*key, text));
                     }
                 });
+            }
+            // How many items there are comes first: no two lists run into each other.
+            Column::NumberList(lists) => {
+                for (row, key) in keys.iter_mut().enumerate() {
+                    *key = lists.get(row).map_or_else(
+                        || mix_missing(*key),
+                        |items| {
+                            let key = mix(*key, items.len() as u64);
+                            items
+                                .iter()
+                                .fold(key, |key, &item| mix(key, float_word(item)))
+                        },
+                    );
+                }
+            }
+            Column::TextList(lists) => {
+                for (row, key) in keys.iter_mut().enumerate() {
+                    *key = lists.get(row).map_or_else(
+                        || mix_missing(*key),
+                        |items| {
+                            let key = mix(*key, items.len() as u64);
+                            items.fold(key, |key, item| {
+                                item.map_or_else(|| mix_missing(key), |text| mix_text(key, text))
+                            })
+                        },
+                    );
+                }
             }
         }
     }
