@@ -19,6 +19,10 @@ fn rows() -> Vec<Row> {
             t: Some(1_357_034_400_000_000 + i64::from(i) * 5_400_000_000),
             u: Some(0),
             y: Some(i % 3 == 0),
+            d: Some(i64::from(i)),
+            e: (i % 3 != 0).then(|| i64::from(i) * 1_000_000),
+            l: Some(vec![f64::from(i); i as usize % 3]),
+            w: Some(vec![Some("a"); i as usize % 3]),
         })
         .collect()
 }
