@@ -145,7 +145,7 @@ fn damaged_states_are_refused_or_work() {
 
 #[test]
 fn columns_of_other_types_are_refused_by_name_or_work() {
-    let names = ["x", "n", "b", "s", "k", "t", "u"];
+    let names = ["x", "n", "b", "s", "k", "t", "u", "d", "e", "l", "w"];
     for example in examples() {
         for dtype in DType::ALL {
             let fields = names.map(|name| Field::nullable(name, dtype)).to_vec();
