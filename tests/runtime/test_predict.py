@@ -143,7 +143,7 @@ def test_bad_tables_are_named(runtime: Runtime) -> None:
         (table.drop("colour"), '"colour" is missing'),
         (table.with_columns(pl.col("x").cast(pl.String)), 'column "x"'),
         (table.with_columns(colour=pl.lit(None, dtype=pl.String)), '"colour"'),
-        (np.zeros((2, 3)), "text"),
+        (np.zeros((2, 3)), "no numeric matrix holds"),
         (np.zeros((2, 2)), "[rows, 3]"),
         ({"x": [1.0]}, "PyCapsule"),
         (3, "PyCapsule"),
