@@ -278,14 +278,13 @@ impl<W: Work> Queue<W> {
         own: bool,
     ) -> Option<policy::Forecast> {
         let curve = self.curve()?;
-        // What has waited unseen leaves no room for small batches: they would be the end of the
-        // throughput where all have waited.
-        let time = if own { left } else { self.limits.objective };
-        let size = policy::steady(
-            curve,
-            self.limits.max_batch_rows,
-            time.unwrap_or(Duration::MAX),
-        );
+        let most = self.limits.max_batch_rows;
+        let size = policy::steady(curve, most, left.unwrap_or(Duration::MAX));
+        // What has waited unseen must leave time for half of a good batch: small ones would be the
+        // end of the throughput where all have waited.
+        let good = self.limits.objective.filter(|_| !own);
+        let good = good.map_or(0, |objective| policy::steady(curve, most, objective) / 2);
+        let size = size.max(good);
         let ahead = policy::Ahead {
             rows: self.order.rows_before(place),
             size,

@@ -22,7 +22,7 @@ const READING_SHARE: u32 = 4;
 /// The part of the objective that may be spent in line before the newest go first.
 const PATIENCE_SHARE: u32 = 2;
 /// Where the newest go first, one of so many is the oldest.
-const AN_OLD_ONE_IN: usize = 3;
+const AN_OLD_ONE_IN: usize = 6;
 /// Fewest and most requests of a turn.
 const FEWEST: usize = 8;
 const MOST: usize = 1024;
@@ -302,12 +302,12 @@ mod tests {
         let (_, line) = crowd(&intake, 120);
         let later = Instant::now() + OBJECTIVE;
         intake.turn(2 * QUICK, later);
-        let mut due: Vec<usize> = (0..7).chain(87..100).collect();
+        let mut due: Vec<usize> = (0..4).chain(84..100).collect();
         assert_eq!(entered(&line), due);
         assert!(line[0].leave() >= OBJECTIVE);
         line[0].state.set(State::Entered(OBJECTIVE));
         intake.turn(2 * QUICK, later);
-        due = (0..14).chain(74..100).collect();
+        due = (0..8).chain(68..100).collect();
         assert_eq!(entered(&line), due, "the oldest are not forgotten");
     }
 
