@@ -75,7 +75,7 @@ const HOT: [Hot; 11] = [
     Hot {
         name: "encode_grpc",
         run: encode_grpc,
-        at_most: 2_250,
+        at_most: 2_500,
     },
     Hot {
         name: "encode_predictions",
