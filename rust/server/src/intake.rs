@@ -88,8 +88,9 @@ pub struct Intake {
     /// Requests that may still be read in this turn, and those that were.
     room: Cell<usize>,
     read: Cell<usize>,
-    /// Seconds that reading one takes.
+    /// Seconds that reading one takes, and that reading those takes that were let in from the line.
     cost: Cell<f64>,
+    expected: Cell<f64>,
     /// The oldest first.
     line: RefCell<VecDeque<Weak<Place>>>,
     /// Is there something for the end of a turn to do?
@@ -107,6 +108,7 @@ impl Intake {
             room: Cell::default(),
             read: Cell::default(),
             cost: Cell::default(),
+            expected: Cell::default(),
             line: RefCell::default(),
             due: Notify::new(),
         }
@@ -202,6 +204,13 @@ impl Intake {
         }
         self.room.set(room);
         self.read.set(entered);
+        self.expected.set(entered as f64 * self.cost.get());
+    }
+
+    /// How long this turn is likely to read: for those who stood in line, since nobody knows who
+    /// else comes.
+    pub fn expected(&self) -> Duration {
+        Duration::try_from_secs_f64(self.expected.get()).unwrap_or_default()
     }
 
     /// Everybody in line may read: there is no objective any more, or the server drains.

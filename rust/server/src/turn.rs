@@ -51,8 +51,6 @@ pub struct Turn<F> {
     /// When the loop last went to look at its sockets, and how long it had not by then.
     looked: Cell<Option<Instant>>,
     away: Cell<Duration>,
-    /// How much of that was spent on reading.
-    reading: Cell<Duration>,
 }
 
 impl<F> Turn<F> {
@@ -63,7 +61,6 @@ impl<F> Turn<F> {
             intake: Rc::new(intake),
             looked: Cell::new(None),
             away: Cell::new(Duration::ZERO),
-            reading: Cell::new(Duration::ZERO),
         }
     }
 }
@@ -99,8 +96,7 @@ impl<F: Flush> Turn<F> {
                 } else {
                     in_line
                 };
-                // A turn is likely as long as the last one.
-                before + since(looked).max(self.reading.get())
+                before + since(looked).max(self.intake.expected())
             }
         }
     }
@@ -129,12 +125,12 @@ impl<F: Flush> Turn<F> {
             // The vectors change places, so that neither is allocated again. A flush may run the
             // model here, and the handlers that it wakes may queue more: that is the next turn.
             std::mem::swap(&mut *self.queued.borrow_mut(), &mut due);
-            self.reading.set(self.awake());
+            let reading = self.awake();
             for queue in due.drain(..) {
                 queue.flush();
             }
             self.look();
-            self.intake.turn(self.reading.get(), Instant::now());
+            self.intake.turn(reading, Instant::now());
         }
     }
 }
