@@ -22,9 +22,6 @@ NOT_APPLICABLE = {
         "what is wrong is an error where it is written, not at the first fit"
     ),
     "check_set_params": "what is wrong is an error where it is written, not at the first fit",
-    "check_dataframe_column_names_consistency": (
-        "columns are found by name: their order and others beside them do not matter"
-    ),
 }
 
 

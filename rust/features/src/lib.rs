@@ -34,6 +34,5 @@ mod zone;
 pub use expr::Expr;
 pub use fitter::{Fitter, Step};
 pub use output::{Cell, Sparse};
-pub use parallel::cores;
 pub use plan::Plan;
 pub use spec::{FeatureSpec, MAX_DEPTH, MAX_FEATURES, MAX_WIDTH};

@@ -11,9 +11,12 @@ const BLOCK_ROWS: usize = 16 * 1024;
 /// Most threads of one call.
 const MOST_THREADS: usize = 64;
 
-/// How many threads this process may run at one time.
-#[must_use]
-pub fn cores() -> usize {
+/// As many threads as this process may run at one time, where there are several blocks: the system
+/// is asked for it, which takes longer than a row.
+pub(crate) fn threads_for(rows: usize) -> usize {
+    if rows <= BLOCK_ROWS {
+        return 1;
+    }
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 

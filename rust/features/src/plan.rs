@@ -7,7 +7,7 @@ use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::load::check_columns;
 use crate::output::{Cell, Sparse};
-use crate::parallel::in_blocks;
+use crate::parallel::{in_blocks, threads_for};
 use crate::program::Program;
 use crate::spec::{Document, MAX_WIDTH, VERSION, check_unique, digest, resolve, schema_value};
 
@@ -158,9 +158,17 @@ impl Plan {
     }
 
     /// As [`Plan::transform_into`], or with the number of the first row as
-    /// [`Plan::transform_learned_into`], by as many threads as there are blocks of rows, but at most
-    /// so many. The matrix is the same to the last bit.
-    pub fn transform_on<T: Cell>(
+    /// [`Plan::transform_learned_into`], on all cores. The matrix is the same to the last bit.
+    pub fn transform_on_all_cores<T: Cell>(
+        &self,
+        table: &Table<'_>,
+        learned: Option<u64>,
+        out: &mut [T],
+    ) -> Result<()> {
+        self.transform_on(threads_for(table.rows()), table, learned, out)
+    }
+
+    fn transform_on<T: Cell>(
         &self,
         threads: usize,
         table: &Table<'_>,

@@ -79,13 +79,13 @@ impl Plan {
     /// Writes the features of all rows into a matrix of theirs: of rows that were learned from, if
     /// the number of the first one is given.
     fn fill<T: Cell>(&self, input: &Input, learned: Option<u64>, out: &mut [T]) -> Result<()> {
-        let (width, threads) = (self.0.width(), core::cores());
+        let width = self.0.width();
         let mut rest = out;
         input.for_each(self.0.input_schema(), |table, row| {
             let (part, after) = std::mem::take(&mut rest).split_at_mut(table.rows() * width);
             rest = after;
             let learned = learned.map(|first| first + row);
-            self.0.transform_on(threads, table, learned, part)
+            self.0.transform_on_all_cores(table, learned, part)
         })
     }
 

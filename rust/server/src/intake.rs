@@ -3,7 +3,7 @@
 //!
 //! A server that reads all that is readable before it answers makes everybody wait for everybody:
 //! at three times its capacity each request is read so late that it has to be refused. So where a
-//! model has an objective, a turn reads for an eighth of it at most, and what finds no room stands
+//! model has an objective, a turn reads for a quarter of it at most, and what finds no room stands
 //! in line unread, which costs nearly nothing. The line is served in order while that is quick
 //! enough. When it is not, the newest go first, whose answers are still of use, and the oldest are
 //! read beside them, mostly to be refused ("adaptive LIFO": B. Maurer, Fail at Scale, ACM Queue
@@ -136,17 +136,14 @@ impl Intake {
             }
             State::Outside => {}
         }
-        self.read.set(self.read.get() + 1);
-        if self.objective.get().is_none() || self.draining.get() {
+        let free = self.objective.get().is_none() || self.draining.get();
+        let room = self.room.get();
+        if free || room > 0 {
+            self.room.set(room.saturating_sub(1));
+            self.read.set(self.read.get() + 1);
             place.state.set(State::Entered(Duration::ZERO));
             return true;
         }
-        if let Some(room) = self.room.get().checked_sub(1) {
-            self.room.set(room);
-            place.state.set(State::Entered(Duration::ZERO));
-            return true;
-        }
-        self.read.set(self.read.get() - 1);
         place.state.set(State::Waiting(Instant::now()));
         *place.waker.borrow_mut() = Some(waker.clone());
         self.line.borrow_mut().push_back(Rc::downgrade(place));
@@ -215,6 +212,7 @@ impl Intake {
 
     /// Everybody in line may read: there is no objective any more, or the server drains.
     fn let_all_in(&self, now: Instant) {
+        self.expected.set(0.0);
         for place in self.line.take() {
             if let Some(place) = place.upgrade() {
                 place.admit(now);

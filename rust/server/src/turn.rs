@@ -5,7 +5,6 @@
 //! that is readable by then is decoded and queued first, and the model runs them as one batch.
 //! An idle server loses one poll of its sockets by this (under a microsecond), a busy one gains
 //! its batches. There is no timer.
-
 //!
 //! A request also waits before it is read, while the loop is at others or runs the model: nobody
 //! sees that but the client. The turn knows since when the loop has not looked at its sockets, which
