@@ -9,7 +9,7 @@ mod baseline;
 mod blocks;
 mod builder;
 mod categorical;
-mod distance;
+mod distances;
 mod error;
 mod label;
 mod monitor;
@@ -20,7 +20,7 @@ mod window;
 pub use baseline::{Baseline, Reference, Role, Watched};
 pub use builder::{BINS, BaselineBuilder, MAX_BINS};
 pub use categorical::{Categorical, KNOWN_BYTES, KNOWN_VALUES, NAMED_VALUES};
-pub use distance::{FLOOR, jensen_shannon, psi, psi_noise};
+pub use distances::{FLOOR, jensen_shannon, psi, psi_noise};
 pub use monitor::{HISTORY, LABEL_LIMIT, MAX_HISTORY, Monitor, Windows};
 pub use numeric::Numeric;
 pub use report::{
