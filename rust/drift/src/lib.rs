@@ -3,28 +3,35 @@
 //! A [`Baseline`] fixes, once, into which cells the values of each watched column fall. A
 //! [`Monitor`] counts live values into the same cells, window by window, and a [`Report`] compares
 //! the counts. Cells add up, so windows of several workers or replicas merge exactly. Time is a
-//! parameter: nothing here reads a clock.
+//! parameter: nothing here reads a clock. [`Alarms`] say what has left the baseline by more than is
+//! harmless, by the tests of [`sequential`].
 
+mod alarm_report;
+mod alarms;
 mod baseline;
 mod blocks;
 mod builder;
 mod categorical;
+mod decay;
 mod distances;
 mod error;
 mod label;
 mod monitor;
 mod numeric;
 mod report;
+pub mod sequential;
 mod window;
 
+pub use alarm_report::{AlarmReport, AlarmsReport};
+pub use alarms::{ALPHA, AlarmOptions, Alarms, TOLERANCE};
 pub use baseline::{Baseline, Reference, Role, Watched};
 pub use builder::{BINS, BaselineBuilder, MAX_BINS};
 pub use categorical::{Categorical, KNOWN_BYTES, KNOWN_VALUES, NAMED_VALUES};
-pub use distances::{FLOOR, jensen_shannon, psi, psi_noise};
-pub use monitor::{HISTORY, LABEL_LIMIT, MAX_HISTORY, Monitor, Windows};
+pub use distances::{FLOOR, jensen_shannon, jensen_shannon_noise, psi, psi_noise};
+pub use monitor::{HISTORY, LABEL_LIMIT, MAX_HISTORY, MAX_PENDING, Monitor, Windows};
 pub use numeric::Numeric;
 pub use report::{
-    BaselineReport, CellKind, CellReport, ColumnReport, Compared, Kind, MomentsReport, Report,
-    WindowReport,
+    BaselineReport, CellKind, CellReport, ColumnReport, Compared, Kind, MomentsReport,
+    ReferenceKind, ReferenceReport, Report, WindowReport,
 };
 pub use window::{Live, Window};

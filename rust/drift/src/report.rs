@@ -4,8 +4,10 @@ use serde::Serialize;
 use tidegate_schema::DType;
 use tidegate_sketch::Moments;
 
+use crate::alarm_report::AlarmsReport;
 use crate::{
-    Baseline, Live, Reference, Role, Watched, Window, jensen_shannon, label, psi, psi_noise,
+    Alarms, Baseline, Live, Reference, Role, Watched, Window, jensen_shannon, jensen_shannon_noise,
+    label, psi, psi_noise,
 };
 
 /// The version written into reports.
@@ -20,6 +22,47 @@ pub struct Report {
     pub baseline: BaselineReport,
     /// Oldest first; the last may be open.
     pub windows: Vec<WindowReport>,
+    /// What each window is compared with.
+    pub reference: ReferenceReport,
+    /// The last closed windows as one; null where it is not asked for, or nothing has closed.
+    pub sliding: Option<WindowReport>,
+    /// All closed windows as one, older rows weighing less; null as above.
+    pub decayed: Option<WindowReport>,
+    /// Rows that came too late for their window and were counted into the next.
+    pub late_rows: u64,
+    /// What has left its reference by more than is harmless; null for windows without a monitor.
+    pub alarms: Option<AlarmsReport>,
+}
+
+/// What each window is compared with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReferenceReport {
+    /// The baseline, or windows before.
+    pub kind: ReferenceKind,
+    /// How many windows before; 0 for the baseline.
+    pub windows: usize,
+}
+
+/// What windows are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReferenceKind {
+    /// The frozen baseline.
+    Baseline,
+    /// The closed windows right before each one.
+    Trailing,
+}
+
+/// What a monitor knows beside its windows.
+pub(crate) struct Views<'a> {
+    /// Windows that each is compared with; 0 for the baseline.
+    pub trailing: usize,
+    /// They, merged, for each window of the report; `None` where there are too few.
+    pub references: &'a [Option<Window>],
+    pub sliding: Option<&'a Window>,
+    pub decayed: Option<&'a Window>,
+    pub late: u64,
+    pub alarms: &'a Alarms,
 }
 
 /// What was compared with.
@@ -95,6 +138,8 @@ pub struct ColumnReport {
     pub psi_noise: Option<f64>,
     /// Jensen–Shannon distance, base 2, over the cells; null without rows.
     pub js: Option<f64>,
+    /// The same to be expected without drift.
+    pub js_noise: Option<f64>,
     /// Shares of missing values.
     pub missing: Compared<f64>,
     /// Shares of values below the least or above the greatest of the baseline; numeric only.
@@ -164,7 +209,35 @@ impl Report {
                 .into_iter()
                 .map(|(window, closed)| WindowReport::named(baseline, &names, window, closed))
                 .collect(),
+            reference: ReferenceReport {
+                kind: ReferenceKind::Baseline,
+                windows: 0,
+            },
+            sliding: None,
+            decayed: None,
+            late_rows: 0,
+            alarms: None,
         }
+    }
+
+    /// The report with what a monitor knows beside its windows.
+    pub(crate) fn with(mut self, baseline: &Baseline, views: &Views<'_>) -> Self {
+        let names = all_names(baseline);
+        if views.trailing > 0 {
+            self.reference = ReferenceReport {
+                kind: ReferenceKind::Trailing,
+                windows: views.trailing,
+            };
+            for (window, reference) in self.windows.iter_mut().zip(views.references) {
+                window.compare_with(baseline, reference.as_ref());
+            }
+        }
+        let view = |window: &Window| WindowReport::named(baseline, &names, window, true);
+        self.sliding = views.sliding.map(view);
+        self.decayed = views.decayed.map(view);
+        self.late_rows = views.late;
+        self.alarms = Some(AlarmsReport::new(baseline, &names, views.alarms));
+        self
     }
 
     /// The report as JSON.
@@ -179,6 +252,26 @@ impl WindowReport {
     #[must_use]
     pub fn new(baseline: &Baseline, window: &Window, closed: bool) -> Self {
         Self::named(baseline, &all_names(baseline), window, closed)
+    }
+
+    /// Compares with windows before instead of the baseline; figures are null while there are none.
+    pub(crate) fn compare_with(&mut self, baseline: &Baseline, reference: Option<&Window>) {
+        for (place, column) in self.columns.iter_mut().enumerate() {
+            let before = reference.and_then(|window| window.columns.get(place));
+            let live: Vec<u64> = column.cells.iter().map(|cell| cell.live).collect();
+            for (at, cell) in column.cells.iter_mut().enumerate() {
+                let count = before.and_then(|before| before.counts.get(at));
+                cell.baseline = count.copied().unwrap_or(0);
+            }
+            if let Some(moments) = &mut column.moments {
+                let before = before.and_then(|before| before.moments.as_ref());
+                moments.baseline = MomentsReport::new(before.unwrap_or(&Moments::new()));
+            }
+            if let Some(watched) = baseline.columns().get(place) {
+                let cells = std::mem::take(&mut column.cells);
+                *column = ColumnReport::compared(watched, cells, &live, column.moments);
+            }
+        }
     }
 
     fn named(
@@ -207,7 +300,28 @@ impl ColumnReport {
         for (cell, &count) in cells.iter_mut().zip(&live.counts) {
             cell.live = count;
         }
+        let moments = match &watched.reference {
+            Reference::Categorical(_) => None,
+            Reference::Numeric(numeric) => live.moments.as_ref().map(|live| Compared {
+                baseline: MomentsReport::new(&numeric.moments),
+                live: MomentsReport::new(live),
+            }),
+        };
+        Self::compared(watched, cells, &live.counts, moments)
+    }
+
+    /// The distances of cells that hold their counts.
+    fn compared(
+        watched: &Watched,
+        cells: Vec<CellReport>,
+        live: &[u64],
+        moments: Option<Compared<MomentsReport>>,
+    ) -> Self {
         let baseline: Vec<u64> = cells.iter().map(|cell| cell.baseline).collect();
+        let kind = match &watched.reference {
+            Reference::Categorical(_) => Kind::Categorical,
+            Reference::Numeric(_) => Kind::Numeric,
+        };
         let share = |kinds: &[CellKind]| {
             let of = |count: fn(&CellReport) -> u64| {
                 let all: u64 = cells.iter().map(count).sum();
@@ -223,24 +337,15 @@ impl ColumnReport {
                 live: of(|cell| cell.live),
             }
         };
-        let (kind, moments) = match &watched.reference {
-            Reference::Categorical(_) => (Kind::Categorical, None),
-            Reference::Numeric(numeric) => {
-                let moments = live.moments.as_ref().map(|live| Compared {
-                    baseline: MomentsReport::new(&numeric.moments),
-                    live: MomentsReport::new(live),
-                });
-                (Kind::Numeric, moments)
-            }
-        };
         Self {
             name: watched.name.clone(),
             role: watched.role,
             kind,
             dtype: watched.dtype,
-            psi: psi(&baseline, &live.counts),
-            psi_noise: psi_noise(&baseline, &live.counts),
-            js: jensen_shannon(&baseline, &live.counts),
+            psi: psi(&baseline, live),
+            psi_noise: psi_noise(&baseline, live),
+            js: jensen_shannon(&baseline, live),
+            js_noise: jensen_shannon_noise(&baseline, live),
             missing: share(&[CellKind::Missing]),
             out_of_range: (kind == Kind::Numeric)
                 .then(|| share(&[CellKind::Below, CellKind::Above])),

@@ -87,6 +87,7 @@ fn report_1() {
     let windows = Windows {
         rows: 200,
         seconds: 60.0,
+        ..Windows::default()
     };
     let mut monitor = Monitor::new(Arc::new(baseline()), windows, 1000.0).unwrap();
     monitor

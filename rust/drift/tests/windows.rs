@@ -98,7 +98,16 @@ fn baseline() -> Arc<Baseline> {
 }
 
 fn monitor(rows: u64, seconds: f64) -> Monitor {
-    Monitor::new(baseline(), Windows { rows, seconds }, 100.0).unwrap()
+    Monitor::new(
+        baseline(),
+        Windows {
+            rows,
+            seconds,
+            ..Windows::default()
+        },
+        100.0,
+    )
+    .unwrap()
 }
 
 /// The counts of all columns, without moments, whose last bits depend on order.
@@ -257,7 +266,18 @@ fn history_is_bounded() {
 #[test]
 fn bad_windows_and_tables_are_refused() {
     for (rows, seconds) in [(0, 1.0), (1, 0.0), (1, -1.0), (1, f64::NAN)] {
-        assert!(Monitor::new(baseline(), Windows { rows, seconds }, 0.0).is_err());
+        assert!(
+            Monitor::new(
+                baseline(),
+                Windows {
+                    rows,
+                    seconds,
+                    ..Windows::default()
+                },
+                0.0
+            )
+            .is_err()
+        );
     }
     let mut monitor = monitor(10, 10.0);
     let mut narrow = table(&sample()[..3]);

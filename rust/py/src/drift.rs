@@ -98,6 +98,7 @@ impl Monitor {
         let windows = drift::Windows {
             rows: rows.unwrap_or(usual.rows),
             seconds: seconds.unwrap_or(usual.seconds),
+            ..usual
         };
         run(py, || {
             let monitor = drift::Monitor::new(Arc::clone(&baseline.0), windows, now)?;

@@ -25,6 +25,7 @@ fn load(observation_bytes: usize, rows: u64) -> (Folder, Arc<Runtime>, Arc<Model
         windows: Windows {
             rows,
             seconds: f64::INFINITY,
+            ..Windows::default()
         },
         ..LoadOptions::default()
     };
@@ -66,6 +67,7 @@ fn directly(folder: &Folder, model: &Arc<Model>, table: &TableBuf, rows: u64) ->
     let windows = Windows {
         rows,
         seconds: f64::INFINITY,
+        ..Windows::default()
     };
     let mut monitor = Monitor::new(baseline, windows, NOW).unwrap();
     let unwatched = CallOptions {

@@ -4,10 +4,12 @@
 //! says how much of a PSI chance alone explains.
 
 mod jensen_shannon;
+mod noise;
 mod psi;
 mod shares;
 
 pub use jensen_shannon::jensen_shannon;
+pub use noise::jensen_shannon_noise;
 pub use psi::{FLOOR, psi, psi_noise};
 
 #[cfg(test)]
