@@ -387,7 +387,7 @@ fn figures_at_their_bound_rarely_ever_show_evidence() {
             |mean, draws| (0..25).for_each(|_| mean.update(skewed(draws))),
         );
         ever(
-            || Proportion::new(),
+            Proportion::new,
             |share| share.log_e(harmless),
             |share, draws| (0..25).for_each(|_| share.update(u64::from(draws.uniform() < 0.25), 1)),
         );

@@ -186,9 +186,9 @@ mod tests {
                 (p, q)
             };
             let solve_nu = |mu: f64| {
-                let (mut low, mut high) = (1e-9, 1e9);
+                let (mut low, mut high) = (1e-9_f64, 1e9_f64);
                 for _ in 0..200 {
-                    let middle = (low * high as f64).sqrt();
+                    let middle = (low * high).sqrt();
                     if shares(mu, middle).1.iter().sum::<f64>() > 1.0 {
                         low = middle;
                     } else {
@@ -197,9 +197,9 @@ mod tests {
                 }
                 (low * high).sqrt()
             };
-            let (mut low, mut high) = (1e-9, 1e9);
+            let (mut low, mut high) = (1e-9_f64, 1e9_f64);
             for _ in 0..200 {
-                let middle = (low * high as f64).sqrt();
+                let middle = (low * high).sqrt();
                 if shares(middle, solve_nu(middle)).0.iter().sum::<f64>() > 1.0 {
                     low = middle;
                 } else {
