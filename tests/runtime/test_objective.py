@@ -11,7 +11,7 @@ import pytest
 from tidegate.errors import InputError, OverloadedError
 from tidegate.registry import Bundle
 from tidegate.runtime import Options, Runtime
-from tidegate.runtime.duration import seconds
+from tidegate.configuration.duration import seconds
 
 
 @pytest.mark.parametrize(

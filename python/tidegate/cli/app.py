@@ -23,6 +23,8 @@ COMMANDS: Final = (
     "publish",
     "registry",
     "drift",
+    "alerts",
+    "incidents",
     "config",
     "keys",
     "bench",

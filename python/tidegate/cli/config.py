@@ -43,7 +43,7 @@ def config(
     if as_json:
         emit(
             {
-                setting.name: {"value": setting.value, "origin": setting.origin}
+                setting.name: {"value": _shown(setting.value), "origin": setting.origin}
                 for setting in found.settings()
             }
         )
@@ -52,11 +52,21 @@ def config(
     table(("setting", "value", "origin"), rows)
 
 
+def _shown(value: object) -> object:
+    """The value; of tables only the names, since what is in them may be secret."""
+    if isinstance(value, dict):
+        return list(value)
+    if isinstance(value, tuple):
+        return [str(item.get("name", "")) if isinstance(item, dict) else item for item in value]
+    return value
+
+
 def _text(value: object) -> str:
-    if value is None or value == ():
+    value = _shown(value)
+    if value is None or value == []:
         return "–"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.10g}"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)

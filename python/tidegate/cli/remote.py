@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import urllib.error
 import urllib.request
 from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
+import typer
 
 from tidegate.errors import (
     BackendError,
     DeadlineError,
+    ForbiddenError,
     InputError,
     NotFoundError,
     NotReadyError,
     StorageError,
     TidegateError,
     TooLargeError,
+    UnauthenticatedError,
     UnsupportedError,
 )
 
-__all__ = ["call"]
+__all__ = ["KEY_VARIABLE", "UrlOption", "call"]
+
+UrlOption: Final = typer.Option("--url", envvar="TIDEGATE_URL", help="The server's address.")
+"""`--url`, the same in every command that asks a server."""
+
+KEY_VARIABLE: Final = "TIDEGATE_API_KEY"
+"""The environment variable with the key or token that calls are made with."""
 
 SECONDS: Final = 30.0
 """How long one call may take."""
 
 _BY_STATUS: Final[dict[int, type[TidegateError]]] = {
     HTTPStatus.BAD_REQUEST: InputError,
+    HTTPStatus.UNAUTHORIZED: UnauthenticatedError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLargeError,
     HTTPStatus.NOT_IMPLEMENTED: UnsupportedError,
@@ -54,11 +66,14 @@ def call(url: str, *, method: str = "GET", body: object = None) -> Any:
     address = url if "://" in url else f"http://{url}"
     if not address.startswith(("http://", "https://")):
         raise InputError(f"{url} is no address of a server: name it as http://host:port")
+    headers = {"Content-Type": "application/json"}
+    if key := os.environ.get(KEY_VARIABLE):
+        headers["Authorization"] = f"Bearer {key}"
     request = urllib.request.Request(
         address,
         method=method,
         data=None if body is None else orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY),
-        headers={"Content-Type": "application/json"},
+        headers=headers,
     )
     try:
         with urllib.request.urlopen(request, timeout=SECONDS) as reply:

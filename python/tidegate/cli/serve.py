@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from tidegate.configuration import Configuration
 
 __all__ = ["serve"]
+
+SECRET: Final = frozenset({"alerts.channels", "alerts.rules", "tracing.headers"})
+"""Settings that are never written out."""
+
+MOST_CHARACTERS: Final = 200
 
 
 def serve(
@@ -114,6 +120,8 @@ def serve(
     reads them again: access, rates and certificate change, and aliases are looked up anew.
     """
     from tidegate.cli.settings import options, pairs
+    from tidegate.monitoring.alerts import Alerts
+    from tidegate.monitoring.alerts.watch import Watch
     from tidegate.runtime import Options, Runtime
     from tidegate.server import (
         Access,
@@ -162,10 +170,12 @@ def serve(
     found = read()
     settings, deploy = found.section(Settings), found.section(Deploy)
     tracing = found.section(Tracing).completed(os.environ)
+    watching = found.section(Alerts)
     gate = Gate(found.section(Access), found.section(Rates), found.section(Tls))
     runtime = Runtime(_registry(deploy.registry), found.section(Options))
     try:
         served = [runtime.deploy(model) for model in deploy.models]
+        watcher = Watch(watching, runtime, effective=_effective(found)) if watching.rules else None
     except BaseException:
         runtime.close()
         gate.close()
@@ -204,7 +214,13 @@ def serve(
 
     try:
         finished = serve_until_signal(
-            runtime, settings, gate=gate, tracing=tracing, ready=ready, reload=reload
+            runtime,
+            settings,
+            gate=gate,
+            tracing=tracing,
+            watch=watcher,
+            ready=ready,
+            reload=reload,
         )
     finally:
         gate.close()
@@ -215,6 +231,17 @@ def serve(
         DIAGNOSTICS.print(f"requests were broken off after {settings.grace:g} s", markup=False)
         # A model that hangs would be waited for until the end of days.
         os._exit(0)
+
+
+def _effective(found: Configuration) -> dict[str, str]:
+    """All settings as texts; what may be secret as a digest, which still says that it changed."""
+    plain = {}
+    for setting in found.settings():
+        text = str(setting.value)
+        if setting.name in SECRET:
+            text = f"digest {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        plain[setting.name] = text[:MOST_CHARACTERS]
+    return plain
 
 
 def _registry(location: str | None) -> str | None:

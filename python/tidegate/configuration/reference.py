@@ -61,7 +61,7 @@ def _default(key: Key) -> str:
     value = key.default
     if key.varies:
         return "depends on the machine"
-    if value is None or value == () or value == "":
+    if value is None or value in ((), "", {}):
         return "–"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

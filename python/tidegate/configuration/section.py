@@ -85,6 +85,8 @@ class Key:
             float: "number",
             bool: "true or false",
             tuple: "list of texts",
+            dict: "table",
+            list: "list of tables",
         }
         return names[self.kind]
 
@@ -104,15 +106,17 @@ class Key:
             value = float(value)
         if self.kind is int and isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, list | tuple) and self.kind is tuple:
-            if all(isinstance(item, str) for item in value):
+        if isinstance(value, list | tuple) and self.kind in (tuple, list):
+            if all(isinstance(item, str if self.kind is tuple else dict) for item in value):
                 return tuple(value)
         elif isinstance(value, self.kind) and (self.kind is bool or not isinstance(value, bool)):
             return value
         raise ConfigurationError(f"{origin}: {self.name} is {value!r}: give it a {self.type_name}")
 
     def _parsed(self, text: str) -> object:
-        """The text as the key's type; as it is where it cannot be read so."""
+        """The text as the key's type; as it is where it cannot be read so, as tables cannot."""
+        if self.kind in (dict, list):
+            return text
         if self.kind is tuple:
             return [item.strip() for item in text.split(",") if item.strip()]
         if self.kind is bool:
@@ -205,6 +209,11 @@ def _kind(hint: Any) -> tuple[type, bool]:
         (inner,) = (part for part in typing.get_args(hint) if part is not type(None))
         return _kind(inner)[0], True
     plain = typing.get_origin(hint) or hint
+    inner = typing.get_args(hint)
+    if plain is tuple and typing.get_origin(inner[0]) is Mapping:
+        return list, False
+    if plain is Mapping:
+        return dict, False
     assert isinstance(plain, type)
     return plain, False
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from tidegate import _core, library
 from tidegate._core import Prediction, Predictions
+from tidegate.configuration.duration import seconds
 from tidegate.errors import InputError
 from tidegate.registry import Bundle, Registry
 from tidegate.registry.reference import Reference
 from tidegate.runtime.batching import Batching
 from tidegate.runtime.channel import channel
-from tidegate.runtime.duration import seconds
 
 if TYPE_CHECKING:
     from tidegate.monitoring import DriftReport

@@ -13,8 +13,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from tidegate.errors import InputError, NotFoundError
+from tidegate.monitoring.alerts.watch import Watch
 from tidegate.runtime import Runtime
-from tidegate.server import openapi
+from tidegate.server import alerting, openapi
+from tidegate.server.bodies import object_of
 from tidegate.server.faults import HANDLERS
 
 __all__ = ["control_app"]
@@ -28,11 +30,12 @@ _STYLE: Final = (
 )
 
 
-def control_app(runtime: Runtime) -> Starlette:
+def control_app(runtime: Runtime, watch: Watch | None = None) -> Starlette:
     """The control plane of a runtime, as an ASGI application.
 
     Args:
         runtime: What is served; its registry is what `load` resolves models in.
+        watch: What looks at the rules of alerts; `None` where there are none.
 
     Returns:
         An application that answers pages, documents and the model repository; every error is
@@ -55,6 +58,7 @@ def control_app(runtime: Runtime) -> Starlette:
             Route("/v1/registry", control.registry),
             Route("/v2/repository/models/{model:path}/load", control.load, methods=["POST"]),
             Route("/v2/repository/models/{model:path}/unload", control.unload, methods=["POST"]),
+            *alerting.routes(watch),
         ],
         exception_handlers=dict(HANDLERS),
     )
@@ -147,7 +151,7 @@ class _Control:
 
     async def load(self, request: Request) -> Response:
         name = request.path_params["model"]
-        body = await _object(request)
+        body = await object_of(request)
         parameters = body.get("parameters") or {}
         if parameters:
             raise InputError(
@@ -167,20 +171,6 @@ class _Control:
 
     async def unload(self, request: Request) -> Response:
         name = request.path_params["model"]
-        await _object(request)
+        await object_of(request)
         await run_in_threadpool(self._runtime.unload, name)
         return JSONResponse({"name": name, "unload": True})
-
-
-async def _object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object; nothing at all is an empty one."""
-    data = await request.body()
-    if not data:
-        return {}
-    try:
-        value = await request.json()
-    except ValueError as error:
-        raise InputError(f"the body is not JSON ({error}): send an object or nothing") from error
-    if not isinstance(value, dict):
-        raise InputError("the body is no JSON object: send an object or nothing")
-    return value

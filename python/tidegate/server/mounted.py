@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tidegate import _core
+from tidegate.monitoring.alerts.watch import Watch
 from tidegate.runtime import Runtime
 from tidegate.runtime.channel import channel
 from tidegate.server.control import control_app
@@ -40,6 +41,7 @@ class TidegateApp:
         runtime: What is served. The application does not close it.
         limits: Bounds on clients by name; see `docs/configuration.md`.
         gate: Who is let in; by default everybody, since the outer service knows its users.
+        watch: What looks at the rules of alerts; whoever made it starts and closes it.
 
     Raises:
         InputError: If a limit is unknown or not above 0.
@@ -66,13 +68,14 @@ class TidegateApp:
         limits: Mapping[str, float] | None = None,
         *,
         gate: Gate | None = None,
+        watch: Watch | None = None,
     ) -> None:
         limits = dict(limits or {})
         access = None if gate is None else gate.core
         self._core = _core.Mount(runtime.core, limits=limits, access=access)
         self._guarded = gate is not None
         self._body_bytes = int(limits.get("body_bytes", BODY_BYTES))
-        self._control = control_app(runtime)
+        self._control = control_app(runtime, watch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, as ASGI says."""
@@ -125,7 +128,11 @@ class TidegateApp:
 
 
 def mount(
-    runtime: Runtime, *, limits: Mapping[str, float] | None = None, gate: Gate | None = None
+    runtime: Runtime,
+    *,
+    limits: Mapping[str, float] | None = None,
+    gate: Gate | None = None,
+    watch: Watch | None = None,
 ) -> TidegateApp:
     """The ASGI application of a runtime, to be mounted in somebody's own service.
 
@@ -133,6 +140,7 @@ def mount(
         runtime: What is served.
         limits: Bounds on clients by name; see `docs/configuration.md`.
         gate: Who is let in; by default everybody, since the outer service knows its users.
+        watch: What looks at the rules of alerts; whoever made it starts and closes it.
 
     Returns:
         The application; `Mount("/ml", app=mount(runtime))` serves it below `/ml`.
@@ -145,7 +153,7 @@ def mount(
         >>> with Runtime() as runtime:
         ...     mount(runtime).close()
     """
-    return TidegateApp(runtime, limits, gate=gate)
+    return TidegateApp(runtime, limits, gate=gate, watch=watch)
 
 
 def _path(scope: Scope) -> str:

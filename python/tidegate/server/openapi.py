@@ -7,6 +7,7 @@ import re
 from typing import Any, Final
 
 from tidegate import _core
+from tidegate.server.alerting import ROUTES as ALERTING
 
 __all__ = ["CONTROL", "document", "page"]
 
@@ -27,6 +28,7 @@ CONTROL: Final = (
     ),
     ("GET", "/ui", "ui", "The drift of each served model, as a page for people."),
     ("GET", "/openapi.json", "openapi", "This document."),
+    *ALERTING,
 )
 """The routes of the control plane: method, path, name, summary."""
 
@@ -64,6 +66,22 @@ _BODIES: Final[dict[str, dict[str, Any]]] = {
         "example": {"instances": [{"carrier": "UA", "distance": 2454}]},
     },
     "repository_index": {"type": "object", "properties": {"ready": {"type": "boolean"}}},
+    "silence": {
+        "type": "object",
+        "required": ["matchers"],
+        "properties": {
+            "matchers": {"type": "object", "additionalProperties": {"type": "string"}},
+            "seconds": {"type": "number", "exclusiveMinimum": 0},
+            "until": {"type": "number"},
+            "comment": {"type": "string"},
+        },
+        "example": {"matchers": {"rule": "slow"}, "seconds": 3600, "comment": "known"},
+    },
+    "note_incident": {
+        "type": "object",
+        "required": ["text"],
+        "properties": {"text": {"type": "string"}},
+    },
 }
 
 _QUERIES: Final[dict[str, tuple[tuple[str, str], ...]]] = {

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from tidegate import _core
 from tidegate.errors import InternalError
+from tidegate.monitoring.alerts.watch import Watch
 from tidegate.runtime import Runtime
 from tidegate.server.control import control_app
 from tidegate.server.exporter import Exporter
@@ -104,6 +105,7 @@ class Server:
         app: The control plane, an ASGI application that gets every request the data plane does
             not know; `control_app(runtime)` by default.
         tracing: Where spans of requests are sent; nowhere by default.
+        watch: What looks at the rules of alerts, while the server runs; it is closed at the end.
 
     Raises:
         InputError: If the address cannot be listened on; the message says why.
@@ -124,6 +126,7 @@ class Server:
         gate: Gate | None = None,
         app: ASGIApp | None = None,
         tracing: Tracing | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.settings: Final = settings or Settings()
         self._stopping = threading.Event()
@@ -131,7 +134,8 @@ class Server:
         self._ended = False
         encrypted = gate is not None and gate.certificate.core is not None
         self._scheme: Final = "https" if encrypted else "http"
-        self._control = ControlPlane(control_app(runtime) if app is None else app)
+        self._watch = watch
+        self._control = ControlPlane(control_app(runtime, watch) if app is None else app)
         self._exporter = Exporter(tracing) if tracing is not None and tracing.endpoint else None
         try:
             self._core = _core.Server(
@@ -151,6 +155,8 @@ class Server:
             self._release()
             raise
         self._control.start()
+        if watch is not None:
+            watch.start()
 
     @property
     def host(self) -> str:
@@ -214,6 +220,8 @@ class Server:
 
     def _release(self) -> None:
         self._control.stop()
+        if self._watch is not None:
+            self._watch.close()
         if self._exporter is not None:
             self._exporter.close()
 
@@ -238,6 +246,7 @@ def serve(
     *,
     gate: Gate | None = None,
     tracing: Tracing | None = None,
+    watch: Watch | None = None,
     ready: Callable[[Server], None] | None = None,
     reload: Callable[[], None] | None = None,
 ) -> bool:
@@ -251,6 +260,7 @@ def serve(
         settings: How.
         gate: Who is let in, and the certificate.
         tracing: Where spans of requests are sent; nowhere by default.
+        watch: What looks at the rules of alerts; nothing by default.
         ready: Called once with the server when it listens.
         reload: Called in this thread at each SIGHUP; what it raises is logged, and serving goes on.
 
@@ -296,7 +306,7 @@ def serve(
     if reload is not None:
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
     try:
-        server = Server(runtime, settings, gate=gate, tracing=tracing)
+        server = Server(runtime, settings, gate=gate, tracing=tracing, watch=watch)
         if ready is not None:
             ready(server)
         while not asked.is_set():

@@ -9,8 +9,16 @@ from tidegate.errors import InputError
 
 __all__ = ["seconds"]
 
-_UNITS: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
-_TIME: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s)\s*")
+_UNITS: Final = {
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3_600.0,
+    "d": 86_400.0,
+}
+_TIME: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(us|µs|ms|s|m|h|d)\s*")
 
 
 @overload
@@ -18,14 +26,16 @@ def seconds(time: str | float) -> float: ...
 @overload
 def seconds(time: str | float | None) -> float | None: ...
 def seconds(time: str | float | None) -> float | None:
-    """Read a time: a number of seconds, or a text with a unit (us, ms, s); `None` is none.
+    """Read a time: a number of seconds, or a text with a unit (us, ms, s, m, h, d).
+
+    `None` is none.
 
     Raises:
         InputError: If the text is no time.
 
     Example:
-        >>> seconds("20ms"), seconds("1.5 s"), seconds(0.25)
-        (0.02, 1.5, 0.25)
+        >>> seconds("20ms"), seconds("1.5 s"), seconds("6h"), seconds(0.25)
+        (0.02, 1.5, 21600.0, 0.25)
     """
     if not isinstance(time, str):
         return None if time is None else float(time)

@@ -1,0 +1,29 @@
+"""Bodies of requests to the control plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from tidegate.errors import InputError
+
+__all__ = ["object_of"]
+
+
+async def object_of(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; nothing at all is an empty one.
+
+    Raises:
+        InputError: If it is something else.
+    """
+    data = await request.body()
+    if not data:
+        return {}
+    try:
+        value = await request.json()
+    except ValueError as error:
+        raise InputError(f"the body is not JSON ({error}): send an object or nothing") from error
+    if not isinstance(value, dict):
+        raise InputError("the body is no JSON object: send an object or nothing")
+    return value
