@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tidegate.configuration.duration import seconds
 from tidegate.errors import InputError, OverloadedError
 from tidegate.registry import Bundle
 from tidegate.runtime import Options, Runtime
-from tidegate.configuration.duration import seconds
 
 
 @pytest.mark.parametrize(

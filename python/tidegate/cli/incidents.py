@@ -43,14 +43,12 @@ def list_(
         (
             each["id"],
             each["status"],
-            each["severity"],
             when(each["opened"]),
-            each["acknowledged"] or "–",
-            each["title"],
+            f"{each['title']} ({each['severity']})",
         )
         for each in found
     ]
-    table(("incident", "status", "severity", "opened (UTC)", "acknowledged by", "title"), rows)
+    table(("incident", "status", "opened (UTC)", "title"), rows)
 
 
 @incidents.command()

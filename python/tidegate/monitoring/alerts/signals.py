@@ -317,7 +317,7 @@ def signal(name: str, place: str) -> Signal:
         >>> signal("latency_p98", "rule 'slow'")
         Traceback (most recent call last):
         ...
-        tidegate.errors.ConfigurationError: rule 'slow': there is no signal 'latency_p98': did you mean latency_p95?
+        tidegate.errors.ConfigurationError: rule 'slow': there is no signal 'latency_p98': did you mean latency_p99?
     """
     found = SIGNALS.get(name)
     if found is None:

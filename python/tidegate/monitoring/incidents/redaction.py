@@ -16,7 +16,7 @@ DIGITS: Final = 2
 MOST_COLUMNS: Final = 200
 MOST_CHARACTERS: Final = 300
 
-_QUOTED: Final = re.compile(r"(?<!column )(?:\"[^\"]*\"|'[^']*'|`[^`]*`)")
+_QUOTED: Final = re.compile(r"""(column )?("[^"]*"|'[^']*'|`[^`]*`)""")
 _NUMBER: Final = re.compile(r"\d{5,}")
 
 
@@ -51,11 +51,16 @@ def _value(value: Any, salt: str) -> Any:
 
 
 def redacted_text(text: str) -> str:
-    """A message without what was quoted in it, and without long numbers.
+    """A message without what was quoted in it, names of columns apart, and without long numbers.
 
     Example:
         >>> redacted_text('column "age": "forty" is no number')
         'column "age": "…" is no number'
     """
-    short = _QUOTED.sub(lambda found: f"{found[0][0]}…{found[0][-1]}", text[:MOST_CHARACTERS])
+    short = _QUOTED.sub(_unquoted, text[:MOST_CHARACTERS])
     return _NUMBER.sub("…", short)
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    # Which column it is helps, and is no value.
+    return found[0] if found[1] else f"{found[2][0]}…{found[2][-1]}"
