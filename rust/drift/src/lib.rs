@@ -13,6 +13,7 @@ mod blocks;
 mod builder;
 mod categorical;
 mod decay;
+mod detectors;
 mod distances;
 mod error;
 mod label;
@@ -27,7 +28,16 @@ pub use alarms::{ALPHA, AlarmOptions, Alarms, TOLERANCE};
 pub use baseline::{Baseline, Reference, Role, Watched};
 pub use builder::{BINS, BaselineBuilder, MAX_BINS};
 pub use categorical::{Categorical, KNOWN_BYTES, KNOWN_VALUES, NAMED_VALUES};
-pub use distances::{FLOOR, jensen_shannon, jensen_shannon_noise, psi, psi_noise};
+pub use detectors::{
+    Adwin, Changes, Cusum, Ddm, Detector, Direction, HddmA, HddmW, Kswin, MAX_MAGNITUDE,
+    MAX_WINDOW, Method, PageHinkley, Signal,
+};
+pub use distances::{
+    Discrepancy, FLOOR, Kernels, MAX_COMPARED_ROWS, Pooled, anderson_darling, chi_square,
+    cramer_von_mises, hellinger, jensen_shannon, jensen_shannon_noise, kolmogorov_p,
+    kolmogorov_smirnov, kolmogorov_smirnov_bounds, maximum_mean_discrepancy, psi, psi_noise,
+    total_variation, wasserstein, wasserstein_bounds,
+};
 pub use monitor::{HISTORY, LABEL_LIMIT, MAX_HISTORY, MAX_PENDING, Monitor, Windows};
 pub use numeric::Numeric;
 pub use report::{

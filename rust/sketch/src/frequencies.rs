@@ -80,6 +80,20 @@ impl Frequencies {
         self.update_weighted(text, 1)
     }
 
+    /// Counts many texts; `None` is missing. After an error those before it were counted.
+    pub fn update_many<'a>(
+        &mut self,
+        texts: impl IntoIterator<Item = Option<&'a str>>,
+    ) -> Result<()> {
+        for text in texts {
+            match text {
+                Some(text) => self.update(text)?,
+                None => self.missing += 1,
+            }
+        }
+        Ok(())
+    }
+
     /// Counts a text `weight` times; a weight of 0 counts nothing.
     pub fn update_weighted(&mut self, text: &str, weight: u64) -> Result<()> {
         if let Some(count) = self.counts.get_mut(text) {

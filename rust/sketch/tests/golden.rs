@@ -5,7 +5,10 @@
 
 #![allow(clippy::unwrap_used)] // Functions shared by the tests are not tests to clippy.
 
-use tidegate_sketch::{Frequencies, Histogram, Moments, Overflow, Quantiles};
+use tidegate_sketch::{
+    Covariance, Distinct, Frequencies, FrequentItems, Histogram, Moments, Overflow, Quantiles,
+    RelativeQuantiles, Reservoir,
+};
 
 fn golden(name: &str, found: &str) -> String {
     let path = format!(
@@ -62,4 +65,56 @@ fn quantiles() {
     }
     let text = golden("quantiles-thinned-1.json", &quantiles.to_json());
     assert_eq!(Quantiles::from_json(&text).unwrap(), quantiles);
+}
+
+#[test]
+fn relative_quantiles() {
+    let mut quantiles = RelativeQuantiles::with_accuracy(0.05, 40).unwrap();
+    quantiles.update_many(&VALUES);
+    quantiles.update_many(&[0.0, 1e-9, 250.0]);
+    let text = golden("relative-quantiles-1.json", &quantiles.to_json());
+    assert_eq!(RelativeQuantiles::from_json(&text).unwrap(), quantiles);
+}
+
+#[test]
+fn distinct() {
+    let mut distinct = Distinct::with_precision(5).unwrap();
+    distinct.update_many(&VALUES);
+    distinct.update_text("UA");
+    let text = golden("distinct-sparse-1.json", &distinct.to_json());
+    assert_eq!(Distinct::from_json(&text).unwrap(), distinct);
+    for i in 0..500 {
+        distinct.update_text(&i.to_string());
+        distinct.update_integers(&[i, i << 50]);
+    }
+    let text = golden("distinct-dense-1.json", &distinct.to_json());
+    assert_eq!(Distinct::from_json(&text).unwrap(), distinct);
+}
+
+#[test]
+fn frequent_items() {
+    let mut items = FrequentItems::new(2).unwrap();
+    let texts = ["UA", "", "UA", "Zürich \"x\"", "late", "B6", "UA"];
+    items.update_many(texts.map(Some).into_iter().chain([None]));
+    let text = golden("frequent-items-1.json", &items.to_json());
+    assert_eq!(FrequentItems::from_json(&text).unwrap(), items);
+}
+
+#[test]
+fn reservoir() {
+    let mut reservoir = Reservoir::new(3, 2, 7).unwrap();
+    reservoir.update_many(&VALUES[..6]).unwrap();
+    reservoir.update_many(&[1.0; 40]).unwrap();
+    let text = golden("reservoir-1.json", &reservoir.to_json());
+    assert_eq!(Reservoir::from_json(&text).unwrap(), reservoir);
+}
+
+#[test]
+fn covariance() {
+    let mut covariance = Covariance::new(3).unwrap();
+    covariance
+        .update_many(&[1.0, 2.0, 0.5, f64::NAN, 1.0, 1.0, 3.0, 1.0, 0.25])
+        .unwrap();
+    let text = golden("covariance-1.json", &covariance.to_json());
+    assert_eq!(Covariance::from_json(&text).unwrap(), covariance);
 }
