@@ -1,7 +1,7 @@
 //! The baseline of a numeric column: quantile bins, and cells for what lies outside them.
 
 use serde::{Deserialize, Serialize};
-use tidegate_schema::Result;
+use tidegate_schema::{Error, Result};
 use tidegate_sketch::{Histogram, Moments, Quantiles};
 
 use crate::error::lift;
@@ -16,7 +16,14 @@ pub struct Numeric {
 }
 
 impl Numeric {
-    pub(crate) fn new(quantiles: &Quantiles, moments: &Moments, bins: usize) -> Result<Self> {
+    /// The cells of the values that were summarised: `bins` quantile bins, 2 to [`MAX_BINS`](crate::MAX_BINS).
+    pub fn new(quantiles: &Quantiles, moments: &Moments, bins: usize) -> Result<Self> {
+        if !(2..=crate::MAX_BINS).contains(&bins) {
+            return Err(Error::invalid(format!(
+                "{bins} bins: use 2 to {}",
+                crate::MAX_BINS
+            )));
+        }
         let kept = quantiles.kept();
         let mut histogram = Histogram::new(edges(&kept, quantiles.count(), bins)).map_err(lift)?;
         for (value, weight) in kept {
