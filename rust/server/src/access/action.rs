@@ -114,6 +114,9 @@ impl<'a> Asked<'a> {
 /// Pages that say nothing of a model.
 const DOCUMENTS: [&str; 2] = ["/docs", "/openapi.json"];
 
+/// What operators do about alerts: silences, tests of channels, acknowledgements, notes.
+const ALERTING: [&str; 2] = ["/v1/alerts/", "/v1/incidents/"];
+
 /// What a request does that is passed to the control plane. Reading takes a viewer; what is not
 /// listed and changes something takes an admin.
 #[must_use]
@@ -134,6 +137,9 @@ pub fn of_control(method: &Method, path: &str, query: Option<&str>) -> Asked<'st
             return on(Role::Viewer, &model);
         }
         return Asked::server(Action::Needs(Role::Viewer));
+    }
+    if ALERTING.iter().any(|below| path.starts_with(below)) {
+        return Asked::server(Action::Needs(Role::Operator));
     }
     let repository = path
         .strip_prefix("/v2/repository/models/")
@@ -213,6 +219,14 @@ mod tests {
                 ask(Method::POST, path, None),
                 on(Role::Operator, Some("team/m"))
             );
+        }
+        for path in [
+            "/v1/alerts/silences",
+            "/v1/incidents/20260101-000000-abcdef/ack",
+        ] {
+            assert_eq!(ask(Method::POST, path, None), on(Role::Operator, None));
+            assert_eq!(ask(Method::DELETE, path, None), on(Role::Operator, None));
+            assert_eq!(ask(Method::GET, path, None), on(Role::Viewer, None));
         }
         for path in [
             "/v2/repository/models//load",
