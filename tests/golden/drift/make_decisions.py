@@ -116,7 +116,7 @@ def main():
         found = decisions(drift.KSWIN(alpha=0.0001, seed=seed), streams["test_1"])["drifts"]
         first.append(found[0] if found else len(streams["test_1"]))
     document = {"river": river.__version__, "streams": streams, "cases": cases, "kswin": first}
-    print(json.dumps(document, separators=(",", ":")))  # noqa: T201
+    print(json.dumps(document, separators=(",", ":")))
 
 
 main()

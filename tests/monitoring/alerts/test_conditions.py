@@ -237,3 +237,46 @@ def test_the_page_of_metrics_is_read_as_it_is_written() -> None:
     assert (second.value, second.labels) == (0.001, ())
     assert third.value != third.value
     assert not kept(Sample("tidegate_stage_seconds_bucket", (("stage", "decode"),), 1.0))
+
+
+def test_an_alarm_of_a_column_is_an_alert() -> None:
+    history, server, found = History(600.0), Server(), rule(kind="drift", role="feature")
+    for column, role, raised in (
+        ("x", "feature", 1.0),
+        ("y", "feature", 0.0),
+        ("p", "prediction", 1.0),
+    ):
+        server.gauges["tidegate_drift_alarm", (("column", column), ("role", role))] = raised
+    history.take(0.0, server.samples())
+    assert verdicts(found, history, 0.0) == {"x,m,feature,1.0.0": True, "y,m,feature,1.0.0": False}
+
+
+def quality(server: Server, name: str, value: float, labelled: float = 1e3) -> None:
+    server.gauges["tidegate_quality", (("measure", name),)] = value
+    server.gauges["tidegate_quality_labelled_total", ()] = labelled
+
+
+@pytest.mark.parametrize(
+    ("values", "figures", "expected"),
+    [
+        ({"measure": "accuracy", "below": 0.8}, [0.9, 0.79], True),
+        ({"measure": "accuracy", "below": 0.8}, [0.9, 0.81], False),
+        ({"measure": "rmse", "above": 2.0}, [1.0, 2.5], True),
+        ({"measure": "auc", "drop": 0.05}, [0.8, 0.9, 0.86], False),
+        ({"measure": "auc", "drop": 0.05}, [0.8, 0.9, 0.84], True),
+        ({"measure": "log_loss", "drop": 0.1}, [0.5, 0.4, 0.51], True),
+        # The best is longer ago than the past that counts.
+        ({"measure": "auc", "drop": 0.05, "past": "5m"}, [0.9, 0.8, 0.8], False),
+    ],
+)
+def test_quality_that_drops(values: dict[str, Any], figures: list[float], expected: bool) -> None:
+    found, server, history = rule(kind="quality", **values), Server(), History(90_000.0)
+    name = values["measure"]
+    for number, figure in enumerate(figures):
+        quality(server, name, figure)
+        history.take(240.0 * number, server.samples())
+    now = 240.0 * (len(figures) - 1)
+    assert verdicts(found, history, now) == {f"{name},m,1.0.0": expected}
+    quality(server, name, figures[-1], labelled=5)
+    history.take(now + 1, server.samples())
+    assert verdicts(found, history, now + 1) == {f"{name},m,1.0.0": None}

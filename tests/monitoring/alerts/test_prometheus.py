@@ -47,6 +47,9 @@ RULES: list[dict[str, Any]] = [
     {"name": "failing", "kind": "threshold", "signal": "error_ratio", "above": 0.1},
     {"name": "unlike itself", "kind": "anomaly", "signal": "queue_rows", "past": "1h", "least": 30},
     {"name": "burning", "kind": "burn_rate", "objective": "20ms", "target": 0.99},
+    {"name": "drifted", "kind": "drift"},
+    {"name": "worse", "kind": "quality", "measure": "auc", "drop": 0.05, "past": "1h"},
+    {"name": "bad", "kind": "quality", "measure": "rmse", "above": 2, "estimated": True},
     {"name": "idle", "kind": "no_traffic", "over": "10m", "keep": "1m"},
 ]  # fmt: skip
 
@@ -79,7 +82,7 @@ def run(*command: str, cwd: Path) -> str:
 
 def test_promtool_takes_every_kind_and_signal(rules_path: Path, tmp_path: Path) -> None:
     promtool = program("promtool")
-    assert "6 rules found" in run(promtool, "check", "rules", rules_path.name, cwd=tmp_path)
+    assert "9 rules found" in run(promtool, "check", "rules", rules_path.name, cwd=tmp_path)
     many = [
         {"name": f"{kind} {name}", "kind": kind, "signal": name, "model": "m*", **more}
         for name in SIGNALS
@@ -109,6 +112,10 @@ def test_promtool_says_what_the_rules_say(rules_path: Path, tmp_path: Path) -> N
         {"series": f"tidegate_queue_rows{own}}}", "values": "5x60 5 50 50 50 50 5x80"},
         {"series": f'tidegate_drift_psi{own},column="distance",role="feature"}}', "values": "0.3x140"},
         {"series": f'tidegate_drift_psi{own},column="dest",role="feature"}}', "values": "0.3x140"},
+        {"series": f'tidegate_drift_alarm{own},column="x",role="feature"}}', "values": "0x30 1x110"},
+        {"series": f'tidegate_quality{own},measure="auc"}}', "values": "0.9x30 0.8x110"},
+        {"series": f"tidegate_quality_labelled_total{own}}}", "values": "0x40 1000x100"},
+        {"series": f'tidegate_quality_estimate{own},measure="rmse"}}', "values": "1x30 3x110"},
     ]  # fmt: skip
     labels = {"model": "m", "version": "1.0.0", "severity": "warning"}
     drifted = {
@@ -123,6 +130,12 @@ def test_promtool_says_what_the_rules_say(rules_path: Path, tmp_path: Path) -> N
         "runbook_url": "https://wiki.example.org/drift",
     }
     expected = [
+        ("29m", "drifted", []),
+        ("35m", "drifted", [{"exp_labels": {**labels, "column": "x", "role": "feature"}}]),
+        ("35m", "worse", []),
+        ("45m", "worse", [{"exp_labels": {**labels, "measure": "auc"}}]),
+        ("29m", "bad", []),
+        ("35m", "bad", [{"exp_labels": {**labels, "measure": "rmse"}}]),
         ("62m", "queue", []),
         ("64m", "queue", [{"exp_labels": labels}]),
         ("70m", "queue", []),

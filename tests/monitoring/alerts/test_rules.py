@@ -59,6 +59,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"kind": "burn_rate", "signal": None, "above": None, "objective": "20ms", "target": 0.9},
         "fast_burn 14.4 can never be reached, as a target of 0.9 burns at 10 at most",
     ),
+    ({"kind": "quality", "signal": None, "measure": "acuracy"}, "did you mean 'accuracy'?"),
+    ({"kind": "quality", "signal": None, "measure": "auc"}, "give below instead of above"),
+    (
+        {"kind": "quality", "signal": None, "measure": "brier", "above": 1},
+        "above 1 can never be reached, as brier is from 0 to 1",
+    ),
+    (
+        {"kind": "quality", "signal": None, "above": None, "measure": "auc", "drop": 0},
+        "drop 0 can never be reached",
+    ),
+    ({"kind": "quality", "signal": None, "above": None, "measure": "auc"}, "either below or drop"),
     ({"kind": "burn_rate", "signal": None, "above": None}, "objective is 0 s"),
     (
         {
