@@ -25,6 +25,7 @@ COMMANDS: Final = (
     "drift",
     "alerts",
     "incidents",
+    "report",
     "config",
     "keys",
     "bench",

@@ -25,7 +25,7 @@ from tidegate.errors import (
     UnsupportedError,
 )
 
-__all__ = ["KEY_VARIABLE", "UrlOption", "call"]
+__all__ = ["KEY_VARIABLE", "UrlOption", "call", "text_of"]
 
 UrlOption: Final = typer.Option("--url", envvar="TIDEGATE_URL", help="The server's address.")
 """`--url`, the same in every command that asks a server."""
@@ -63,6 +63,31 @@ def call(url: str, *, method: str = "GET", body: object = None) -> Any:
         TidegateError: What the server said, as the class of its status.
         StorageError: Nothing listens there, or it speaks no JSON.
     """
+    content, address = _answered(url, method, body)
+    if not content:
+        return None
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise StorageError(
+            f"{address} answers, but not in JSON: is it a tidegate server?"
+        ) from None
+
+
+def text_of(url: str) -> str:
+    """Reads a text, such as the page of metrics.
+
+    Args:
+        url: The whole address; `http://` is added if it names no scheme.
+
+    Raises:
+        TidegateError: What the server said, as the class of its status.
+        StorageError: Nothing listens there.
+    """
+    return _answered(url, "GET", None)[0].decode("utf-8", errors="replace")
+
+
+def _answered(url: str, method: str, body: object) -> tuple[bytes, str]:
     address = url if "://" in url else f"http://{url}"
     if not address.startswith(("http://", "https://")):
         raise InputError(f"{url} is no address of a server: name it as http://host:port")
@@ -77,7 +102,7 @@ def call(url: str, *, method: str = "GET", body: object = None) -> Any:
     )
     try:
         with urllib.request.urlopen(request, timeout=SECONDS) as reply:
-            content = reply.read()
+            content: bytes = reply.read()
     except urllib.error.HTTPError as error:
         with error:
             raise _said(error.code, error.read(), address) from None
@@ -86,14 +111,7 @@ def call(url: str, *, method: str = "GET", body: object = None) -> Any:
         raise StorageError(
             f"no server answers at {address} ({reason}): start one with tidegate serve"
         ) from None
-    if not content:
-        return None
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        raise StorageError(
-            f"{address} answers, but not in JSON: is it a tidegate server?"
-        ) from None
+    return content, address
 
 
 def _said(status: int, content: bytes, address: str) -> TidegateError:

@@ -11,7 +11,7 @@ from typing import Final
 from tidegate.monitoring import svg
 from tidegate.monitoring.report import Cell, Compared, DriftColumn, DriftReport, DriftWindow
 
-__all__ = ["MOST_WINDOWS", "render_html", "write_html"]
+__all__ = ["MOST_WINDOWS", "definitions", "framed", "render_html", "sections", "write_html"]
 
 MOST_WINDOWS: Final = 48
 """Windows in the heat map; older ones are left out, and the page says so."""
@@ -85,7 +85,20 @@ def write_html(report: DriftReport, path: str | Path, *, title: str = "Drift") -
 
 def render_html(report: DriftReport, *, title: str = "Drift") -> str:
     """The page that `write_html` writes."""
-    windows = [window for window in report.windows if window.rows][-MOST_WINDOWS:]
+    lead = (
+        f"Live traffic compared with the {report.baseline_rows:,} rows of the baseline. "
+        f"{_span(_shown(report))}"
+    )
+    return framed(title, lead, [*sections(report), definitions()])
+
+
+def _shown(report: DriftReport) -> list[DriftWindow]:
+    return [window for window in report.windows if window.rows][-MOST_WINDOWS:]
+
+
+def sections(report: DriftReport) -> list[str]:
+    """What is said of drift: panels of HTML, to be put into a page."""
+    windows = _shown(report)
     if windows:
         body = [
             _tiles(report, windows),
@@ -98,6 +111,17 @@ def render_html(report: DriftReport, *, title: str = "Drift") -> str:
             '<section class="panel"><p>No row was watched yet: send requests, then look again.</p>'
             "</section>"
         ]
+    return body
+
+
+def framed(title: str, lead: str, body: Sequence[str]) -> str:
+    """A whole page that opens offline.
+
+    Args:
+        title: its heading.
+        lead: one sentence below it.
+        body: panels of HTML; everything in them is escaped already.
+    """
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         # Even a name that smuggled markup in could load nothing.
@@ -106,9 +130,8 @@ def render_html(report: DriftReport, *, title: str = "Drift") -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>"
         f"<header><h1>{escape(title)}</h1>"
-        f'<p class="muted">Live traffic compared with the {report.baseline_rows:,} rows of the '
-        f"baseline. {_span(windows)}</p></header>"
-        f"{''.join(body)}{_definitions()}</main></body></html>\n"
+        f'<p class="muted">{escape(lead)}</p></header>'
+        f"{''.join(body)}</main></body></html>\n"
     )
 
 
@@ -291,7 +314,8 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _definitions() -> str:
+def definitions() -> str:
+    """How figures of drift are to be read, as a panel."""
     return (
         '<section class="panel"><h2>How to read this</h2><dl>'
         "<dt>Cells</dt><dd>Numbers are counted between quantiles of the baseline (a bar is named by "
