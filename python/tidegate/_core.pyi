@@ -1,6 +1,6 @@
 """The native half of tidegate: one section a file of `rust/py/src`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, final
 
@@ -336,12 +336,22 @@ class FeatureSpec:
     @property
     def names(self) -> list[str] | None: ...
     def explain(self) -> str: ...
-    def fit(self, table: Any, y: NDArray[np.float64] | None = None) -> Plan: ...
+    def fit(
+        self,
+        table: Any,
+        y: NDArray[np.float64] | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
+    ) -> Plan: ...
 
 @final
 class Fitter:
     def __new__(cls, spec: FeatureSpec, beside: bool = False) -> Fitter: ...
-    def update(self, table: Any, y: NDArray[np.float64] | None = None) -> None: ...
+    def update(
+        self,
+        table: Any,
+        y: NDArray[np.float64] | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
+    ) -> None: ...
     def fork(self, first: int = 0) -> Fitter: ...
     def merge(self, other: Fitter) -> None: ...
     def finish(self) -> Fitter | Plan: ...
@@ -370,6 +380,7 @@ class Plan:
         extra: Literal["error", "ignore"] | None = None,
         double: bool = False,
         learned: int | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
     ) -> NDArray[np.floating[Any]]: ...
     def transform_sparse(
         self,
@@ -378,6 +389,7 @@ class Plan:
         extra: Literal["error", "ignore"] | None = None,
         double: bool = False,
         learned: int | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.floating[Any]]]: ...
     def transform_arrow(
         self,
@@ -386,6 +398,7 @@ class Plan:
         extra: Literal["error", "ignore"] | None = None,
         double: bool = False,
         learned: int | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
     ) -> ArrowTable: ...
     def transform_row(
         self,

@@ -13,6 +13,7 @@ from tidegate.features.expression import Expr
 from tidegate.features.output import check_output, container, framed, joined
 from tidegate.features.output import given as give
 from tidegate.features.parameters import parameters, replaced
+from tidegate.features.progress import Told
 from tidegate.features.schema import Schema
 from tidegate.features.selection import numeric
 from tidegate.features.target import target_values
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tidegate.features.output import Container, Output, Width
+    from tidegate.features.progress import Progress
     from tidegate.types import ArrowTable, FloatMatrix
 
     Data: TypeAlias = (
@@ -99,6 +101,8 @@ class FeatureSet:
         self,
         X: Data,
         y: object = None,
+        *,
+        progress: Progress | None = None,
     ) -> FeatureSet:
         """Learns what the expressions need.
 
@@ -111,6 +115,9 @@ class FeatureSet:
                 without a schema).
             y: the target, one value a row, which is taken before the column `target`; not looked at
                 if no expression learns from one. With several tables the target is a column.
+            progress: is called, on this thread, some twenty times a second and once at the end, with
+                the rows that were read so far, of all passes, and those of all of them (`None` if
+                the data comes in pieces). Ctrl-C ends a fit within a moment, with or without it.
 
         Returns:
             The feature set itself.
@@ -127,12 +134,12 @@ class FeatureSet:
             self._spec = self._inferred(table)
         spec = self._specified()
         beside = None if y is None or not spec.supervised else target_values(y)
-        if is_table(table):
-            self._plan = spec.fit(table, beside)
+        if is_table(table) and not (beside is None and self._streams(table)):
+            self._plan = spec.fit(table, beside, progress)
             if not matrix:
                 self._note_columns(spec)
         elif beside is None:
-            self._plan = self._fit_pieces(table)
+            self._plan = self._fit_pieces(table, progress)
             self._note_columns(spec)
         else:
             raise InputError(
@@ -163,7 +170,14 @@ class FeatureSet:
             )
         return self._spec
 
-    def _fit_pieces(self, pieces: object) -> _core.Plan:
+    def _streams(self, table: object) -> bool:
+        """Is this a stream of tables (pyarrow's `RecordBatchReader`) that is read once only?
+
+        Then its batches are read one by one, and never lie in memory together.
+        """
+        return isinstance(table, Iterator) and self.passes == 1
+
+    def _fit_pieces(self, pieces: object, progress: Progress | None) -> _core.Plan:
         spec = self._specified()
         again = pieces if callable(pieces) else None
         if again is None and not hasattr(pieces, "__iter__"):
@@ -175,10 +189,13 @@ class FeatureSet:
                 "once: pass a list of tables, or a function that returns a new iterator"
             )
         step: _core.Fitter | _core.Plan = _core.Fitter(spec)
+        told = None if progress is None else Told(progress)
         while isinstance(step, _core.Fitter):
             tables: Any = again() if again is not None else pieces
             for table in tables:
-                step.update(table)
+                step.update(table, progress=told)
+                if told is not None:
+                    told.end_piece()
             step = step.finish()
         return step
 
@@ -190,6 +207,7 @@ class FeatureSet:
         output: Literal["matrix"] | None = ...,
         dtype: Literal["float32"] | None = ...,
         extra: Literal["error", "ignore"] | None = ...,
+        progress: Progress | None = ...,
     ) -> FloatMatrix: ...
 
     @overload
@@ -200,6 +218,7 @@ class FeatureSet:
         output: Literal["arrow"],
         dtype: Width | None = ...,
         extra: Literal["error", "ignore"] | None = ...,
+        progress: Progress | None = ...,
     ) -> _core.ArrowTable: ...
 
     @overload
@@ -210,6 +229,7 @@ class FeatureSet:
         output: Output | None = ...,
         dtype: Width | None = ...,
         extra: Literal["error", "ignore"] | None = ...,
+        progress: Progress | None = ...,
     ) -> Any: ...
 
     def transform(
@@ -219,6 +239,7 @@ class FeatureSet:
         output: Output | None = None,
         dtype: Width | None = None,
         extra: Literal["error", "ignore"] | None = None,
+        progress: Progress | None = None,
     ) -> Any:
         """The features of a table.
 
@@ -229,6 +250,7 @@ class FeatureSet:
                 an Arrow table, in which null is missing. The set's own if left out.
             dtype: `"float32"` or `"float64"`. The set's own if left out.
             extra: whether keys of dicts that no column has are an error (the default) or ignored.
+            progress: is called with the rows that are done and those of all, as for `fit`.
 
         Returns:
             The features; nothing in them is infinite. A frame, if `set_output` asks for one and
@@ -238,7 +260,7 @@ class FeatureSet:
             StateError: the feature set is not fitted.
             InputError: as for `fit`, except that a table may be empty.
         """
-        return self._given(X, output, dtype, extra=extra)
+        return self._given(X, output, dtype, extra=extra, progress=progress)
 
     def _given(
         self,
@@ -248,6 +270,7 @@ class FeatureSet:
         *,
         extra: Literal["error", "ignore"] | None = None,
         learned: int | None = None,
+        progress: Progress | None = None,
     ) -> Any:
         plan = self._fitted()
         table = X
@@ -261,6 +284,7 @@ class FeatureSet:
             dtype=dtype or self.dtype,
             extra=extra,
             learned=learned,
+            progress=progress,
         )
         kind = container(self._sklearn_output_config)
         if output is not None or self.output != "matrix" or kind == "default":
@@ -292,6 +316,8 @@ class FeatureSet:
         self,
         X: Data,
         y: object = None,
+        *,
+        progress: Progress | None = None,
     ) -> FloatMatrix:
         """`fit`, and the features of the data that it has learned from.
 
@@ -302,6 +328,7 @@ class FeatureSet:
         Args:
             X: as for `fit`.
             y: as for `fit`.
+            progress: as for `fit`, which is followed by the features.
 
         Returns:
             The features, as `transform` gives them; those of several tables one after the other.
@@ -314,9 +341,9 @@ class FeatureSet:
                 "fit_transform reads the data once more than fit and an iterator can be read once: "
                 "pass a list of tables, or a function that returns a new iterator"
             )
-        self.fit(X, y)
+        self.fit(X, y, progress=progress)
         if is_table(X) or is_matrix(X):
-            return cast("FloatMatrix", self._given(X, None, None, learned=0))
+            return cast("FloatMatrix", self._given(X, None, None, learned=0, progress=progress))
         tables: Any = X() if callable(X) else X
         parts: list[Any] = []
         rows = 0

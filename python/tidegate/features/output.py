@@ -9,6 +9,7 @@ from tidegate.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from tidegate import _core
+    from tidegate.features.progress import Progress
 
 __all__ = ["Container", "Output", "Width", "check_output", "container", "framed", "given", "joined"]
 
@@ -42,6 +43,7 @@ def given(
     dtype: Width,
     extra: Literal["error", "ignore"] | None = None,
     learned: int | None = None,
+    progress: Progress | None = None,
 ) -> Any:
     """The features of a table or of dicts.
 
@@ -52,20 +54,26 @@ def given(
         dtype: the type of the values.
         extra: what becomes of keys that no column has.
         learned: the number of the first row, if the rows are those that were learned from.
+        progress: is told how many rows are done, and of how many.
     """
     check_output(output, dtype)
-    double = dtype == "float64"
+    asked: Any = {
+        "extra": extra,
+        "double": dtype == "float64",
+        "learned": learned,
+        "progress": progress,
+    }
     if output == "matrix":
-        return plan.transform(X, extra=extra, double=double, learned=learned)
+        return plan.transform(X, **asked)
     if output == "arrow":
-        return plan.transform_arrow(X, extra=extra, double=double, learned=learned)
+        return plan.transform_arrow(X, **asked)
     try:
         from scipy.sparse import csr_array
     except ImportError as error:
         raise MissingDependencyError(
             "output='sparse' gives arrays of SciPy, which is not installed: pip install scipy"
         ) from error
-    starts, columns, values = plan.transform_sparse(X, extra=extra, double=double, learned=learned)
+    starts, columns, values = plan.transform_sparse(X, **asked)
     matrix = csr_array((values, columns, starts), shape=(len(starts) - 1, len(plan.names)))
     matrix.has_canonical_format = True
     return matrix

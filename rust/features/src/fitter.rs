@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tidegate_schema::{Error, Field, Result, Schema, Table};
 
 use crate::expression::AnyFit;
-use crate::graph::Graph;
+use crate::graph::{Graph, Source};
+use crate::kernel::Kernel;
 use crate::load::check_columns;
+use crate::parallel::{BLOCK_ROWS, Pulse, deal, threads_for};
 use crate::plan::Plan;
 use crate::program::Program;
 use crate::spec::{FeatureSpec, check_target, resolve};
@@ -25,19 +28,56 @@ pub enum Step {
 ///
 /// Pieces fitted apart and merged learn what one fitter learns from the whole: counts and order
 /// statistics exactly (the latter up to a million values a column), moments within 1e-12.
+///
+/// On several cores each expression learns on one of them, from all rows in their order: what is
+/// learned is the same to the last bit on any number of cores.
 pub struct Fitter {
     spec: Arc<FeatureSpec>,
     /// The spec's graph with the states of earlier passes.
     graph: Arc<Graph>,
     pass: usize,
-    program: Arc<Program>,
-    /// The nodes that learn in this pass.
-    fits: Vec<(usize, Box<dyn AnyFit>)>,
+    groups: Vec<Group>,
     rows: u64,
     /// The target, if the features learn from one.
     target: Option<Field>,
     /// The number of the first row that this fitter sees.
     first: u64,
+}
+
+/// Expressions that learn from inputs which are computed once for all of them.
+struct Group {
+    program: Arc<Program>,
+    /// The nodes that learn in this pass.
+    fits: Vec<(usize, Box<dyn AnyFit>)>,
+}
+
+impl Group {
+    /// Learns from a table, all of whose rows are shown in their order.
+    fn update(
+        &mut self,
+        graph: &Graph,
+        table: &Table<'_>,
+        first: u64,
+        step: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<()> {
+        let mut since = 0;
+        self.program.run_each(table, &graph.schema, first, |view| {
+            for (node, fit) in &mut self.fits {
+                let values: Operands<'_> = graph
+                    .learns_from(*node)
+                    .map(|input| view.node(input))
+                    .collect();
+                fit.update(&values)
+                    .map_err(|error| error.at(&graph.nodes[*node].text))?;
+            }
+            since += view.range().1;
+            if since >= BLOCK_ROWS {
+                step(std::mem::take(&mut since))?;
+            }
+            Ok(())
+        })?;
+        step(since)
+    }
 }
 
 impl Fitter {
@@ -85,18 +125,12 @@ impl Fitter {
         target: Option<Field>,
         first: u64,
     ) -> Result<Self> {
-        let fits = fits(&graph, pass);
-        let wanted: Vec<usize> = fits
-            .iter()
-            .flat_map(|(node, _)| graph.learns_from(*node))
-            .collect();
-        let program = Arc::new(Program::compile(&graph, &wanted, pass == 1)?);
+        let groups = groups(&graph, pass)?;
         Ok(Self {
             spec,
             graph,
             pass,
-            program,
-            fits,
+            groups,
             rows: 0,
             target,
             first,
@@ -118,8 +152,11 @@ impl Fitter {
             spec: Arc::clone(&self.spec),
             graph: Arc::clone(&self.graph),
             pass: self.pass,
-            program: Arc::clone(&self.program),
-            fits: fits(&self.graph, self.pass),
+            groups: self
+                .groups
+                .iter()
+                .map(|group| group.fork(&self.graph))
+                .collect(),
             rows: 0,
             target: self.target.clone(),
             first,
@@ -148,19 +185,24 @@ impl Fitter {
     /// Learns from a table of [`Fitter::input_schema`]. After an error the fitter has seen a part
     /// of the table and is of no further use.
     pub fn update(&mut self, table: &Table<'_>) -> Result<()> {
+        self.update_on(1, table, &mut |_| Ok(()))
+    }
+
+    /// The same on all cores. `pulse` is called every few milliseconds.
+    pub fn update_on_all_cores(&mut self, table: &Table<'_>, pulse: Pulse<'_>) -> Result<()> {
+        let values = table.rows().saturating_mul(self.groups.len());
+        self.update_on(threads_for(values), table, pulse)
+    }
+
+    fn update_on(&mut self, threads: usize, table: &Table<'_>, pulse: Pulse<'_>) -> Result<()> {
         check_columns(table, &self.graph.schema)?;
-        let (graph, fits) = (&self.graph, &mut self.fits);
-        let first = self.first + self.rows;
-        self.program.run_each(table, &graph.schema, first, |view| {
-            for (node, fit) in fits.iter_mut() {
-                let values: Operands<'_> = graph
-                    .learns_from(*node)
-                    .map(|input| view.node(input))
-                    .collect();
-                fit.update(&values)
-                    .map_err(|error| error.at(&graph.nodes[*node].text))?;
-            }
-            Ok(())
+        let (graph, first) = (&self.graph, self.first + self.rows);
+        // Each group reads all rows: what is done is told as a share of them.
+        let share = self.groups.len().max(1) as u64;
+        let mut pulse = |done: u64| pulse(done / share);
+        let groups = self.groups.iter_mut();
+        deal(threads, groups, &mut pulse, |group, step| {
+            group.update(graph, table, first, step)
         })?;
         self.rows += table.rows() as u64;
         Ok(())
@@ -175,7 +217,9 @@ impl Fitter {
                 "fits of different features or of different passes cannot be merged",
             ));
         }
-        for ((node, left), (_, right)) in self.fits.iter_mut().zip(other.fits) {
+        let fits = self.groups.iter_mut().flat_map(|group| &mut group.fits);
+        let others = other.groups.into_iter().flat_map(|group| group.fits);
+        for ((node, left), (_, right)) in fits.zip(others) {
             left.merge(right)
                 .map_err(|error| error.at(&self.graph.nodes[*node].text))?;
         }
@@ -190,13 +234,13 @@ impl Fitter {
             .iter()
             .map(|feature| self.graph.document(feature))
             .collect();
-        let features = serde_json::Value::Array(features?);
+        let features = Value::Array(features?);
         Ok(format!("{}{features}", self.graph.schema.to_json()))
     }
 
     /// Ends the pass.
     pub fn finish(self) -> Result<Step> {
-        if self.rows == 0 && !self.fits.is_empty() {
+        if self.rows == 0 && self.groups.iter().any(|group| !group.fits.is_empty()) {
             return Err(Error::invalid(
                 "the features learn from data, but the table to fit has no rows",
             ));
@@ -208,10 +252,31 @@ impl Fitter {
                 graph.learn(node, state, training);
             }
         }
-        for (node, fit) in self.fits {
-            let place = |error: Error| error.at(&self.graph.nodes[node].text);
-            let training = fit.training().map_err(place)?.map(Arc::new);
-            graph.learn(node, fit.finish().map_err(place)?, training);
+        let mut fits: Vec<Ending> = self
+            .groups
+            .into_iter()
+            .flat_map(|group| group.fits)
+            .map(|(node, fit)| (node, Some(fit), None))
+            .collect();
+        // Medians are found among all the values, so even the end has something for several cores.
+        let threads = threads_for(usize::try_from(self.rows).unwrap_or(usize::MAX));
+        deal(
+            threads,
+            fits.iter_mut(),
+            &mut |_| Ok(()),
+            |(node, fit, learned), _| {
+                let place = |error: Error| error.at(&self.graph.nodes[*node].text);
+                if let Some(fit) = fit.take() {
+                    let training = fit.training().map_err(place)?.map(Arc::new);
+                    *learned = Some((fit.finish().map_err(place)?, training));
+                }
+                Ok(())
+            },
+        )?;
+        for (node, _, learned) in fits {
+            if let Some((state, training)) = learned {
+                graph.learn(node, state, training);
+            }
         }
         if self.pass < self.spec.passes() {
             Self::prepare(&mut graph, self.target.as_ref())?;
@@ -222,13 +287,113 @@ impl Fitter {
     }
 }
 
-/// Fits for the nodes that learn in a pass.
-fn fits(graph: &Graph, pass: usize) -> Vec<(usize, Box<dyn AnyFit>)> {
-    graph
-        .nodes
-        .iter()
-        .enumerate()
-        .filter(|(_, node)| node.level == pass)
-        .filter_map(|(position, _)| Some((position, graph.fit(position)?)))
+/// The end of one fit: its node, the fit until it has ended, and then what it has learned.
+type Ending = (
+    usize,
+    Option<Box<dyn AnyFit>>,
+    Option<(Value, Option<Arc<Kernel>>)>,
+);
+
+impl Group {
+    /// The expressions that learn in a pass from what these nodes hold.
+    fn new(graph: &Graph, nodes: &[usize]) -> Result<Self> {
+        let wanted: Vec<usize> = nodes
+            .iter()
+            .flat_map(|&node| graph.learns_from(node))
+            .collect();
+        Ok(Self {
+            program: Arc::new(Program::compile(graph, &wanted, false)?),
+            fits: fits(graph, nodes.iter().copied()),
+        })
+    }
+
+    /// One that only checks columns.
+    fn checking(graph: &Graph, columns: Vec<usize>) -> Self {
+        let mut program = Program::new(graph.nodes.len());
+        program.numbers = columns.len();
+        program.loads = columns
+            .into_iter()
+            .enumerate()
+            .map(|(at, column)| (column, at))
+            .collect();
+        Self {
+            program: Arc::new(program),
+            fits: Vec::new(),
+        }
+    }
+
+    /// The same group, which has seen nothing.
+    fn fork(&self, graph: &Graph) -> Self {
+        Self {
+            program: Arc::clone(&self.program),
+            fits: fits(graph, self.fits.iter().map(|(node, _)| *node)),
+        }
+    }
+}
+
+/// Empty fits for nodes.
+fn fits(graph: &Graph, nodes: impl Iterator<Item = usize>) -> Vec<(usize, Box<dyn AnyFit>)> {
+    nodes
+        .filter_map(|node| Some((node, graph.fit(node)?)))
         .collect()
+}
+
+/// The expressions that learn in a pass, together where they share something that is computed. In
+/// the first pass every column is read, and so checked, by one of the groups.
+fn groups(graph: &Graph, pass: usize) -> Result<Vec<Group>> {
+    // The group of each node that is computed, and the nodes of each group.
+    let mut of: Vec<Option<usize>> = vec![None; graph.nodes.len()];
+    let mut members: Vec<Vec<usize>> = Vec::new();
+    let mut columns = vec![false; graph.schema.len()];
+    // For which node another was looked at last.
+    let mut seen = vec![usize::MAX; graph.nodes.len()];
+    let learns = |node: &usize| graph.nodes[*node].level == pass && graph.fit(*node).is_some();
+    for node in (0..graph.nodes.len()).filter(learns) {
+        let mut computed = Vec::new();
+        let mut open: Vec<usize> = graph.learns_from(node).collect();
+        while let Some(read) = open.pop() {
+            if std::mem::replace(&mut seen[read], node) == node {
+                continue;
+            }
+            match graph.nodes[read].source {
+                Source::Apply { .. } => {
+                    computed.push(read);
+                    open.extend(graph.reads(read));
+                }
+                Source::Column(column) => columns[column] = true,
+                Source::Row => {}
+            }
+        }
+        let mut known: Vec<usize> = computed.iter().filter_map(|&read| of[read]).collect();
+        known.sort_unstable();
+        known.dedup();
+        let group = known.first().copied().unwrap_or(members.len());
+        if group == members.len() {
+            members.push(Vec::new());
+        }
+        for &other in known.iter().skip(1) {
+            let moved = std::mem::take(&mut members[other]);
+            members[group].extend(moved);
+            of.iter_mut()
+                .filter(|at| **at == Some(other))
+                .for_each(|at| *at = Some(group));
+        }
+        members[group].push(node);
+        computed.into_iter().for_each(|read| of[read] = Some(group));
+    }
+    let mut groups = members
+        .iter_mut()
+        .filter(|nodes| !nodes.is_empty())
+        .map(|nodes| {
+            nodes.sort_unstable();
+            Group::new(graph, nodes)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let unread: Vec<usize> = (0..columns.len())
+        .filter(|&column| !columns[column])
+        .collect();
+    if pass == 1 && !unread.is_empty() {
+        groups.push(Group::checking(graph, unread));
+    }
+    Ok(groups)
 }

@@ -8,6 +8,7 @@
 //! and one line in the table of `operations/mod.rs`.
 
 mod calendar;
+mod compile;
 #[cfg(test)]
 mod damage;
 mod explain;
@@ -29,10 +30,12 @@ pub mod rules;
 mod selection;
 mod spec;
 mod value;
+mod wide;
 mod zone;
 
 pub use expr::Expr;
 pub use fitter::{Fitter, Step};
 pub use output::{Cell, Sparse};
+pub use parallel::{Pulse, on_all_cores};
 pub use plan::Plan;
 pub use spec::{FeatureSpec, MAX_DEPTH, MAX_FEATURES, MAX_WIDTH};

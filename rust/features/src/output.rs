@@ -1,8 +1,9 @@
 //! What a run writes: a row-major matrix of 32 or 64 bits, or the values of it that are not zero.
 
-use tidegate_schema::{Error, ErrorKind, Result, Strings};
+use tidegate_schema::{Error, ErrorKind, Result};
 
 use crate::value::finite;
+use crate::wide;
 
 /// A value of a matrix: `f32`, which models take, or `f64`.
 pub trait Cell: Copy + Default + Send + Sync + sealed::Sealed + 'static {
@@ -70,6 +71,18 @@ impl<T: Cell> Sparse<T> {
         }
     }
 
+    /// Appends the rows of another. Fails where there are more than 2^31 values.
+    pub fn append(&mut self, other: &Self) -> Result<()> {
+        let before = self.values.len();
+        self.starts.reserve(other.starts.len());
+        for &start in other.starts.iter().skip(1) {
+            self.starts.push(place(before + start as usize)?);
+        }
+        self.columns.extend_from_slice(&other.columns);
+        self.values.extend_from_slice(&other.values);
+        Ok(())
+    }
+
     /// Opens rows with so many values each, and returns where each begins.
     pub(crate) fn open(&mut self, counts: &[u32]) -> Result<Vec<usize>> {
         let mut end = self.values.len();
@@ -77,12 +90,7 @@ impl<T: Cell> Sparse<T> {
         for &count in counts {
             places.push(end);
             end += count as usize;
-            self.starts.push(i32::try_from(end).map_err(|_| {
-                Error::new(
-                    ErrorKind::TooLarge,
-                    "a sparse matrix of more than 2^31 values: transform fewer rows at once",
-                )
-            })?);
+            self.starts.push(place(end)?);
         }
         self.columns.resize(end, 0);
         self.values.resize(end, T::default());
@@ -96,6 +104,16 @@ impl<T: Cell> Sparse<T> {
         self.values[*place] = T::narrow(value);
         *place += 1;
     }
+}
+
+/// A place among the values, as SciPy holds it.
+fn place(at: usize) -> Result<i32> {
+    i32::try_from(at).map_err(|_| {
+        Error::new(
+            ErrorKind::TooLarge,
+            "a sparse matrix of more than 2^31 values: transform fewer rows at once",
+        )
+    })
 }
 
 /// One value of a sparse part: its row in the morsel, its column in the part.
@@ -161,21 +179,24 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Writes a one for each text into the column that `place` says; what lies beyond the last
-    /// column is left out. Which kind of output it is, is looked at once and not once a value.
-    pub(crate) fn mark(mut self, texts: &Strings<'_>, place: impl Fn(&str) -> usize) {
+    /// Writes a one into each row, into the column that `places` says for the rows from one on; what
+    /// lies beyond the last column is left out. Which kind of output it is, is looked at once and
+    /// not once a value.
+    pub(crate) fn mark(mut self, rows: usize, places: impl Fn(usize, &mut [u32])) {
         let (width, first, count) = (self.width, self.first, self.count);
-        match self.cells {
-            Cells::Single(cells) => mark(cells, texts, (width, first, count), place),
-            Cells::Double(cells) => mark(cells, texts, (width, first, count), place),
-            Cells::Entries(_) | Cells::Nothing => {
-                let mut row = 0;
-                texts.for_each(|text| {
-                    if let Some(text) = text {
-                        self.set(row, place(text), 1.0);
+        let mut columns = [0; MARKED];
+        for start in (0..rows).step_by(MARKED) {
+            let columns = &mut columns[..MARKED.min(rows - start)];
+            places(start, columns);
+            let begin = start * width + first;
+            match &mut self.cells {
+                Cells::Single(cells) => mark(cells, columns, (width, begin, count)),
+                Cells::Double(cells) => mark(cells, columns, (width, begin, count)),
+                Cells::Entries(_) | Cells::Nothing => {
+                    for (row, &column) in columns.iter().enumerate() {
+                        self.set(start + row, column as usize, 1.0);
                     }
-                    row += 1;
-                });
+                }
             }
         }
     }
@@ -226,25 +247,49 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// [`Columns::mark`] in a matrix of this width, from the first of so many columns.
-fn mark<T: Cell>(
-    cells: &mut [T],
-    texts: &Strings<'_>,
-    (width, first, count): (usize, usize, usize),
-    place: impl Fn(&str) -> usize,
-) {
+/// Rows whose places are looked up together.
+const MARKED: usize = 64;
+
+/// [`Columns::mark`] in a matrix of this width, whose first cell of so many is that of the first row.
+#[inline]
+fn mark<T: Cell>(cells: &mut [T], columns: &[u32], (width, begin, count): (usize, usize, usize)) {
     let one = T::narrow(1.0);
-    let mut row = first;
-    texts.for_each(|text| {
-        if let Some(text) = text {
-            let column = place(text);
-            if column < count
-                && let Some(cell) = cells.get_mut(row + column)
-            {
-                *cell = one;
-            }
+    let mut row = begin;
+    for &column in columns {
+        if (column as usize) < count
+            && let Some(cell) = cells.get_mut(row + column as usize)
+        {
+            *cell = one;
         }
         row += width;
+    }
+}
+
+/// Writes one column of a row-major matrix.
+pub(crate) fn write_column<T: Cell>(cells: &mut [T], width: usize, column: usize, values: &[f64]) {
+    let rows = cells.chunks_exact_mut(width.max(1));
+    for (row, &value) in rows.zip(values) {
+        if let Some(cell) = row.get_mut(column) {
+            *cell = T::narrow(value);
+        }
+    }
+}
+
+/// Writes four columns of a row-major matrix that stand beside each other.
+pub(crate) fn write_four<T: Cell>(
+    cells: &mut [T],
+    width: usize,
+    first: usize,
+    [a, b, c, d]: [&[f64]; 4],
+) {
+    wide::run(a.len(), || {
+        let rows = cells.chunks_exact_mut(width.max(1));
+        for ((((row, &a), &b), &c), &d) in rows.zip(a).zip(b).zip(c).zip(d) {
+            if let Some(cells) = row.get_mut(first..first + 4) {
+                let four = [a, b, c, d].map(T::narrow);
+                cells.copy_from_slice(&four);
+            }
+        }
     });
 }
 

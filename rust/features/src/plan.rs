@@ -7,7 +7,7 @@ use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::load::check_columns;
 use crate::output::{Cell, Sparse};
-use crate::parallel::{in_blocks, threads_for};
+use crate::parallel::{Pulse, in_blocks, in_parts, threads_for};
 use crate::program::Program;
 use crate::spec::{Document, MAX_WIDTH, VERSION, check_unique, digest, resolve, schema_value};
 
@@ -141,7 +141,7 @@ impl Plan {
     /// Writes the features of a table into a row-major matrix of `rows × width` values. Missing is
     /// NaN, and nothing is infinite. After an error the matrix holds anything.
     pub fn transform_into<T: Cell>(&self, table: &Table<'_>, out: &mut [T]) -> Result<()> {
-        self.transform_on(1, table, None, out)
+        self.transform_on(1, table, None, out, &mut |_| Ok(()))
     }
 
     /// The same for rows that were learned from, of which `first` is the number of the table's
@@ -154,18 +154,21 @@ impl Plan {
         first: u64,
         out: &mut [T],
     ) -> Result<()> {
-        self.transform_on(1, table, Some(first), out)
+        self.transform_on(1, table, Some(first), out, &mut |_| Ok(()))
     }
 
     /// As [`Plan::transform_into`], or with the number of the first row as
     /// [`Plan::transform_learned_into`], on all cores. The matrix is the same to the last bit.
+    /// `pulse` is called every few milliseconds.
     pub fn transform_on_all_cores<T: Cell>(
         &self,
         table: &Table<'_>,
         learned: Option<u64>,
         out: &mut [T],
+        pulse: Pulse<'_>,
     ) -> Result<()> {
-        self.transform_on(threads_for(table.rows()), table, learned, out)
+        let threads = threads_for(table.rows());
+        self.transform_on(threads, table, learned, out, pulse)
     }
 
     fn transform_on<T: Cell>(
@@ -174,43 +177,7 @@ impl Plan {
         table: &Table<'_>,
         learned: Option<u64>,
         out: &mut [T],
-    ) -> Result<()> {
-        let program = match (&self.training, learned) {
-            (Some(training), Some(_)) => training,
-            _ => &self.program,
-        };
-        self.run(program, table, learned.unwrap_or(0), threads, out)
-    }
-
-    /// Appends the features of a table to a sparse matrix, without a dense one on the way.
-    /// `learned` is the number of the first row if the rows are those that were learned from, as
-    /// for [`Plan::transform_learned_into`]. After an error the matrix holds anything.
-    pub fn transform_sparse<T: Cell>(
-        &self,
-        table: &Table<'_>,
-        learned: Option<u64>,
-        out: &mut Sparse<T>,
-    ) -> Result<()> {
-        check_columns(table, &self.graph.schema)?;
-        let program = match (&self.training, learned) {
-            (Some(training), Some(_)) => training,
-            _ => &self.program,
-        };
-        program.run_sparse(table, &self.graph.schema, learned.unwrap_or(0), out)
-    }
-
-    /// Frees what only [`Plan::transform_learned_into`] needs.
-    pub fn forget_training(&mut self) {
-        self.training = None;
-    }
-
-    fn run<T: Cell>(
-        &self,
-        program: &Program,
-        table: &Table<'_>,
-        first: u64,
-        threads: usize,
-        out: &mut [T],
+        pulse: Pulse<'_>,
     ) -> Result<()> {
         check_columns(table, &self.graph.schema)?;
         let due = table.rows().checked_mul(self.width());
@@ -222,9 +189,45 @@ impl Plan {
                 self.width()
             )));
         }
-        in_blocks(threads, table.rows(), self.width(), out, |rows, part| {
-            program.run_into(table, &self.graph.schema, first, rows, part)
+        let (program, first) = self.program_for(learned);
+        let (rows, schema) = (table.rows(), &self.graph.schema);
+        in_blocks(threads, rows, self.width(), out, pulse, |rows, part| {
+            program.run_into(table, schema, first, rows, part)
         })
+    }
+
+    /// The program for rows of which `learned` says whether they were learned from, and the number
+    /// of the first one.
+    fn program_for(&self, learned: Option<u64>) -> (&Program, u64) {
+        let program = match (&self.training, learned) {
+            (Some(training), Some(_)) => training,
+            _ => &self.program,
+        };
+        (program, learned.unwrap_or(0))
+    }
+
+    /// Appends the features of a table to a sparse matrix, without a dense one on the way, on all
+    /// cores. `learned` is the number of the first row if the rows are those that were learned from,
+    /// as for [`Plan::transform_learned_into`]. After an error the matrix holds anything. `pulse` is
+    /// called every few milliseconds.
+    pub fn transform_sparse<T: Cell>(
+        &self,
+        table: &Table<'_>,
+        learned: Option<u64>,
+        out: &mut Sparse<T>,
+        pulse: Pulse<'_>,
+    ) -> Result<()> {
+        check_columns(table, &self.graph.schema)?;
+        let (program, first) = self.program_for(learned);
+        let (rows, schema) = (table.rows(), &self.graph.schema);
+        in_parts(threads_for(rows), rows, out, pulse, |rows, part| {
+            program.run_sparse(table, schema, first, rows, part)
+        })
+    }
+
+    /// Frees what only [`Plan::transform_learned_into`] needs.
+    pub fn forget_training(&mut self) {
+        self.training = None;
     }
 
     /// The features of a table as a new row-major matrix.
@@ -243,7 +246,7 @@ impl Plan {
     /// What is computed, in order: each part once, with what shares it, and the features.
     #[must_use]
     pub fn explain(&self) -> String {
-        explain(&self.graph)
+        explain(&self.graph, Some(&self.program))
     }
 
     /// One line a feature: how it is written and which columns it makes.

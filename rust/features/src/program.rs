@@ -1,6 +1,6 @@
-//! Nodes compiled into steps, and their run over one morsel at a time.
+//! Steps, and their run over one morsel at a time.
 //!
-//! Every node has a register of its own; a step reads registers before its own only, so inputs and
+//! Every step has a register of its own; it reads registers before its own only, so inputs and
 //! output are split without a check. Registers live in scratch memory of the thread.
 
 use std::cell::RefCell;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use tidegate_schema::{Column, Error, Result, Schema, Table};
 
-use crate::graph::{Graph, Source};
-use crate::kernel::Kernel;
+use crate::compile::Role;
+use crate::kernel::{Kernel, Map};
 use crate::load::{lent, load, take};
-use crate::output::{Cell, Columns, Entry, Out, Sparse};
-use crate::value::{Operands, TextBuf, Type, Values};
+use crate::output::{Cell, Columns, Entry, Out, Sparse, write_column, write_four};
+use crate::value::{Operands, TextBuf, Values};
 
 /// Most rows of a morsel.
 pub(crate) const MORSEL_ROWS: usize = 1024;
@@ -24,7 +24,7 @@ const MORSEL_BYTES: usize = 32 * 1024;
 
 /// Where a node's values are during a run.
 #[derive(Clone, Copy, Debug)]
-enum Slot {
+pub(crate) enum Slot {
     /// Nowhere: a node that this program does not compute.
     None,
     /// A column of numbers: lent, or widened into a register.
@@ -39,38 +39,46 @@ enum Slot {
 
 /// Where a step writes.
 #[derive(Clone, Copy, Debug)]
-enum Target {
+pub(crate) enum Target {
+    /// A register of numbers.
     Numbers(usize),
+    /// A register of texts.
     Texts(usize),
     /// Columns of the output from this one on, the so manieth part of those with several.
     Columns(usize, usize),
 }
 
-struct Step {
-    kernel: Arc<Kernel>,
-    inputs: Box<[Slot]>,
-    target: Target,
+/// One expression, or a chain of them that works in place.
+pub(crate) struct Step {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) inputs: Box<[Slot]>,
+    pub(crate) target: Target,
+    /// What is done in place with the numbers of the kernel.
+    pub(crate) then: Vec<Arc<dyn Map>>,
 }
 
 /// Compiled nodes.
 pub(crate) struct Program {
     /// Columns to check, with the register for those that are widened.
-    loads: Vec<(usize, usize)>,
+    pub(crate) loads: Vec<(usize, usize)>,
     /// The register for the numbers of rows, if they are read.
-    row: Option<usize>,
-    steps: Vec<Step>,
-    /// Slots that leave for a column of the matrix.
-    emits: Vec<(Slot, usize)>,
-    slots: Vec<Slot>,
-    numbers: usize,
-    texts: usize,
+    pub(crate) row: Option<usize>,
+    pub(crate) steps: Vec<Step>,
+    /// Slots that leave for a column of the matrix, in the order of the columns.
+    pub(crate) emits: Vec<(Slot, usize)>,
+    /// Where each node's values are.
+    pub(crate) slots: Vec<Slot>,
+    /// What became of each node.
+    pub(crate) roles: Vec<Role>,
+    pub(crate) numbers: usize,
+    pub(crate) texts: usize,
     /// Does an expression write into columns that must be zero before?
-    zeroes: bool,
+    pub(crate) zeroes: bool,
     /// How many expressions write several columns.
-    parts: usize,
+    pub(crate) parts: usize,
     /// Are infinities and missing values of required columns let through?
     lenient: bool,
-    width: usize,
+    pub(crate) width: usize,
 }
 
 /// The memory of a thread's runs.
@@ -133,71 +141,22 @@ impl View<'_> {
 }
 
 impl Program {
-    /// Compiles the nodes that `wanted` names and all that they need. Columns are all loaded, and
-    /// so all checked, if `all_columns`.
-    pub(crate) fn compile(graph: &Graph, wanted: &[usize], all_columns: bool) -> Result<Self> {
-        let mut needed = vec![false; graph.nodes.len()];
-        for &node in wanted {
-            needed[node] = true;
-        }
-        for (position, node) in graph.nodes.iter().enumerate().rev() {
-            match &node.source {
-                Source::Apply { .. } if needed[position] => {
-                    graph.reads(position).for_each(|read| needed[read] = true);
-                }
-                Source::Column(_) if all_columns => needed[position] = true,
-                _ => {}
-            }
-        }
-        let mut program = Self {
+    /// Without steps, over a graph of so many nodes.
+    pub(crate) fn new(nodes: usize) -> Self {
+        Self {
             loads: Vec::new(),
             row: None,
             steps: Vec::new(),
             emits: Vec::new(),
-            slots: vec![Slot::None; graph.nodes.len()],
+            slots: vec![Slot::None; nodes],
+            roles: vec![Role::Unused; nodes],
             numbers: 0,
             texts: 0,
             zeroes: false,
             parts: 0,
             lenient: false,
             width: 0,
-        };
-        // Columns of numbers take the first registers, so that steps come after what they read.
-        for (position, node) in graph.nodes.iter().enumerate() {
-            if let (Source::Row, true) = (&node.source, needed[position]) {
-                program.slots[position] = Slot::Numbers(program.numbers);
-                program.row = Some(program.numbers);
-                program.numbers += 1;
-            }
-            if let (Source::Column(column), true) = (&node.source, needed[position]) {
-                program.loads.push((*column, program.numbers));
-                program.slots[position] = if !node.kind.is_numeric() {
-                    Slot::Lent(*column)
-                } else {
-                    program.numbers += 1;
-                    Slot::Column(*column, program.numbers - 1)
-                };
-            }
         }
-        for (position, node) in graph.nodes.iter().enumerate() {
-            if !needed[position] || node.kind == Type::Columns {
-                continue;
-            }
-            let Some((kernel, inputs)) = graph.kernel(position)? else {
-                continue;
-            };
-            let target = if node.kind.is_numeric() {
-                program.numbers += 1;
-                program.slots[position] = Slot::Numbers(program.numbers - 1);
-                Target::Numbers(program.numbers - 1)
-            } else {
-                program.texts += 1;
-                program.slots[position] = Slot::Texts(program.texts - 1);
-                Target::Texts(program.texts - 1)
-            };
-            program.push(kernel, &inputs, target);
-        }
-        Ok(program)
     }
 
     /// The same program, for those who look for bad values: it lets infinities and missing values
@@ -207,56 +166,8 @@ impl Program {
         self
     }
 
-    fn push(&mut self, kernel: Arc<Kernel>, inputs: &[usize], target: Target) {
-        self.steps.push(Step {
-            kernel,
-            inputs: inputs.iter().map(|&input| self.slots[input]).collect(),
-            target,
-        });
-    }
-
-    /// Compiles a whole graph with its features as columns of a matrix, and returns their names.
-    pub(crate) fn compile_features(graph: &Graph) -> Result<(Self, Vec<String>)> {
-        let wanted: Vec<usize> = graph
-            .features
-            .iter()
-            .map(crate::graph::Feature::node)
-            .collect();
-        let mut program = Self::compile(graph, &wanted, true)?;
-        let mut names = Vec::new();
-        for feature in &graph.features {
-            let node = feature.node();
-            let first = names.len();
-            let added = graph.names(feature)?;
-            let count = added.len();
-            names.extend(added);
-            match graph.nodes[node].kind {
-                Type::Columns => {
-                    let Some((kernel, inputs)) = graph.kernel(node)? else {
-                        continue;
-                    };
-                    let Kernel::Columns { count: due, .. } = &*kernel else {
-                        return Err(Error::internal("several columns without their kernel"));
-                    };
-                    if *due != count {
-                        return Err(Error::internal(format!(
-                            "{}: {count} names for {due} columns",
-                            feature.text
-                        )));
-                    }
-                    program.zeroes = true;
-                    program.push(kernel, &inputs, Target::Columns(first, program.parts));
-                    program.parts += 1;
-                }
-                _ => program.emits.push((program.slots[node], first)),
-            }
-        }
-        program.width = names.len();
-        Ok((program, names))
-    }
-
     /// Rows of one morsel of a matrix whose values take so many bytes.
-    fn morsel_rows(&self, value: usize) -> usize {
+    pub(crate) fn morsel_rows(&self, value: usize) -> usize {
         let row = (self.width * value).max(1);
         (MORSEL_BYTES / row).clamp(MIN_MORSEL_ROWS, MORSEL_ROWS)
     }
@@ -305,37 +216,48 @@ impl Program {
                 }
                 self.number(first, start, rows, scratch);
                 self.run(table, schema, start, rows, scratch, &mut T::out(part))?;
-                let view = self.view(table, start, rows, scratch);
-                for (slot, column) in &self.emits {
-                    let values = view.slot(*slot);
-                    for (row, &value) in part
-                        .chunks_exact_mut(self.width.max(1))
-                        .zip(values.numbers())
-                    {
-                        row[*column] = T::narrow(value);
-                    }
-                }
+                self.emit(&self.view(table, start, rows, scratch), part);
                 start += rows;
             }
             Ok(())
         })
     }
 
-    /// Appends the rows of a table to a sparse matrix. `first` is the number of the table's first
+    /// Writes what leaves as a single column, four neighbours at a time.
+    fn emit<T: Cell>(&self, view: &View<'_>, part: &mut [T]) {
+        let values = |slot: Slot| view.slot(slot).numbers();
+        let mut rest = self.emits.as_slice();
+        while let [(slot, column), after @ ..] = rest {
+            match rest {
+                [(a, first), (b, _), (c, _), (d, last), after @ ..] if *last == first + 3 => {
+                    let four = [values(*a), values(*b), values(*c), values(*d)];
+                    write_four(part, self.width, *first, four);
+                    rest = after;
+                }
+                _ => {
+                    write_column(part, self.width, *column, values(*slot));
+                    rest = after;
+                }
+            }
+        }
+    }
+
+    /// Appends some rows of a table to a sparse matrix. `first` is the number of the table's first
     /// row. After an error the matrix holds anything.
     pub(crate) fn run_sparse<T: Cell>(
         &self,
         table: &Table<'_>,
         schema: &Schema,
         first: u64,
+        range: Range<usize>,
         out: &mut Sparse<T>,
     ) -> Result<()> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut start = 0;
+            let mut start = range.start;
             let mut entries = std::mem::take(&mut scratch.entries);
             entries.resize_with(self.parts.max(entries.len()), Vec::new);
-            while start < table.rows() {
-                let rows = MORSEL_ROWS.min(table.rows() - start);
+            while start < range.end {
+                let rows = MORSEL_ROWS.min(range.end - start);
                 self.number(first, start, rows, scratch);
                 let parts = &mut Out::Entries(&mut entries[..self.parts]);
                 self.run(table, schema, start, rows, scratch, parts)?;
@@ -477,8 +399,12 @@ impl Program {
                 }
             };
             match (&*step.kernel, step.target) {
-                (Kernel::Numbers(run), Target::Numbers(_)) => {
-                    run(inputs, &mut numbers_out[..rows]);
+                (kernel, Target::Numbers(_)) => {
+                    let out = &mut numbers_out[..rows];
+                    if !kernel.write_numbers(inputs, out) {
+                        return Err(Error::internal("a step writes what its kernel does not"));
+                    }
+                    step.then.iter().for_each(|map| map.run_in_place(out));
                 }
                 (Kernel::Texts(run), Target::Texts(_)) => {
                     if let Some(buffer) = texts_out.first_mut() {

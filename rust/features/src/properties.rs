@@ -300,7 +300,8 @@ proptest! {
                 many.view().unwrap().slice(0, cut),
                 many.view().unwrap().slice(cut, live.len() * 47),
             ] {
-                plan.transform_sparse(&part, None, &mut sparse).unwrap();
+                plan.transform_sparse(&part, None, &mut sparse, &mut |_| Ok(()))
+                    .unwrap();
             }
             prop_assert_eq!(bits64(&dense(&sparse, plan.width())?), bits64(&double), "{}", example);
         }

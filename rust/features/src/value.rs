@@ -92,6 +92,16 @@ impl<'a> Values<'a> {
     /// Nothing: what stands in unused places.
     pub(crate) const NONE: Self = Self::Numbers(&[]);
 
+    /// How many rows there are.
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Texts(texts) => texts.len(),
+            Self::NumberLists(lists) => lists.len(),
+            Self::TextLists(lists) => lists.len(),
+        }
+    }
+
     /// Calls `each` for every row in turn with whether its value is missing.
     pub(crate) fn for_each_missing(&self, mut each: impl FnMut(bool)) {
         match self {

@@ -1,9 +1,10 @@
 //! The one way from Python into work that takes time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use tidegate_schema::{Error, Result};
+use tidegate_schema::{Error, ErrorKind, Result};
 
 use crate::errors::raise;
 
@@ -29,4 +30,78 @@ fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             "a bug in tidegate, please report it: panic {text}"
         )))
     })
+}
+
+/// How long work goes on before it looks again whether it was interrupted.
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// What long work calls back: it ends with what Ctrl-C raises, and tells a callback how far it is.
+pub struct Watch {
+    progress: Option<Py<PyAny>>,
+    /// Rows of all the work, if that is known.
+    total: Option<u64>,
+    /// Rows of pieces that are done.
+    before: u64,
+    looked: Instant,
+    raised: Option<PyErr>,
+}
+
+impl Watch {
+    /// Says that so many rows are done of the piece that is under way. An error ends the work.
+    pub fn pulse(&mut self, done: u64) -> Result<()> {
+        if self.looked.elapsed() < BETWEEN {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        self.tell(self.before + done)
+    }
+
+    /// Says that a piece of so many rows is done.
+    pub fn end_piece(&mut self, rows: u64) {
+        self.before += rows;
+    }
+
+    fn tell(&mut self, done: u64) -> Result<()> {
+        let outcome = Python::attach(|py| {
+            py.check_signals()?;
+            match &self.progress {
+                Some(progress) => progress.call1(py, (done, self.total)).map(|_| ()),
+                None => Ok(()),
+            }
+        });
+        outcome.map_err(|error| {
+            self.raised = Some(error);
+            Error::new(ErrorKind::Cancelled, "the work was interrupted")
+        })
+    }
+}
+
+/// Runs `work` that may take long, as [`run`] does, and lets it call back. `progress` is called with
+/// the rows that are done and those of all the work, if that is known, and once more at the end.
+pub fn run_watched<T: Send>(
+    py: Python<'_>,
+    progress: Option<&Bound<'_, PyAny>>,
+    total: Option<u64>,
+    work: impl FnOnce(&mut Watch) -> Result<T> + Send,
+) -> PyResult<T> {
+    let mut watch = Watch {
+        progress: progress.map(|progress| progress.clone().unbind()),
+        total,
+        before: 0,
+        looked: Instant::now(),
+        raised: None,
+    };
+    let outcome = py.detach(|| {
+        guard(|| {
+            let result = work(&mut watch)?;
+            if watch.progress.is_some() {
+                watch.tell(watch.total.unwrap_or(watch.before))?;
+            }
+            Ok(result)
+        })
+    });
+    match watch.raised {
+        Some(error) => Err(error),
+        None => outcome.map_err(raise),
+    }
 }

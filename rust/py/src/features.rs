@@ -8,7 +8,7 @@ use tidegate_features as core;
 use tidegate_schema::{Column, DType, Error, Field, Primitive, Result, Table};
 
 use crate::arrow::{Batches, import};
-use crate::enter::{run, run_attached};
+use crate::enter::{Watch, run, run_attached, run_watched};
 use crate::plan::Plan;
 use crate::schema::Schema;
 
@@ -97,19 +97,21 @@ impl FeatureSpec {
     }
 
     /// Fits on one table, in as many passes as it takes, with a target beside it if there is one.
-    #[pyo3(signature = (table, y=None))]
+    #[pyo3(signature = (table, y=None, progress=None))]
     fn fit(
         &self,
         py: Python<'_>,
         table: &Bound<'_, PyAny>,
         y: Option<PyReadonlyArray1<'_, f64>>,
+        progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Plan> {
         let batches = import(table)?;
         let y = y.as_ref().map(|y| y.as_slice()).transpose()?;
-        run(py, || {
+        let total = (batches.rows() * self.0.passes()) as u64;
+        run_watched(py, progress, Some(total), |watch| {
             let mut fitter = first_pass(&self.0, y.is_some())?;
             loop {
-                update(&mut fitter, &batches, y)?;
+                update(&mut fitter, &batches, y, watch)?;
                 match fitter.finish()? {
                     core::Step::Again(next) => fitter = next,
                     core::Step::Done(plan) => return Ok(Plan::new(plan)),
@@ -129,10 +131,20 @@ fn first_pass(spec: &Arc<core::FeatureSpec>, beside: bool) -> Result<core::Fitte
 }
 
 /// Shows a fitter all batches, with the target beside them as their last column.
-fn update(fitter: &mut core::Fitter, batches: &Batches, y: Option<&[f64]>) -> Result<()> {
+fn update(
+    fitter: &mut core::Fitter,
+    batches: &Batches,
+    y: Option<&[f64]>,
+    watch: &mut Watch,
+) -> Result<()> {
     let schema = fitter.input_schema().clone();
+    let mut show = |fitter: &mut core::Fitter, table: &Table<'_>| {
+        fitter.update_on_all_cores(table, &mut |done| watch.pulse(done))?;
+        watch.end_piece(table.rows() as u64);
+        Ok(())
+    };
     let Some(y) = y.filter(|_| fitter.target().is_some()) else {
-        return in_chunks(batches, &schema, |table| fitter.update(table));
+        return in_chunks(batches, &schema, |table| show(fitter, table));
     };
     if y.len() != batches.rows() {
         return Err(Error::invalid(format!(
@@ -148,7 +160,7 @@ fn update(fitter: &mut core::Fitter, batches: &Batches, y: Option<&[f64]>) -> Re
         rest = after;
         let mut columns = table.columns().to_vec();
         columns.push(Column::Float64(Primitive::all(target)));
-        fitter.update(&Table::new(columns, table.rows())?)
+        show(fitter, &Table::new(columns, table.rows())?)
     })
 }
 
@@ -165,12 +177,15 @@ pub fn in_chunks(
         before += table.rows();
         Ok(())
     });
-    outcome.map_err(|error| {
-        if chunk == 0 {
-            return error;
-        }
-        error.at(format!("in chunk {chunk}, which begins at row {before}"))
-    })
+    outcome.map_err(|error| at_chunk(error, chunk, before as u64))
+}
+
+/// An error with the chunk that it is in, if that is not the first.
+pub fn at_chunk(error: Error, chunk: usize, first: u64) -> Error {
+    if chunk == 0 {
+        return error;
+    }
+    error.at(format!("in chunk {chunk}, which begins at row {first}"))
 }
 
 /// One pass of a fit over data that comes in pieces.
@@ -203,16 +218,20 @@ impl Fitter {
         run_attached(|| first_pass(&spec.0, beside).map(|fitter| Self(Mutex::new(Some(fitter)))))
     }
 
-    #[pyo3(signature = (table, y=None))]
+    /// Learns from a table; `progress` is told how many of its rows are done.
+    #[pyo3(signature = (table, y=None, progress=None))]
     fn update(
         &self,
         py: Python<'_>,
         table: &Bound<'_, PyAny>,
         y: Option<PyReadonlyArray1<'_, f64>>,
+        progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let batches = import(table)?;
         let y = y.as_ref().map(|y| y.as_slice()).transpose()?;
-        run(py, || self.with(|fitter| update(fitter, &batches, y)))
+        run_watched(py, progress, None, |watch| {
+            self.with(|fitter| update(fitter, &batches, y, watch))
+        })
     }
 
     /// An empty fitter of the same pass, for a piece that begins at this row of all the data.

@@ -22,6 +22,6 @@ pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result};
 pub use lists::{Lists, NumberLists, TextLists};
 pub use schema::{Field, MAX_FIELDS, Schema};
-pub use strings::{LONG_TEXT, MISSING_TEXT, Strings};
+pub use strings::{LONG_TEXT, MISSING_TEXT, MISSING_VIEW, Strings};
 pub use table::Table;
 pub use tensor::{Datatype, Tensor, TensorData};

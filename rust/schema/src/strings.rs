@@ -1,5 +1,10 @@
 //! Borrowed text in each of the layouts that producers use, behind one `get`.
 
+use std::cell::LazyCell;
+
+mod views;
+
+pub use self::views::MISSING_VIEW;
 use crate::{Error, Result, Validity};
 
 /// A borrowed column of UTF-8 text.
@@ -66,6 +71,11 @@ impl<'a> Strings<'a> {
             rows.zip(block)
         });
         let all = validity.is_all();
+        // Buffers are mostly ASCII from end to end, which is seen faster than text by text.
+        let whole: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        let ascii = LazyCell::new(|| {
+            whole <= views.len() * READ_BYTES && buffers.iter().all(|b| b.is_ascii())
+        });
         for (row, view) in rows {
             if plain(view) || !all && !validity.get(row) {
                 continue;
@@ -75,6 +85,9 @@ impl<'a> Strings<'a> {
                     "row {row}: a string view points outside its buffers"
                 ))
             })?;
+            if text.len() > INLINE && *ascii {
+                continue;
+            }
             if !text.is_ascii() && std::str::from_utf8(text).is_err() {
                 return Err(Error::invalid(format!(
                     "row {row}: text is not valid UTF-8"
@@ -275,6 +288,8 @@ fn words_between<T: Copy + Into<i64>>(offsets: &[T], base: T, text: &str, out: &
 
 /// Texts up to this length stand in the view itself.
 const INLINE: usize = 12;
+/// Buffers of up to so many bytes a view are looked at as a whole.
+const READ_BYTES: usize = 64;
 /// So many views are checked together.
 const VIEWS_AT_ONCE: usize = 64;
 /// The highest bit of each of those bytes: set in none of an ASCII text.
@@ -364,6 +379,24 @@ mod tests {
         for layout in layouts {
             for start in 0..texts.len() {
                 let part = layout.slice(start, texts.len() - start);
+                let mut views = vec![1; part.len()];
+                part.write_views(0, &mut views);
+                let mut tail = vec![1; part.len() - part.len() / 2];
+                part.write_views(part.len() / 2, &mut tail);
+                assert_eq!(tail, views[part.len() / 2..]);
+                for (row, view) in views.iter().enumerate() {
+                    let mut expected = [0; 16];
+                    let text = part.get(row);
+                    let bytes = text.unwrap_or_default().as_bytes();
+                    let held = if bytes.len() > INLINE { 4 } else { bytes.len() };
+                    expected[..4].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+                    expected[4..4 + held].copy_from_slice(&bytes[..held]);
+                    let expected = match text {
+                        Some(_) => u128::from_le_bytes(expected),
+                        None => MISSING_VIEW,
+                    };
+                    assert_eq!(*view, expected, "{start} {row}");
+                }
                 let mut words = vec![1; part.len()];
                 part.words(&mut words);
                 for (row, word) in words.iter().enumerate() {

@@ -30,7 +30,7 @@ pub use frequencies::{DISTINCT_LIMIT, Frequencies, Overflow};
 pub use frequent::{FREQUENT_LIMIT, FrequentItems, MAX_FREQUENT_LIMIT};
 pub use hash::{TextHash, text_hash};
 pub use histogram::{Histogram, MAX_EDGES};
-pub use lookup::{NumberMap, TextMap};
+pub use lookup::{NumberMap, TextMap, text_view};
 pub use moments::Moments;
 pub use quantiles::{EXACT_LIMIT, LEVEL_LIMIT, Quantiles};
 pub use random::SplitMix64;

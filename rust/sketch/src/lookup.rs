@@ -1,30 +1,64 @@
 //! Category to position: open addressing over known keys, several times as fast as a general map.
 //!
-//! Texts of at most sixteen bytes, which most codes and names are, are packed into two integers and
-//! compared as such; the table is at most a quarter full, so the first probe nearly always decides.
-
-use crate::text_hash;
+//! A text is looked up by its *view*, sixteen bytes that Arrow's string views hold already and that
+//! are compared as one integer; longer texts are compared byte by byte once their view is found.
+//! Among few texts the table is perfect: a multiplier is searched for under which each has a place
+//! of its own, so that one look decides, whether a text is known or not, without a branch.
 
 /// Multiplier of Fibonacci hashing: 2^64 divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Texts up to this many bytes are packed.
-const PACKED: usize = 16;
+/// Texts up to this many bytes are a view as a whole.
+const INLINE: usize = 12;
+/// Up to so many keys a multiplier without collisions is searched for.
+const PERFECT_KEYS: usize = 256;
+/// Multipliers that are tried for each size of the table.
+const TRIES: u64 = 64;
+/// Tables of this many places a key are tried, the smallest first.
+const SPARSE: [usize; 3] = [4, 8, 16];
 
-/// The packed text or its hash; for numbers their bits.
-type Key = [u64; 2];
+/// A text as 16 bytes, little-endian, as Arrow's string views have it: the length in four bytes;
+/// then the text, with zeros behind it, if it has up to twelve bytes, else its first four.
+#[inline]
+#[must_use]
+pub fn text_view(text: &str) -> u128 {
+    let bytes = text.as_bytes();
+    let four = |at: usize| -> u128 {
+        let chunk = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>);
+        chunk.map_or(0, |chunk| u32::from_le_bytes(*chunk).into())
+    };
+    let one = |at: usize| u128::from(bytes[at]) << (8 * at);
+    // Parts overlap where they are more than the text.
+    let (length, low) = match bytes.len() {
+        0 => (0, 0),
+        length @ 1..4 => (length, one(0) | one(length / 2) | one(length - 1)),
+        length @ 4..8 => (length, four(0) | four(length - 4) << (8 * (length - 4))),
+        length @ 8..=INLINE => {
+            let last = four(length - 4) << (8 * (length - 4));
+            (length, four(0) | four(4) << 32 | last)
+        }
+        // A longer one than 32 bits tell is compared as a whole, as all long ones are.
+        length => (length.min(u32::MAX as usize - 1), four(0)),
+    };
+    low << 32 | length as u128
+}
+
+/// Does a view hold only the beginning of its text?
+#[inline]
+const fn is_long(view: u128) -> bool {
+    view as u32 as usize > INLINE
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    key: Key,
-    /// Length of the text; [`EMPTY`] where nothing is.
-    length: u32,
+    /// [`EMPTY`] where nothing is.
+    view: u128,
     position: u32,
 }
 
-const EMPTY: u32 = u32::MAX;
+/// The view of no text: none is so long and begins so.
+const EMPTY: u128 = u128::MAX;
 const VACANT: Slot = Slot {
-    key: [0; 2],
-    length: EMPTY,
+    view: EMPTY,
     position: 0,
 };
 
@@ -33,114 +67,130 @@ const VACANT: Slot = Slot {
 #[derive(Clone, Debug)]
 pub struct TextMap {
     slots: Box<[Slot]>,
+    multiplier: u64,
     shift: u32,
+    /// No two texts want one place, and none is long: the first look decides.
+    perfect: bool,
     /// The long texts, by position.
     texts: Box<[Box<str>]>,
 }
 
-/// Up to sixteen bytes as two integers, different for different texts of one length: the first and
-/// the last bytes, which overlap where they are more than the text.
 #[inline]
-fn pack(bytes: &[u8]) -> Key {
-    let four = |at: usize| -> u64 {
-        let mut word = [0; 4];
-        word.copy_from_slice(&bytes[at..at + 4]);
-        u64::from(u32::from_le_bytes(word))
-    };
-    let eight = |at: usize| -> u64 {
-        let mut word = [0; 8];
-        word.copy_from_slice(&bytes[at..at + 8]);
-        u64::from_le_bytes(word)
-    };
-    match bytes.len() {
-        0 => [0; 2],
-        length @ 1..4 => {
-            let first = u64::from(bytes[0])
-                | u64::from(bytes[length / 2]) << 8
-                | u64::from(bytes[length - 1]) << 16;
-            [first, 0]
+fn home(view: u128, multiplier: u64, shift: u32) -> usize {
+    let mixed = view as u64 ^ ((view >> 64) as u64).rotate_left(23);
+    (mixed.wrapping_mul(multiplier) >> shift) as usize
+}
+
+/// Places of a table for so many keys, and the shift that turns a product into one of them.
+fn room(keys: usize, sparse: usize) -> (usize, u32) {
+    let size = (keys * sparse).next_power_of_two().max(8);
+    (size, 64 - size.trailing_zeros())
+}
+
+/// A multiplier and shift under which no two of these views want one place.
+fn separate(views: &[u128]) -> Option<(u64, u32)> {
+    if views.len() > PERFECT_KEYS {
+        return None;
+    }
+    for sparse in SPARSE {
+        let (size, shift) = room(views.len(), sparse);
+        let mut taken = vec![0; size];
+        for attempt in 1..=TRIES {
+            let multiplier = GOLDEN.wrapping_mul(2 * attempt - 1);
+            let free = views.iter().all(|&view| {
+                let place = &mut taken[home(view, multiplier, shift)];
+                std::mem::replace(place, attempt) != attempt
+            });
+            if free {
+                return Some((multiplier, shift));
+            }
         }
-        length @ 4..8 => [four(0) | four(length - 4) << 32, 0],
-        length => [eight(0), eight(length - 8)],
     }
-}
-
-#[inline]
-fn key_of(text: &str) -> Key {
-    let bytes = text.as_bytes();
-    if bytes.len() <= PACKED {
-        pack(bytes)
-    } else {
-        [text_hash(bytes), 0]
-    }
-}
-
-#[inline]
-fn home(key: Key, length: u32, shift: u32) -> usize {
-    let mixed = key[0] ^ key[1].rotate_left(23) ^ u64::from(length).rotate_right(8);
-    (mixed.wrapping_mul(GOLDEN) >> shift) as usize
-}
-
-/// A table at most a quarter full, and the shift that turns a product into a place in it.
-fn room(keys: usize) -> (Box<[Slot]>, u32) {
-    let size = (keys * 4).next_power_of_two().max(8);
-    (
-        vec![VACANT; size].into_boxed_slice(),
-        64 - size.trailing_zeros(),
-    )
+    None
 }
 
 impl TextMap {
     /// A map from each text to its position; of equal texts the first counts.
     #[must_use]
     pub fn new<T: AsRef<str>>(texts: &[T]) -> Self {
-        let (mut slots, shift) = room(texts.len());
+        let views: Vec<u128> = texts.iter().map(|text| text_view(text.as_ref())).collect();
+        let found = separate(&views);
+        let (multiplier, shift) = found.unwrap_or((GOLDEN, room(views.len(), SPARSE[0]).1));
+        let mut slots = vec![VACANT; 1 << (64 - shift)].into_boxed_slice();
         let mask = slots.len() - 1;
-        for (position, text) in texts.iter().enumerate() {
-            let text = text.as_ref();
-            let (key, length) = (key_of(text), text.len() as u32);
-            let mut at = home(key, length, shift);
-            while slots[at].length != EMPTY {
+        for (position, &view) in views.iter().enumerate() {
+            let mut at = home(view, multiplier, shift);
+            while slots[at].view != EMPTY {
                 at = (at + 1) & mask;
             }
             slots[at] = Slot {
-                key,
-                length,
+                view,
                 position: position as u32,
             };
         }
         Self {
             slots,
+            multiplier,
             shift,
+            perfect: found.is_some() && !views.iter().any(|&view| is_long(view)),
             texts: texts
                 .iter()
-                .map(|text| {
-                    let text = text.as_ref();
-                    Box::from(if text.len() > PACKED { text } else { "" })
-                })
+                .zip(&views)
+                .map(|(text, &view)| Box::from(if is_long(view) { text.as_ref() } else { "" }))
                 .collect(),
         }
     }
 
     /// Where a text stands.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub fn get(&self, text: &str) -> Option<usize> {
-        let (key, length) = (key_of(text), text.len() as u32);
+        self.find(text_view(text), || text)
+    }
+
+    /// Where the text of a view stands; `text` is asked for it where the view is only its beginning.
+    #[inline]
+    pub fn find<'t>(&self, view: u128, text: impl Fn() -> &'t str) -> Option<usize> {
         let mask = self.slots.len() - 1;
-        let mut at = home(key, length, self.shift);
+        let mut at = home(view, self.multiplier, self.shift);
         loop {
             let slot = self.slots[at & mask];
-            if slot.length == EMPTY {
-                return None;
-            }
-            if slot.key == key && slot.length == length {
+            if slot.view == view {
                 let position = slot.position as usize;
-                if text.len() <= PACKED || self.texts[position].as_bytes() == text.as_bytes() {
+                if !is_long(view) || *self.texts[position] == *text() {
                     return Some(position);
                 }
             }
+            if slot.view == EMPTY {
+                return None;
+            }
             at += 1;
+        }
+    }
+
+    /// Writes where the text of each view stands, `unknown` for texts that are not here. `text` is
+    /// asked for those whose view is only their beginning, by their number among the views.
+    #[inline]
+    pub fn find_all<'t>(
+        &self,
+        views: &[u128],
+        unknown: u32,
+        out: &mut [u32],
+        text: impl Fn(usize) -> &'t str,
+    ) {
+        let mask = self.slots.len() - 1;
+        if self.perfect {
+            // Known or not: no branch to be mistaken about.
+            for (out, &view) in out.iter_mut().zip(views) {
+                let slot = self.slots[home(view, self.multiplier, self.shift) & mask];
+                let known = u32::from(slot.view == view).wrapping_neg();
+                *out = slot.position & known | unknown & !known;
+            }
+            return;
+        }
+        for (at, (out, &view)) in out.iter_mut().zip(views).enumerate() {
+            let found = self.find(view, || text(at));
+            *out = found.map_or(unknown, |position| position as u32);
         }
     }
 }
@@ -148,27 +198,34 @@ impl TextMap {
 /// Where each of some numbers stands.
 #[derive(Clone, Debug)]
 pub struct NumberMap {
-    slots: Box<[Slot]>,
+    /// The bits of numbers, [`NO_NUMBER`] where nothing is, and their positions.
+    slots: Box<[(u64, u32)]>,
     shift: u32,
 }
 
+/// Bits that no number looked for has: those of a NaN.
+const NO_NUMBER: u64 = u64::MAX;
+
+#[inline]
+fn number_home(key: u64, shift: u32) -> usize {
+    (key.wrapping_mul(GOLDEN) >> shift) as usize
+}
+
 impl NumberMap {
-    /// A map from each number to its position; −0 and 0 are one number.
+    /// A map from each number to its position; −0 and 0 are one number, NaN is none.
     #[must_use]
     pub fn new(numbers: &[f64]) -> Self {
-        let (mut slots, shift) = room(numbers.len());
+        let (size, shift) = room(numbers.len(), SPARSE[0]);
+        let mut slots = vec![(NO_NUMBER, 0); size].into_boxed_slice();
         let mask = slots.len() - 1;
-        for (position, number) in numbers.iter().enumerate() {
-            let key = [(number + 0.0).to_bits(), 0];
-            let mut at = home(key, 0, shift);
-            while slots[at].length != EMPTY {
+        let known = numbers.iter().enumerate();
+        for (position, number) in known.filter(|(_, number)| !number.is_nan()) {
+            let key = (number + 0.0).to_bits();
+            let mut at = number_home(key, shift);
+            while slots[at].0 != NO_NUMBER {
                 at = (at + 1) & mask;
             }
-            slots[at] = Slot {
-                key,
-                length: 0,
-                position: position as u32,
-            };
+            slots[at] = (key, position as u32);
         }
         Self { slots, shift }
     }
@@ -177,16 +234,16 @@ impl NumberMap {
     #[inline]
     #[must_use]
     pub fn get(&self, number: f64) -> Option<usize> {
-        let key = [(number + 0.0).to_bits(), 0];
+        let key = (number + 0.0).to_bits();
         let mask = self.slots.len() - 1;
-        let mut at = home(key, 0, self.shift);
+        let mut at = number_home(key, self.shift);
         loop {
-            let slot = self.slots[at & mask];
-            if slot.length == EMPTY {
+            let (known, position) = self.slots[at & mask];
+            if known == NO_NUMBER {
                 return None;
             }
-            if slot.key == key {
-                return Some(slot.position as usize);
+            if known == key {
+                return Some(position as usize);
             }
             at += 1;
         }
@@ -219,6 +276,41 @@ mod tests {
     }
 
     #[test]
+    fn views_are_those_of_arrow() {
+        for length in 0..40 {
+            let text: String = ('A'..).take(length).collect();
+            let mut view = [0; 16];
+            view[..4].copy_from_slice(&(length as u32).to_le_bytes());
+            let kept = if length > INLINE { 4 } else { length };
+            view[4..4 + kept].copy_from_slice(&text.as_bytes()[..kept]);
+            assert_eq!(text_view(&text), u128::from_le_bytes(view), "{length}");
+        }
+    }
+
+    #[test]
+    fn all_at_once_are_found_as_one_by_one() {
+        let short: Vec<String> = (0..200).map(|i| format!("N{i}")).collect();
+        let mixed: Vec<String> = (0..200)
+            .map(|i| "x".repeat(i % 20) + &i.to_string())
+            .collect();
+        let many: Vec<String> = (0..5000).map(|i| format!("{i}")).collect();
+        assert!(TextMap::new(&short).perfect);
+        for texts in [short, mixed, many] {
+            let map = TextMap::new(&texts);
+            let asked: Vec<String> = texts
+                .iter()
+                .flat_map(|text| [text.clone(), format!("{text}?"), format!("?{text}")])
+                .collect();
+            let views: Vec<u128> = asked.iter().map(|text| text_view(text)).collect();
+            let mut found = vec![0; views.len()];
+            map.find_all(&views, 77_777, &mut found, |at| &asked[at]);
+            for (text, found) in asked.iter().zip(found) {
+                assert_eq!(map.get(text).unwrap_or(77_777), found as usize, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn every_number_is_found_and_no_other() {
         let numbers: Vec<f64> = (0..1000).map(|i| f64::from(i) * 0.25 - 7.0).collect();
         let map = NumberMap::new(&numbers);
@@ -228,5 +320,7 @@ mod tests {
         }
         assert_eq!(map.get(-0.0), map.get(0.0));
         assert_eq!(map.get(f64::NAN), None);
+        assert_eq!(map.get(f64::from_bits(NO_NUMBER)), None);
+        assert_eq!(NumberMap::new(&[f64::NAN, 1.0]).get(1.0), Some(1));
     }
 }

@@ -1,7 +1,7 @@
 //! Learning categories, for the expressions that turn them into numbers.
 
 use serde::{Deserialize, Serialize};
-use tidegate_schema::{Error, ErrorKind, Result};
+use tidegate_schema::{Error, ErrorKind, Result, Strings};
 use tidegate_sketch::{DISTINCT_LIMIT, Frequencies, NumberMap, Overflow, TextMap};
 
 use super::cross::SEPARATOR;
@@ -49,6 +49,76 @@ pub(super) enum Index {
     Texts(TextMap),
     /// Of numbers and bools.
     Numbers(NumberMap),
+}
+
+/// The place of a missing value: beyond all others.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
+/// Texts that are looked up together.
+const TOGETHER: usize = 64;
+
+impl Index {
+    /// Writes where the values of the rows from `start` on stand: `unknown` for those that stand
+    /// nowhere, [`NOWHERE`] for missing ones.
+    pub(super) fn places(&self, values: &Values<'_>, start: usize, unknown: u32, out: &mut [u32]) {
+        match (self, values) {
+            (Self::Texts(map), Values::Texts(texts)) => {
+                text_places(map, texts, start, unknown, out);
+            }
+            (Self::Numbers(map), Values::Numbers(numbers)) => {
+                for (out, &number) in out.iter_mut().zip(&numbers[start..]) {
+                    let found = map.get(number).map_or(unknown, |place| place as u32);
+                    *out = if number.is_nan() { NOWHERE } else { found };
+                }
+            }
+            // Types are checked when a plan is built.
+            _ => out.fill(NOWHERE),
+        }
+    }
+
+    /// Calls `each` with the place of every row in turn, as [`Index::places`] writes them.
+    #[inline]
+    pub(super) fn each_place(
+        &self,
+        values: &Values<'_>,
+        rows: usize,
+        unknown: u32,
+        mut each: impl FnMut(u32),
+    ) {
+        let mut places = [0; TOGETHER];
+        for start in (0..rows).step_by(TOGETHER) {
+            let places = &mut places[..TOGETHER.min(rows - start)];
+            self.places(values, start, unknown, places);
+            places.iter().for_each(|&place| each(place));
+        }
+    }
+}
+
+/// Where texts stand, as [`Index::places`] says.
+fn text_places(map: &TextMap, texts: &Strings<'_>, start: usize, unknown: u32, out: &mut [u32]) {
+    let place = |found: Option<usize>| found.map_or(unknown, |place| place as u32);
+    if let [out] = out {
+        // The views of several are made and looked up side by side; one is sooner read as it is.
+        *out = texts
+            .get(start)
+            .map_or(NOWHERE, |text| place(map.get(text)));
+        return;
+    }
+    let mut views = [0; TOGETHER];
+    for (at, out) in out.chunks_mut(TOGETHER).enumerate() {
+        let start = start + at * TOGETHER;
+        let views = &mut views[..out.len()];
+        texts.write_views(start, views);
+        // A view that is only a beginning is never that of a missing text.
+        map.find_all(views, unknown, out, |row| {
+            texts.get(start + row).unwrap_or_default()
+        });
+        texts.validity().skip(start).each_missing(out.len(), |row| {
+            if let Some(out) = out.get_mut(row) {
+                *out = NOWHERE;
+            }
+        });
+    }
 }
 
 /// Puts categories in order: of their values for numbers, of their bytes for texts.

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 
-use super::categories::{Categories, Count, Index, Keep, category, check_count};
+use super::categories::{Categories, Count, Keep, category, check_count};
 use crate::expression::{Entry, Expression};
 use crate::kernel::Kernel;
 use crate::value::Type;
@@ -93,26 +93,21 @@ impl Expression for OneHot {
                 "one_hot: {count} columns exceed {MAX_COLUMNS}"
             )));
         }
-        // A dropped category and, without an unknown bucket, an unknown one have their place
-        // outside of the columns, which is not written.
-        let place = move |found: Option<usize>| found.unwrap_or(categories).wrapping_sub(dropped);
-        Ok(match state.index(kind)? {
-            Index::Texts(map) => Kernel::Columns {
-                count,
-                run: Box::new(move |inputs, columns| {
-                    columns.mark(&inputs[0].texts(), |text| place(map.get(text)));
-                }),
-            },
-            Index::Numbers(map) => Kernel::Columns {
-                count,
-                run: Box::new(move |inputs, mut columns| {
-                    for (row, &value) in inputs[0].numbers().iter().enumerate() {
-                        if !value.is_nan() {
-                            columns.set(row, place(map.get(value)), 1.0);
-                        }
+        let index = state.index(kind)?;
+        let (unknown, dropped) = (categories as u32, dropped as u32);
+        Ok(Kernel::Columns {
+            count,
+            run: Box::new(move |inputs, columns| {
+                columns.mark(inputs[0].len(), |start, places| {
+                    index.places(&inputs[0], start, unknown, places);
+                    if dropped > 0 {
+                        // A dropped category and, without an unknown bucket, an unknown one have
+                        // their place outside of the columns, which is not written.
+                        let shift = |place: &mut u32| *place = place.wrapping_sub(dropped);
+                        places.iter_mut().for_each(shift);
                     }
-                }),
-            },
+                });
+            }),
         })
     }
 

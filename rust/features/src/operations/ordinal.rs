@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 
-use super::categories::{Categories, Count, Index, Keep, category, check_count};
+use super::categories::{Categories, Count, Keep, NOWHERE, category, check_count};
 use super::literal::Constant;
 use crate::expression::{Entry, Expression};
 use crate::kernel::Kernel;
@@ -15,6 +15,8 @@ use crate::value::{Type, write_key};
 const MAX_CATEGORIES: usize = tidegate_sketch::DISTINCT_LIMIT;
 /// The unknown bucket.
 const UNKNOWN: f64 = -1.0;
+/// Where values of the unknown bucket stand among the categories: behind all that can be.
+const OTHER: u32 = u32::MAX - 1;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,19 +107,19 @@ impl Expression for Ordinal {
         if let Some(given) = &self.categories {
             state.categories = keys(given, kind)?;
         }
-        let code = |found: Option<usize>| found.map_or(UNKNOWN, |position| position as f64);
-        Ok(match state.index(kind)? {
-            Index::Texts(map) => {
-                Kernel::read(move |text| text.map_or(f64::NAN, |text| code(map.get(text))))
-            }
-            Index::Numbers(map) => Kernel::map(move |value| {
-                if value.is_nan() {
-                    f64::NAN
-                } else {
-                    code(map.get(value))
+        let index = state.index(kind)?;
+        Ok(Kernel::Numbers(Box::new(move |inputs, out| {
+            let (rows, mut out) = (out.len(), out.iter_mut());
+            index.each_place(&inputs[0], rows, OTHER, |place| {
+                if let Some(out) = out.next() {
+                    *out = match place {
+                        NOWHERE => f64::NAN,
+                        OTHER => UNKNOWN,
+                        place => f64::from(place),
+                    };
                 }
-            }),
-        })
+            });
+        })))
     }
 
     fn name(&self, inputs: &[&str]) -> String {

@@ -19,6 +19,24 @@ struct Round {
     decimals: i32,
 }
 
+/// A value rounded to so many decimals, whose power of ten is `scale`.
+#[inline(always)]
+fn rounded(value: f64, decimals: i32, scale: f64, whole: impl Fn(f64) -> f64) -> f64 {
+    match decimals {
+        0 => whole(value),
+        1.. => {
+            let scaled = value * scale;
+            // What is too large to be scaled has no decimals.
+            if scaled.is_finite() {
+                whole(scaled) / scale
+            } else {
+                value
+            }
+        }
+        _ => whole(value / scale) * scale,
+    }
+}
+
 impl Expression for Round {
     const NAME: &'static str = "round";
     type Fit = Nothing;
@@ -39,19 +57,12 @@ impl Expression for Round {
 
     fn kernel(&self, (): (), _: &[Type]) -> Result<Kernel> {
         let scale = 10f64.powi(self.decimals.abs());
-        Ok(match self.decimals {
-            0 => Kernel::map(round_even),
-            1.. => Kernel::map(move |value| {
-                let scaled = value * scale;
-                // What is too large to be scaled has no decimals.
-                if scaled.is_finite() {
-                    round_even(scaled) / scale
-                } else {
-                    value
-                }
-            }),
-            _ => Kernel::map(move |value| round_even(value / scale) * scale),
-        })
+        let places = self.decimals;
+        // Processors with wide registers have an instruction for what `round_even` has to compute.
+        Ok(Kernel::map_either(
+            move |value| rounded(value, places, scale, round_even),
+            move |value| rounded(value, places, scale, f64::round_ties_even),
+        ))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, ErrorKind, Result};
 use tidegate_sketch::{DISTINCT_LIMIT, TextHash};
 
-use super::categories::{Categories, Index, sort_categories};
+use super::categories::{Categories, sort_categories};
 use super::sums::Stat;
 use crate::expression::Fit;
 use crate::kernel::Kernel;
@@ -92,23 +92,18 @@ impl Encoded {
             categories: self.categories,
         }
         .index(kind)?;
-        let unknown = self.unknown.unwrap_or(f64::NAN);
-        let values = self.values;
-        let value = move |found: Option<usize>| -> f64 {
-            found.map_or(unknown, |at| values.get(at).copied().unwrap_or(unknown))
-        };
-        Ok(match index {
-            Index::Texts(map) => {
-                Kernel::read(move |text| text.map_or(f64::NAN, |text| value(map.get(text))))
-            }
-            Index::Numbers(map) => Kernel::map(move |number| {
-                if number.is_nan() {
-                    f64::NAN
-                } else {
-                    value(map.get(number))
+        let mut values = self.values;
+        let unknown = values.len() as u32;
+        values.push(self.unknown.unwrap_or(f64::NAN));
+        Ok(Kernel::Numbers(Box::new(move |inputs, out| {
+            let (rows, mut out) = (out.len(), out.iter_mut());
+            index.each_place(&inputs[0], rows, unknown, |place| {
+                if let Some(out) = out.next() {
+                    // A missing value stands beyond all of them.
+                    *out = values.get(place as usize).copied().unwrap_or(f64::NAN);
                 }
-            }),
-        })
+            });
+        })))
     }
 }
 
@@ -264,31 +259,16 @@ impl<E: Encode> Fit for Learn<E> {
             .map(|fold| self.values(&sorted, Some(fold)))
             .collect();
         let (folds, seed, unknown) = (self.folds, self.seed, sorted.len());
+        let unknown = unknown as u32;
         Ok(Some(Kernel::Numbers(Box::new(move |inputs, out| {
-            let rows = inputs[1].numbers();
-            let value = |row: f64, at: Option<usize>| {
-                tables[folds.of(row as u64, seed)][at.unwrap_or(unknown)]
-            };
-            match &index {
-                Index::Texts(map) => {
-                    let mut out = out.iter_mut().zip(rows);
-                    inputs[0].texts().for_each(|text| {
-                        if let Some((out, &row)) = out.next() {
-                            *out = text.map_or(f64::NAN, |text| value(row, map.get(text)));
-                        }
-                    });
+            let count = out.len();
+            let mut out = out.iter_mut().zip(inputs[1].numbers());
+            index.each_place(&inputs[0], count, unknown, |place| {
+                if let Some((out, &row)) = out.next() {
+                    let table = &tables[folds.of(row as u64, seed)];
+                    *out = table.get(place as usize).copied().unwrap_or(f64::NAN);
                 }
-                Index::Numbers(map) => {
-                    let values = inputs[0].numbers().iter().zip(rows);
-                    for (out, (&number, &row)) in out.iter_mut().zip(values) {
-                        *out = if number.is_nan() {
-                            f64::NAN
-                        } else {
-                            value(row, map.get(number))
-                        };
-                    }
-                }
-            }
+            });
         }))))
     }
 
