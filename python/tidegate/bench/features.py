@@ -7,19 +7,21 @@ since scikit-learn would make a category of them and we would not.
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tidegate.bench.measure import quantile
+from tidegate.errors import BackendError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from tidegate.types import FloatMatrix
 
-__all__ = ["RARE", "Ours", "ScikitLearn", "contest_table"]
+__all__ = ["CHECKED", "RARE", "Ours", "ScikitLearn", "contest_table", "pipeline", "rare"]
 
 RARE: Final = {
     "carrier": 100,
@@ -62,8 +64,57 @@ def contest_table(rows: int | None = None) -> pl.DataFrame:
     return table.select(*numbers, *names).rechunk()
 
 
-def _rare(name: str, rows: int) -> int:
+def rare(name: str, rows: int) -> int:
+    """How often a name must occur in so many rows to have a column of its own."""
     return max(1, RARE[name] * rows // WHOLE)
+
+
+def pipeline(rows: int, *, exported: bool = False) -> Any:
+    """scikit-learn's pipeline of the same features, unfitted.
+
+    Args:
+        rows: Rows of the table that it is to be fitted on.
+        exported: Whether it is to become ONNX, which knows no infrequent categories: rare names
+            are left out then.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    from tidegate.demo import task
+
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    names = [
+        (
+            name,
+            OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
+            if exported
+            else OneHotEncoder(
+                min_frequency=rare(name, rows),
+                handle_unknown="infrequent_if_exist",
+                sparse_output=False,
+                dtype=np.float32,
+            ),
+            [name],
+        )
+        for name in task.CATEGORICAL
+    ]
+    return ColumnTransformer(
+        [("numbers", numbers, list(task.NUMERIC)), *names],
+        sparse_threshold=0.0,
+        verbose_feature_names_out=False,
+    )
+
+
+def _status(field: str) -> int:
+    """Bytes that the kernel names in the process's status."""
+    from pathlib import Path
+
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise BackendError(f"the kernel tells no {field}")
 
 
 class _Contender:
@@ -111,12 +162,14 @@ class Ours(_Contender):
         super().__init__(rows)
         numbers = [col(name).fill_null("median").standardize() for name in task.NUMERIC]
         names = [
-            col(name).one_hot(min_count=_rare(name, self._table.height))
-            for name in task.CATEGORICAL
+            col(name).one_hot(min_count=rare(name, self._table.height)) for name in task.CATEGORICAL
         ]
         self._features = FeatureSet(
             schema=Schema.infer(self._table), features=[*numbers, *names]
         ).fit(self._table)
+        scaled = [col(name).standardize() for name in task.NUMERIC]
+        self._scaled = FeatureSet(schema=Schema.infer(self._table), features=scaled)
+        self._scaled.fit(self._table)
 
     def _row(self, row: dict[str, Any]) -> object:
         return self._features.transform_row(row)
@@ -124,6 +177,57 @@ class Ours(_Contender):
     def table(self) -> dict[str, float]:
         """The whole table to a float32 matrix: seconds."""
         return self._timed(self._features.transform, self._table)
+
+    def fit(self) -> dict[str, float]:
+        """Learns all anew from the whole table: seconds."""
+        cpu, begin = time.process_time(), time.perf_counter()
+        FeatureSet = type(self._features)
+        FeatureSet(self._features.schema, self._features.features).fit(self._table)
+        seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+        return {"seconds": seconds, "cpu_seconds": cpu}
+
+    def scale(self) -> dict[str, float]:
+        """Ten columns with missing values standardised, and the memory's floor: seconds of both."""
+        from tidegate.bench.plain_kernel import floor_seconds
+        from tidegate.demo import task
+
+        numbers = self._table.select(task.NUMERIC)
+        columns = [numbers[name].to_numpy() for name in task.NUMERIC]
+        floor = floor_seconds(columns)
+        taken = self._timed(self._scaled.transform, self._table)
+        return {"seconds": taken["seconds"], "floor_seconds": floor}
+
+    def ceiling(self) -> float:
+        """How many times as fast two threads are as one at a plain kernel on this machine."""
+        from tidegate.bench.plain_kernel import ceiling
+        from tidegate.demo import task
+
+        numbers = self._table.select(task.NUMERIC)
+        columns = [numbers[name].fill_null(0.0).to_numpy() for name in task.NUMERIC]
+        return ceiling(columns, len(self._features.get_feature_names_out()))
+
+    def peak_mb(self) -> float:
+        """Peak memory above input and output during one transform, in 10⁶ bytes."""
+        from pathlib import Path
+
+        self.table()
+        gc.collect()
+        # Since here the kernel counts its peak anew.
+        Path("/proc/self/clear_refs").write_text("5")
+        before = _status("VmHWM")
+        features = self._features.transform(self._table)
+        return (_status("VmHWM") - before) / 1e6 - features.nbytes / 1e6
+
+    def json_row(self, rows: int) -> dict[str, float]:
+        """One row at a time from the bytes of its JSON, in Rust alone: microseconds."""
+        import orjson
+
+        from tidegate import _core
+
+        wanted = (self._rows[at % len(self._rows)] for at in range(rows))
+        bodies = [orjson.dumps({"instances": [row]}) for row in wanted]
+        taken = sorted(_core.time_json(self._features.to_json(), bodies))
+        return {"p50_us": quantile(taken, 0.5) / 1e3}
 
     def rust_row(self, rows: int) -> dict[str, float]:
         """One row at a time, in Rust alone: microseconds."""
@@ -148,33 +252,8 @@ class ScikitLearn(_Contender):
     """
 
     def __init__(self, rows: int | None = None) -> None:
-        from sklearn.compose import ColumnTransformer
-        from sklearn.impute import SimpleImputer
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-        from tidegate.demo import task
-
         super().__init__(rows)
-        numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-        names = [
-            (
-                name,
-                OneHotEncoder(
-                    min_frequency=_rare(name, self._table.height),
-                    handle_unknown="infrequent_if_exist",
-                    sparse_output=False,
-                    dtype=np.float32,
-                ),
-                [name],
-            )
-            for name in task.CATEGORICAL
-        ]
-        self._pipeline = ColumnTransformer(
-            [("numbers", numbers, list(task.NUMERIC)), *names],
-            sparse_threshold=0.0,
-            verbose_feature_names_out=False,
-        )
+        self._pipeline = pipeline(self._table.height)
         self._frame = self._table.to_pandas() if _has_pandas() else self._table
         self._pipeline.fit(self._frame)
 
@@ -184,6 +263,13 @@ class ScikitLearn(_Contender):
     def table(self) -> dict[str, float]:
         """The whole table to a matrix: seconds."""
         return self._timed(self._pipeline.transform, self._frame)
+
+    def fit(self) -> dict[str, float]:
+        """Learns all anew from the whole table: seconds."""
+        cpu, begin = time.process_time(), time.perf_counter()
+        pipeline(self._table.height).fit(self._frame)
+        seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+        return {"seconds": seconds, "cpu_seconds": cpu}
 
     def differences(self, path: str, names: list[str]) -> dict[str, object]:
         """Compares the other's features of the same rows with its own, column by column.

@@ -8,7 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tidegate.bench import basic, grpc, limits, loading, memory, overload, peers, validation
+from tidegate.bench import (
+    basic,
+    feature_suite,
+    grpc,
+    limits,
+    loading,
+    memory,
+    overload,
+    peers,
+    validation,
+)
 from tidegate.bench.context import FULL, Context, Plan, Progress
 from tidegate.bench.machine import cores, describe
 from tidegate.bench.results import Results
@@ -28,6 +38,7 @@ SUITES: Final[Mapping[str, Callable[[Context], None]]] = {
     "memory": memory.measure,
     "loading": loading.measure,
     "validation": validation.measure,
+    "features": feature_suite.measure,
 }
 """Each suite with what it does."""
 

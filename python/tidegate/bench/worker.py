@@ -23,6 +23,9 @@ KINDS: Final = {
     "features": ("tidegate.bench.features", "Ours"),
     "validation": ("tidegate.bench.validation", "Ours"),
     "sklearn": ("tidegate.bench.features", "ScikitLearn"),
+    "polars": ("tidegate.bench.feature_peers", "Polars"),
+    "numpy": ("tidegate.bench.feature_peers", "NumPy"),
+    "sklearn_onnx": ("tidegate.bench.feature_peers", "Onnx"),
 }
 """What a worker can be: module and class. Imported only when it is asked for, because a process
 that serves must not hold Python's ONNX Runtime."""

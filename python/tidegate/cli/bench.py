@@ -13,7 +13,17 @@ from tidegate.errors import ConfigurationError
 
 __all__ = ["bench"]
 
-SUITES: Final = ("basic", "limits", "overload", "grpc", "peers", "memory", "loading", "validation")
+SUITES: Final = (
+    "basic",
+    "limits",
+    "overload",
+    "grpc",
+    "peers",
+    "memory",
+    "loading",
+    "validation",
+    "features",
+)
 """The suites of `tidegate.bench.suite`, which is imported when it is run; the first is the usual."""
 
 

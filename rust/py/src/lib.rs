@@ -68,7 +68,7 @@ mod _core {
     #[pymodule_export]
     use super::sketch::{Frequencies, Histogram, Moments, Quantiles};
     #[pymodule_export]
-    use super::timing::{time_guard, time_rows};
+    use super::timing::{time_guard, time_json, time_rows};
     #[pymodule_export]
     use super::tracer::Tracer;
     #[pymodule_export]

@@ -6,6 +6,8 @@ use std::time::Instant;
 use pyo3::prelude::*;
 use tidegate_features::Plan;
 use tidegate_features::rules::{Guard, Policy, RuleSet};
+use tidegate_protocol::Limits;
+use tidegate_protocol::rows::{Extra, decode};
 use tidegate_schema::{Result, Table};
 
 use crate::schema::Schema;
@@ -42,6 +44,29 @@ pub fn time_rows(py: Python<'_>, plan: &str, table: &Bound<'_, PyAny>) -> PyResu
                 Ok(())
             })
         })
+    })
+}
+
+/// Nanoseconds a row for each 16 rows that are read from the bytes of their JSON and transformed one
+/// by one, by a plan (JSON).
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value)]
+pub fn time_json(py: Python<'_>, plan: &str, rows: Vec<Vec<u8>>) -> PyResult<Vec<f64>> {
+    let plan = Plan::from_json(plan).map_err(raise)?;
+    enter::run(py, || {
+        let mut out = vec![0.0_f32; plan.width()];
+        let limits = Limits::default();
+        rows.chunks_exact(TOGETHER)
+            .map(|group| {
+                let begin = Instant::now();
+                for body in group {
+                    let row = decode(body, plan.input_schema(), Extra::Refuse, &limits)?;
+                    plan.transform_into(&row.view()?, &mut out)?;
+                    black_box(&out);
+                }
+                Ok(begin.elapsed().as_nanos() as f64 / TOGETHER as f64)
+            })
+            .collect()
     })
 }
 

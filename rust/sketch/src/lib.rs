@@ -17,6 +17,7 @@ mod hash;
 mod histogram;
 mod lookup;
 mod moments;
+mod order;
 mod quantiles;
 mod random;
 mod relative;

@@ -3,12 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::order::{interpolate, select};
 use crate::{Error, Result, document};
 
 /// Values kept as they are (8 MB). Up to here quantiles are exact.
 pub const EXACT_LIMIT: usize = 1_000_000;
 /// Values a level holds once values are thinned; the error is inverse to it.
 pub const LEVEL_LIMIT: usize = 32_768;
+/// Up to so many quantiles are sought one by one, instead of sorting all values.
+const SELECTED: usize = 8;
 /// Levels double their weight, so 64-bit counts cannot need more.
 const MAX_LEVELS: usize = 48;
 
@@ -127,9 +130,45 @@ impl Quantiles {
         }
     }
 
-    /// Takes in many values.
+    /// Takes in many values; while every value is kept, several times as fast as one by one.
     pub fn update_many(&mut self, values: &[f64]) {
-        values.iter().for_each(|&value| self.update(value));
+        let room = self.exact_limit
+            - self
+                .levels
+                .first()
+                .map_or(0, Vec::len)
+                .min(self.exact_limit);
+        if !self.is_exact() || values.len() > room {
+            values.iter().for_each(|&value| self.update(value));
+            return;
+        }
+        let Some(level) = self.levels.first_mut() else {
+            return;
+        };
+        let before = level.len();
+        level.extend(values.iter().copied().filter(|value| value.is_finite()));
+        let added = &level[before..];
+        self.count += added.len() as u64;
+        self.min = added.iter().fold(
+            self.min,
+            |least, &value| if value < least { value } else { least },
+        );
+        self.max = added.iter().fold(
+            self.max,
+            |most, &value| if value > most { value } else { most },
+        );
+        if added.len() < values.len() {
+            let others = values.iter().filter(|value| !value.is_finite());
+            for value in others {
+                if value.is_nan() {
+                    self.missing += 1;
+                } else if *value > 0.0 {
+                    self.positive_infinite += 1;
+                } else {
+                    self.negative_infinite += 1;
+                }
+            }
+        }
     }
 
     /// Takes in `count` missing values.
@@ -259,7 +298,11 @@ impl Quantiles {
         }
         if let [level] = self.levels.as_slice() {
             let mut values = level.clone();
-            values.sort_unstable_by(f64::total_cmp);
+            if shares.len() <= SELECTED {
+                select(&mut values, shares);
+            } else {
+                values.sort_unstable_by(f64::total_cmp);
+            }
             return Ok(Some(
                 shares.iter().map(|&q| interpolate(&values, q)).collect(),
             ));
@@ -294,21 +337,6 @@ impl Quantiles {
     /// Reads what [`Quantiles::to_json`] wrote, of this or any earlier version.
     pub fn from_json(text: &str) -> Result<Self> {
         document::read("quantiles", text)
-    }
-}
-
-/// `numpy.quantile` of sorted values, which are not empty, to the last bit.
-fn interpolate(sorted: &[f64], q: f64) -> f64 {
-    let place = q * (sorted.len() - 1) as f64;
-    let low = place.floor();
-    let share = place - low;
-    let below = sorted[low as usize];
-    let above = sorted[(low as usize + 1).min(sorted.len() - 1)];
-    let step = above - below;
-    if share < 0.5 {
-        below + step * share
-    } else {
-        above - step * (1.0 - share)
     }
 }
 
@@ -392,6 +420,26 @@ impl TryFrom<Document> for Quantiles {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn many_at_once_are_as_one_by_one() {
+        let mut values: Vec<f64> = (0..3000).map(|i| f64::from(i * 7919 % 1009)).collect();
+        for (at, value) in [(5, f64::NAN), (6, f64::INFINITY), (2500, f64::NEG_INFINITY)] {
+            values[at] = value;
+        }
+        for limits in [(5000, 100), (2048, 100), (1500, 64)] {
+            let mut one_by_one = Quantiles::with_limits(limits.0, limits.1).unwrap();
+            values.iter().for_each(|&value| one_by_one.update(value));
+            let mut many = Quantiles::with_limits(limits.0, limits.1).unwrap();
+            values.chunks(512).for_each(|chunk| many.update_many(chunk));
+            assert_eq!(many, one_by_one);
+            assert_eq!(
+                (many.min(), many.max()),
+                (one_by_one.min(), one_by_one.max())
+            );
+            assert_eq!(many.missing(), 1);
+        }
+    }
 
     fn of(values: &[f64], limits: (usize, usize)) -> Quantiles {
         let mut quantiles = Quantiles::with_limits(limits.0, limits.1).unwrap();

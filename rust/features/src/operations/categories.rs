@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, ErrorKind, Result, Strings};
-use tidegate_sketch::{DISTINCT_LIMIT, Frequencies, NumberMap, Overflow, TextMap};
+use tidegate_sketch::{NumberMap, TextMap};
 
 use super::cross::SEPARATOR;
-use crate::expression::{Fit, sketch, takes};
-use crate::value::{Type, Values, each_key, read_key};
+use super::tally::Tally;
+use crate::expression::{Fit, takes};
+use crate::value::{Type, Values, read_key};
 
 /// The texts of the categories: sorted by value for numbers, by bytes for text.
 #[derive(Default, Serialize, Deserialize)]
@@ -194,54 +195,6 @@ pub(super) fn category(inputs: &[Type]) -> Result<()> {
     }
 }
 
-/// Exact counts of categories.
-pub(super) struct Tally {
-    kind: Type,
-    pub counts: Frequencies,
-    key: String,
-}
-
-impl Tally {
-    pub(super) fn new(kind: Type) -> Option<Self> {
-        Some(Self {
-            kind,
-            counts: Frequencies::new(DISTINCT_LIMIT, Overflow::Refuse).ok()?,
-            key: String::new(),
-        })
-    }
-
-    pub(super) fn update(&mut self, values: &Values<'_>) -> Result<()> {
-        let mut outcome = Ok(());
-        let counts = &mut self.counts;
-        each_key(self.kind, values, &mut self.key, |key| {
-            if let (Some(key), Ok(())) = (key, &outcome) {
-                outcome = counts.update(key);
-            }
-        });
-        outcome
-            .map_err(sketch)
-            .map_err(|error| error.at("hash has no such limit"))
-    }
-
-    pub(super) fn merge(&mut self, other: &Self) -> Result<()> {
-        self.counts.merge(&other.counts).map_err(sketch)
-    }
-
-    /// The categories in order, with their counts.
-    pub(super) fn sorted(&self) -> Vec<(&str, u64)> {
-        let mut keys: Vec<&str> = self
-            .counts
-            .sorted()
-            .into_iter()
-            .map(|(key, _)| key)
-            .collect();
-        sort_categories(self.kind, &mut keys);
-        keys.into_iter()
-            .map(|key| (key, self.counts.get(key)))
-            .collect()
-    }
-}
-
 /// Counts categories and keeps those that are frequent enough.
 pub(super) struct Count {
     tally: Tally,
@@ -266,12 +219,13 @@ impl Fit for Count {
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
-        self.tally.merge(&other.tally)
+        self.tally.merge(other.tally)
     }
 
     fn finish(self) -> Result<Categories> {
-        let least = self.keep.min_share * self.tally.counts.count() as f64;
-        let mut kept = self.tally.sorted();
+        let counted = self.tally.finish()?;
+        let least = self.keep.min_share * counted.count() as f64;
+        let mut kept = counted.sorted();
         kept.retain(|(_, count)| *count >= self.keep.min_count && *count as f64 >= least);
         if kept.len() > self.keep.most {
             let mut counts: Vec<(u64, usize)> = kept

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use tidegate_schema::Result;
 
-use super::categories::{Tally, category};
+use super::categories::category;
+use super::tally::Tally;
 use super::target::Encoded;
 use crate::expression::{Entry, Expression, Fit};
 use crate::kernel::Kernel;
@@ -31,16 +32,17 @@ impl Fit for Learn {
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
-        self.tally.merge(&other.tally)
+        self.tally.merge(other.tally)
     }
 
     fn finish(self) -> Result<Encoded> {
+        let counted = self.tally.finish()?;
         let total = if self.normalize {
-            self.tally.counts.count() as f64
+            counted.count() as f64
         } else {
             1.0
         };
-        let sorted = self.tally.sorted();
+        let sorted = counted.sorted();
         Ok(Encoded {
             values: sorted
                 .iter()

@@ -58,6 +58,7 @@ mod str_search;
 mod str_slice;
 mod str_tfidf;
 mod sums;
+mod tally;
 mod target;
 mod target_mean;
 mod tokens;
