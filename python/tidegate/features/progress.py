@@ -31,6 +31,7 @@ class Told:
         self._piece = 0
 
     def __call__(self, done: int, _total: int | None) -> None:
+        """Tells the rows of the piece that are done, behind those of the pieces before it."""
         self._piece = done
         self._progress(self._before + done, None)
 

@@ -1,5 +1,7 @@
 //! On any number of cores, in blocks and morsels of any number, results are the same to the last bit.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::sync::Arc;
 
 use tidegate_features::{Expr, FeatureSpec, Fitter, Plan, Sparse, Step};
