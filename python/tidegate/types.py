@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = [
+    "ArrowChunk",
     "ArrowTable",
     "BatchBounds",
     "FittedFeatures",
@@ -40,6 +41,17 @@ class ArrowTable(Protocol):
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """A capsule that holds an `ArrowArrayStream`."""
+
+
+@runtime_checkable
+class ArrowChunk(Protocol):
+    """An array of the Arrow PyCapsule interface, such as a `pyarrow.Array`.
+
+    Columns in chunks (a `pyarrow.ChunkedArray`, a polars series) are streams, as an `ArrowTable` is.
+    """
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> object:
+        """Capsules that hold an `ArrowSchema` and an `ArrowArray`."""
 
 
 class BatchBounds(Protocol):

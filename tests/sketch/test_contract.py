@@ -23,6 +23,8 @@ TEXTS = [None if i % 17 == 0 else f"v{i * i % 23}" for i in range(2000)]
 class Case:
     make: Callable[[], Any]
     values: Any
+    # Values that the others do not hold.
+    more: Any = None
 
 
 CASES = {
@@ -30,6 +32,11 @@ CASES = {
     "Quantiles": Case(sketch.Quantiles, NUMBERS),
     "Frequencies": Case(sketch.Frequencies, TEXTS),
     "Histogram": Case(lambda: sketch.Histogram([0.0, 1.0, 5.0]), NUMBERS),
+    "RelativeQuantiles": Case(sketch.RelativeQuantiles, NUMBERS),
+    "Distinct": Case(sketch.Distinct, NUMBERS, [-1.5, np.nan]),
+    "FrequentItems": Case(sketch.FrequentItems, TEXTS),
+    "Reservoir": Case(lambda: sketch.Reservoir(50, 2, seed=3), NUMBERS.reshape(-1, 2)),
+    "Covariance": Case(lambda: sketch.Covariance(2), NUMBERS.reshape(-1, 2)),
 }
 
 
@@ -53,7 +60,7 @@ def test_pickles_and_copies(case: Case) -> None:
     for again in (pickle.loads(pickle.dumps(summary)), copy.deepcopy(summary)):
         assert again == summary
         assert repr(again) == repr(summary)
-        again.update(case.values[:10])
+        again.update(case.values[:10] if case.more is None else case.more)
         assert again != summary
 
 
@@ -71,6 +78,14 @@ def test_merged_pieces_equal_the_whole(case: Case, cut: int) -> None:
         assert (merged.count, merged.missing) == (whole.count, whole.missing)
         assert merged.mean == pytest.approx(whole.mean, rel=1e-12)
         assert merged.variance() == pytest.approx(whole.variance(), rel=1e-12)
+    elif isinstance(whole, sketch.Covariance):
+        assert (merged.count, merged.incomplete) == (whole.count, whole.incomplete)
+        np.testing.assert_allclose(merged.matrix(), whole.matrix(), rtol=1e-10, atol=1e-12)
+    elif isinstance(whole, sketch.Reservoir):
+        # Another sample, but one of the whole.
+        assert (merged.count, merged.rows.shape) == (whole.count, whole.rows.shape)
+        rows = {row.tobytes() for row in case.values}
+        assert all(row.tobytes() in rows for row in merged.rows)
     else:
         assert merged == whole
 
@@ -78,7 +93,9 @@ def test_merged_pieces_equal_the_whole(case: Case, cut: int) -> None:
 def test_merging_with_itself_does_not_lock_up(case: Case) -> None:
     summary = filled(case)
     summary.merge(summary)
-    assert summary.missing == 2 * filled(case).missing
+    once = filled(case)
+    name = next(name for name in ("missing", "incomplete", "count") if hasattr(once, name))
+    assert getattr(summary, name) == 2 * getattr(once, name) > 0
 
 
 def test_damaged_state_is_refused(case: Case) -> None:

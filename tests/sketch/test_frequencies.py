@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tidegate.errors import TooLargeError
+from tidegate.errors import InputError, TooLargeError
 from tidegate.sketch import Frequencies
 
 TEXTS = ["UA", "AA", "", "UA", "Zürich", "\0", "UA"]
@@ -26,5 +26,5 @@ def test_the_limit_refuses_or_gathers() -> None:
 
 
 def test_refuses_what_is_no_text() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(InputError):
         Frequencies([1])  # type: ignore[list-item]

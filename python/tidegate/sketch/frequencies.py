@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Self
 
 from tidegate import _core
-from tidegate.sketch.summary import Summary
+from tidegate.sketch.summary import Summary, TextValues, texts
 
 __all__ = ["Frequencies"]
 
@@ -18,7 +17,7 @@ class Frequencies(Summary):
     A new text beyond that is an error, or with `gather` counts as `other`.
 
     Args:
-        values: texts to begin with; `None` is missing.
+        values: texts to begin with: a list, a NumPy or Arrow array; `None` and nulls are missing.
         limit: most distinct texts; 100,000, which is also the most.
         gather: count texts beyond the limit together instead of raising an error.
 
@@ -40,7 +39,7 @@ class Frequencies(Summary):
 
     def __init__(
         self,
-        values: Iterable[str | None] = (),
+        values: TextValues = (),
         *,
         limit: int | None = None,
         gather: bool = False,
@@ -55,9 +54,9 @@ class Frequencies(Summary):
         frequencies._native = _core.Frequencies.from_json(text)
         return frequencies
 
-    def update(self, values: Iterable[str | None]) -> None:
+    def update(self, values: TextValues) -> None:
         """Counts texts; `None` is missing. Raises `TooLargeError` beyond the limit."""
-        self._native.update(list(values))
+        self._native.update(texts(values))
 
     def merge(self, other: Frequencies) -> None:
         """Takes in all that another has seen; raises `TooLargeError` beyond the limit."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import _core
-from tidegate.sketch.summary import Summary, floats
+from tidegate.sketch.summary import Numbers, Summary, floats
 
 __all__ = ["Histogram"]
 
@@ -39,7 +39,7 @@ class Histogram(Summary):
 
     _native: _core.Histogram
 
-    def __init__(self, edges: npt.ArrayLike, values: npt.ArrayLike | None = None) -> None:
+    def __init__(self, edges: npt.ArrayLike, values: Numbers | None = None) -> None:
         self._native = _core.Histogram(floats(edges).tolist())
         if values is not None:
             self.update(values)
@@ -52,7 +52,7 @@ class Histogram(Summary):
         histogram._native = native
         return histogram
 
-    def update(self, values: npt.ArrayLike) -> None:
+    def update(self, values: Numbers) -> None:
         """Takes in numbers of any shape; raises `InputError` for anything else."""
         self._native.update(floats(values))
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Self
 
-import numpy.typing as npt
-
 from tidegate import _core
-from tidegate.sketch.summary import Summary, floats
+from tidegate.sketch.summary import Numbers, Summary, floats
 
 __all__ = ["Moments"]
 
@@ -40,7 +38,7 @@ class Moments(Summary):
 
     _native: _core.Moments
 
-    def __init__(self, values: npt.ArrayLike | None = None) -> None:
+    def __init__(self, values: Numbers | None = None) -> None:
         self._native = _core.Moments()
         if values is not None:
             self.update(values)
@@ -52,7 +50,7 @@ class Moments(Summary):
         moments._native = _core.Moments.from_json(text)
         return moments
 
-    def update(self, values: npt.ArrayLike) -> None:
+    def update(self, values: Numbers) -> None:
         """Takes in numbers of any shape; raises `InputError` for anything else."""
         self._native.update(floats(values))
 

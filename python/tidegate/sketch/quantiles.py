@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import _core
-from tidegate.sketch.summary import Summary, floats
+from tidegate.sketch.summary import Numbers, Summary, floats
 
 __all__ = ["Quantiles"]
 
@@ -47,7 +47,7 @@ class Quantiles(Summary):
 
     def __init__(
         self,
-        values: npt.ArrayLike | None = None,
+        values: Numbers | None = None,
         *,
         exact_limit: int | None = None,
         level_limit: int | None = None,
@@ -63,7 +63,7 @@ class Quantiles(Summary):
         quantiles._native = _core.Quantiles.from_json(text)
         return quantiles
 
-    def update(self, values: npt.ArrayLike) -> None:
+    def update(self, values: Numbers) -> None:
         """Takes in numbers of any shape; raises `InputError` for anything else."""
         self._native.update(floats(values))
 

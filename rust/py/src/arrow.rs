@@ -5,15 +5,18 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
-use numpy::PyReadonlyArray2;
+use numpy::{PyArray1, PyReadonlyArray2};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyCapsule, PyDict, PyString};
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
+use pyo3_arrow::input::AnyArray;
 use pyo3_arrow::{PyRecordBatch, PyTable};
 use tidegate_schema::arrow::{Bound as BoundBatch, infer};
-use tidegate_schema::{Error, Result, Schema, Table};
+use tidegate_schema::{Column, Error, Result, Schema, Table};
 
+use crate::enter::run;
 use crate::errors::raise;
 
 /// Record batches of one schema, borrowed from whoever produced them.
@@ -47,6 +50,107 @@ pub fn import(table: &Bound<'_, PyAny>) -> PyResult<Batches> {
         kind.name()
             .map_or_else(|_| "this object".to_owned(), |name| name.to_string())
     ))))
+}
+
+/// Takes one column from an Arrow array or a stream of them; `None` for an object that is neither.
+pub fn import_column(values: &Bound<'_, PyAny>) -> PyResult<Option<Batches>> {
+    let py = values.py();
+    if !values.hasattr(intern!(py, "__arrow_c_stream__"))?
+        && !values.hasattr(intern!(py, "__arrow_c_array__"))?
+    {
+        return Ok(None);
+    }
+    let array = values.extract::<AnyArray>()?;
+    let (chunks, field) = array.into_chunked_array()?.into_inner();
+    let field = arrow_schema::Field::new(COLUMN, field.data_type().clone(), true);
+    let schema: SchemaRef = Arc::new(arrow_schema::Schema::new(vec![field]));
+    let batches: std::result::Result<Vec<_>, _> = chunks
+        .into_iter()
+        .map(|chunk| RecordBatch::try_new(Arc::clone(&schema), vec![chunk]))
+        .collect();
+    let batches =
+        batches.map_err(|error| raise(Error::invalid(format!("no Arrow column: {error}"))))?;
+    Ok(Some(Batches { schema, batches }))
+}
+
+/// The name of a column that has none.
+const COLUMN: &str = "values";
+
+/// Texts with what is missing among them: a list, or a column of Arrow.
+pub enum Texts {
+    /// `None` is missing.
+    List(Vec<Option<PyBackedStr>>),
+    /// Nulls are missing.
+    Column(Batches),
+}
+
+impl Texts {
+    /// The texts of an object that Python hands in.
+    pub fn of(values: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(match import_column(values)? {
+            Some(column) => Self::Column(column),
+            None => Self::List(values.extract()?),
+        })
+    }
+
+    /// Hands the texts on, one by one.
+    pub fn for_each(&self, mut each: impl FnMut(Option<&str>) -> Result<()>) -> Result<()> {
+        match self {
+            Self::List(texts) => texts.iter().try_for_each(|text| each(text.as_deref())),
+            Self::Column(column) => column.for_each(&column.infer()?, |table| {
+                for column in table.columns() {
+                    let Column::String(texts) = column else {
+                        return Err(Error::invalid(format!(
+                            "values of type {} where texts are due: cast them to strings",
+                            column.dtype()
+                        )));
+                    };
+                    (0..texts.len()).try_for_each(|row| each(texts.get(row)))?;
+                }
+                Ok(())
+            }),
+        }
+    }
+}
+
+/// The numbers of an Arrow array as floats, nulls as NaN; `None` for an object that is no such
+/// array. Whole numbers become the nearest float,
+/// bools 0 and 1, times microseconds since 1970 (dates days).
+#[pyfunction]
+pub fn arrow_numbers<'py>(
+    values: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyArray1<f64>>>> {
+    let Some(column) = import_column(values)? else {
+        return Ok(None);
+    };
+    let numbers = run(values.py(), || {
+        let mut numbers = Vec::with_capacity(column.rows());
+        column.for_each(&column.infer()?, |table| {
+            for column in table.columns() {
+                let float = |row: usize| match column {
+                    _ if column.is_missing(row) => Some(f64::NAN),
+                    Column::Bool(values) => Some(f64::from(values.values[row])),
+                    Column::Float64(values) => Some(values.values[row]),
+                    Column::Int64(values)
+                    | Column::Timestamp(values)
+                    | Column::Date(values)
+                    | Column::Duration(values) => Some(values.values[row] as f64),
+                    _ => None,
+                };
+                for row in 0..column.len() {
+                    numbers.push(float(row).ok_or_else(|| {
+                        Error::invalid(format!(
+                            "values of type {} where numbers are due: cast them to float64",
+                            column.dtype()
+                        ))
+                    })?);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(numbers)
+    })?;
+    Ok(Some(PyArray1::from_vec(values.py(), numbers)))
 }
 
 impl Batches {

@@ -14,6 +14,8 @@ mod batching;
 mod bundle;
 mod completion;
 mod defaults;
+mod detector;
+mod distances;
 mod distribution;
 mod drift;
 mod enter;
@@ -38,13 +40,17 @@ mod _core {
     #[pymodule_export]
     use super::access::{Access, Tls};
     #[pymodule_export]
-    use super::arrow::ArrowTable;
+    use super::arrow::{ArrowTable, arrow_numbers};
     #[pymodule_export]
     use super::bundle::{verify_bundle, write_evidence};
     #[pymodule_export]
     use super::completion::Completions;
     #[pymodule_export]
     use super::defaults::{runtime_defaults, server_defaults};
+    #[pymodule_export]
+    use super::detector::Detector;
+    #[pymodule_export]
+    use super::distances::{Cells, maximum_mean_discrepancy};
     #[pymodule_export]
     use super::distribution::column_baseline;
     #[pymodule_export]
@@ -66,7 +72,10 @@ mod _core {
     #[pymodule_export]
     use super::server::{Mount, MountTicket, Server, http_routes, http_statuses, limits};
     #[pymodule_export]
-    use super::sketch::{Frequencies, Histogram, Moments, Quantiles};
+    use super::sketch::{
+        Covariance, Distinct, Frequencies, FrequentItems, Histogram, Moments, Quantiles,
+        RelativeQuantiles, Reservoir,
+    };
     #[pymodule_export]
     use super::timing::{time_guard, time_json, time_rows};
     #[pymodule_export]

@@ -44,6 +44,22 @@ macro_rules! with_kernel {
     };
 }
 
+impl Method {
+    /// The name that [`Detector::from_parameters`] takes.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Adwin(_) => "adwin",
+            Self::PageHinkley(_) => "page_hinkley",
+            Self::Cusum(_) => "cusum",
+            Self::Ddm(_) => "ddm",
+            Self::HddmA(_) => "hddm_a",
+            Self::HddmW(_) => "hddm_w",
+            Self::Kswin(_) => "kswin",
+        }
+    }
+}
+
 /// Where in a slice a detector spoke up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {

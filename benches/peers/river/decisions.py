@@ -1,6 +1,6 @@
 """Records river's decisions on river's own examples, for `rust/drift/tests/detectors.rs`.
 
-Run in an environment with river: `python make_decisions.py > decisions.json`. CUSUM is not in the
+Run in the environment of this folder: `python decisions.py > tests/golden/drift/decisions.json`. CUSUM is not in the
 released river; its stream and its two changes are those of the docstring in river's main branch.
 """
 
