@@ -12,7 +12,7 @@ import pytest
 from tests.monitoring.reference import Floats, counts_of, edges_of, js_of, psi_of
 
 from tidegate.errors import InputError, StateError
-from tidegate.monitoring import Baseline, DriftColumn, Monitor
+from tidegate.monitoring import Baseline, DriftColumn, Monitor, Watching
 
 
 def sample(rng: np.random.Generator, rows: int, shift: float) -> dict[str, Floats]:
@@ -95,7 +95,9 @@ def test_categorical_figures_are_counted() -> None:
 def test_windows_close_by_count_and_by_label() -> None:
     rng = np.random.default_rng(6)
     table = pa.table({"x": rng.normal(size=1000)})
-    monitor = Monitor(Baseline(table), rows=300, seconds=math.inf, history=5, now=0.0)
+    monitor = Monitor(
+        Baseline(table), watching=Watching(rows=300, seconds=math.inf), history=5, now=0.0
+    )
     monitor.observe(table, now=1.0)
     assert monitor.close(label="rest", now=2.0)
     assert not monitor.close(label="nothing", now=3.0)
@@ -129,9 +131,9 @@ def test_bad_input_is_refused() -> None:
         Baseline(table, bins=1)
     baseline = Baseline(table)
     with pytest.raises(InputError):
-        Monitor(baseline, rows=0)
+        Monitor(baseline, watching=Watching(rows=0))
     with pytest.raises(InputError):
-        Monitor(baseline, seconds=-1.0)
+        Monitor(baseline, watching=Watching(seconds=-1.0))
     monitor = Monitor(baseline, now=0.0)
     with pytest.raises(InputError, match='no column "x"'):
         monitor.observe(pa.table({"z": [1.0]}))

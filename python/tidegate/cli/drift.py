@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -64,8 +65,48 @@ def drift(
         ),
         right=("PSI", "without drift", "JS", "missing", "was", "new values"),
     )
+    _alarms(report.get("alarms"))
     if html is not None:
         CONSOLE.print(f"The whole report: {html.resolve()}")
+
+
+def _alarms(alarms: dict[str, Any] | None) -> None:
+    """What left its reference by more than is harmless, below the table of distances."""
+    if alarms is None or not alarms["looks"]:
+        return
+    raised = [column for column in alarms["columns"] if column["alarm"]]
+    if not raised:
+        CONSOLE.print(
+            f"No alarm after {alarms['looks']:,} windows: up to {alarms['tolerance']:.0%} of the "
+            "rows may move to another cell."
+        )
+        return
+    table(
+        ("alarm", "role", "rows moved", "at least", "at most", "e-value", "since"),
+        [
+            (
+                column["name"],
+                column["role"],
+                f"{column['distance']:.1%}",
+                f"{column['interval']['lower']:.1%}",
+                f"{column['interval']['upper']:.1%}",
+                f"{column['e_value']:.2g}",
+                _time(column["since"]),
+            )
+            for column in sorted(raised, key=lambda column: -column["interval"]["lower"])
+        ],
+        title=f"Alarms: more than {alarms['tolerance']:.0%} of the rows moved to another cell",
+        right=("rows moved", "at least", "at most", "e-value"),
+    )
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:g}"
 
 
 def _most_drifted(window: dict[str, Any], top: int) -> list[dict[str, Any]]:

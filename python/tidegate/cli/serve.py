@@ -120,6 +120,7 @@ def serve(
     reads them again: access, rates and certificate change, and aliases are looked up anew.
     """
     from tidegate.cli.settings import options, pairs
+    from tidegate.monitoring import Watching
     from tidegate.monitoring.alerts import Alerts
     from tidegate.monitoring.alerts.watch import Watch
     from tidegate.runtime import Options, Runtime
@@ -156,8 +157,8 @@ def serve(
                 "--allow-anonymous": ("access.allow_anonymous", allow_anonymous),
                 "--objective": ("runtime.objective", objective),
                 "--watch": ("runtime.watch", watch),
-                "--window-rows": ("runtime.window_rows", window_rows),
-                "--window-seconds": ("runtime.window_seconds", window_seconds),
+                "--window-rows": ("watching.rows", window_rows),
+                "--window-seconds": ("watching.seconds", window_seconds),
             }
         ),
         *pairs(limit or [], "--limit", "server.limits."),
@@ -172,7 +173,7 @@ def serve(
     tracing = found.section(Tracing).completed(os.environ)
     watching = found.section(Alerts)
     gate = Gate(found.section(Access), found.section(Rates), found.section(Tls))
-    runtime = Runtime(_registry(deploy.registry), found.section(Options))
+    runtime = Runtime(_registry(deploy.registry), found.section(Options), found.section(Watching))
     try:
         served = [runtime.deploy(model) for model in deploy.models]
         watcher = Watch(watching, runtime, effective=_effective(found)) if watching.rules else None

@@ -1,9 +1,11 @@
 """Watching a model: baselines, windows of live rows, and reports of how far the two are apart.
 
 The runtime and the server watch every deployed bundle by themselves; their reports are read with
-`DriftReport`. `Baseline` and `Monitor` do the same for any tables.
+`DriftReport`. `Baseline` and `Monitor` do the same for any tables. `tidegate.monitoring.sequential`
+has the tests behind alarms, useful on their own.
 """
 
+from tidegate.monitoring.alarm import Alarm, Alarms
 from tidegate.monitoring.monitor import Baseline, Monitor
 from tidegate.monitoring.page import write_html
 from tidegate.monitoring.report import (
@@ -14,8 +16,11 @@ from tidegate.monitoring.report import (
     DriftWindow,
     Figures,
 )
+from tidegate.monitoring.watching import Watching
 
 __all__ = [
+    "Alarm",
+    "Alarms",
     "Baseline",
     "Cell",
     "Compared",
@@ -24,5 +29,6 @@ __all__ = [
     "DriftWindow",
     "Figures",
     "Monitor",
+    "Watching",
     "write_html",
 ]

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Self
 
 from tidegate import _core
+from tidegate.errors import InputError
 from tidegate.monitoring.report import DriftReport
+from tidegate.monitoring.watching import Watching
 from tidegate.types import ArrowTable
 
 __all__ = ["Baseline", "Monitor"]
@@ -70,18 +72,18 @@ class Baseline:
 class Monitor:
     """Counts live rows into windows over a baseline. Threads may share one.
 
-    A window closes when it holds `rows` rows or spans `seconds`, whichever comes first, or when
+    A window closes when it holds its rows or spans its seconds, whichever comes first, or when
     `close` is called; a table that fills a window is split between two.
 
     Args:
         baseline: what is compared with.
-        rows: rows of a window; 10,000 when not given.
-        seconds: seconds that a window spans; an hour when not given, `math.inf` for no bound.
+        watching: windows of another kind, and what an alarm is; 10,000 rows or an hour when not
+            given, `math.inf` seconds for no bound.
         history: closed windows that are kept; 48 when not given.
         now: when the first window begins, in seconds of any clock; the system's when not given.
 
     Raises:
-        InputError: a bound is out of range.
+        InputError: a bound is out of range, or a column to be ignored is not watched.
 
     Example:
         >>> import numpy as np, pyarrow as pa
@@ -102,12 +104,16 @@ class Monitor:
         self,
         baseline: Baseline,
         *,
-        rows: int | None = None,
-        seconds: float | None = None,
+        watching: Watching | None = None,
         history: int | None = None,
         now: float | None = None,
     ) -> None:
-        self._native = _core.Monitor(baseline._native, _clock(now), rows, seconds, history)
+        said = (watching or Watching()).said()
+        if watching is not None and watching.version is not None:
+            raise InputError(
+                f"reference {watching.version!r}: pass the baseline of that version instead"
+            )
+        self._native = _core.Monitor(baseline._native, _clock(now), said, history)
 
     def observe(self, table: ArrowTable, *, now: float | None = None) -> None:
         """Counts the rows of a table with the columns of the baseline.
@@ -120,6 +126,32 @@ class Monitor:
     def close(self, *, label: str | None = None, now: float | None = None) -> bool:
         """Closes the open window under a label; false if it has no rows and so stays open."""
         return self._native.close(_clock(now), label)
+
+    def snapshot(self, *, now: float | None = None) -> str:
+        """The windows as canonical, versioned JSON: what `merged` reads."""
+        return self._native.snapshot(_clock(now))
+
+    @classmethod
+    def merged(
+        cls, baseline: Baseline, snapshots: Sequence[str], *, watching: Watching | None = None
+    ) -> Self:
+        """The windows of several monitors over one baseline as those of one.
+
+        Windows that began in the same span of `watching.seconds` are one; their counts add up
+        exactly.
+
+        Args:
+            baseline: the baseline of all.
+            snapshots: the newest `snapshot` of each.
+            watching: windows and alarms, as each of the monitors has them.
+
+        Raises:
+            StateError: a snapshot is damaged, of a newer version, or over another baseline.
+        """
+        monitor = cls.__new__(cls)
+        said = (watching or Watching()).said()
+        monitor._native = _core.Monitor.merged(baseline._native, list(snapshots), said)
+        return monitor
 
     def report(self, *, now: float | None = None) -> DriftReport:
         """Compares every kept window with the baseline, oldest first."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tidegate.monitoring import svg
+from tidegate.monitoring.alarm_panel import alarm_panels
 from tidegate.monitoring.report import Cell, Compared, DriftColumn, DriftReport, DriftWindow
 
 __all__ = ["MOST_WINDOWS", "definitions", "framed", "render_html", "sections", "write_html"]
@@ -102,6 +103,7 @@ def sections(report: DriftReport) -> list[str]:
     if windows:
         body = [
             _tiles(report, windows),
+            *alarm_panels(report.alarms),
             _heat(report, windows),
             *_predictions(windows),
             _columns(report, windows),
@@ -325,6 +327,9 @@ def definitions() -> str:
         "q are the shares of baseline and live, each at least 0.0001.</dd>"
         "<dt>JS, Jensen–Shannon distance</dt><dd>Between 0 (the same) and 1 (nothing in common), "
         "base 2.</dd>"
+        "<dt>Alarms</dt><dd>A test that may be looked at at any time: the e-value is the evidence that "
+        "more rows have moved than is harmless. Without that, it is ever above x with a chance of at "
+        "most 1 / x. The baseline is a sample too, and its error is in the interval.</dd>"
         "<dt>Stable, moderate, major</dt><dd>Conventions of the field at 0.1 and 0.25, not tests: "
         "small windows reach them by chance, large ones hide small shifts below them. "
         "“By chance” is the PSI to be expected without any drift at these numbers of rows.</dd>"

@@ -10,6 +10,8 @@ from typing import Any, Final, Generic, Literal, Self, TypeVar
 import orjson
 
 from tidegate.errors import StateError
+from tidegate.monitoring.alarm import Alarms
+from tidegate.monitoring.alarm import read as read_alarms
 
 __all__ = [
     "MAJOR",
@@ -79,6 +81,8 @@ class DriftColumn:
     """The PSI to be expected without drift at these numbers of rows."""
     js: float | None
     """Jensen–Shannon distance, base 2; `None` without rows."""
+    js_noise: float | None
+    """The same to be expected without drift."""
     missing: Compared[float]
     """Shares of missing values."""
     out_of_range: Compared[float] | None
@@ -148,6 +152,16 @@ class DriftReport:
 
     baseline_rows: int
     windows: tuple[DriftWindow, ...]
+    reference: str = "baseline"
+    """What windows are compared with: `baseline`, or `trailing:N`."""
+    sliding: DriftWindow | None = None
+    """The last closed windows as one, where a sliding window was asked for."""
+    decayed: DriftWindow | None = None
+    """All closed windows as one, older rows weighing less, where a half-life was given."""
+    late_rows: int = 0
+    """Rows that came too late for their window and were counted into the next."""
+    alarms: Alarms | None = None
+    """What has left its reference by more than is harmless; `None` in reports of older versions."""
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -166,6 +180,11 @@ class DriftReport:
             return cls(
                 baseline_rows=int(document["baseline"]["rows"]),
                 windows=tuple(_window(window) for window in document["windows"]),
+                reference=_reference(document.get("reference")),
+                sliding=_view(document.get("sliding")),
+                decayed=_view(document.get("decayed")),
+                late_rows=int(document.get("late_rows", 0)),
+                alarms=read_alarms(document["alarms"]) if document.get("alarms") else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, StateError):
@@ -221,6 +240,7 @@ class DriftReport:
                 "psi": column.psi,
                 "psi_noise": column.psi_noise,
                 "js": column.js,
+                "js_noise": column.js_noise,
                 "level": column.level,
                 "missing": column.missing.live,
                 "out_of_range": column.out_of_range.live if column.out_of_range else None,
@@ -230,6 +250,16 @@ class DriftReport:
             for window in self.windows
             for column in window.columns
         ]
+
+
+def _reference(document: Mapping[str, Any] | None) -> str:
+    if document is None or document["kind"] == "baseline":
+        return "baseline"
+    return f"{document['kind']}:{document['windows']}"
+
+
+def _view(document: Mapping[str, Any] | None) -> DriftWindow | None:
+    return None if document is None else _window(document)
 
 
 def _window(document: Mapping[str, Any]) -> DriftWindow:
@@ -253,6 +283,7 @@ def _column(document: Mapping[str, Any]) -> DriftColumn:
         psi=document["psi"],
         psi_noise=document["psi_noise"],
         js=document["js"],
+        js_noise=document.get("js_noise"),
         missing=Compared(**document["missing"]),
         out_of_range=_shares(document["out_of_range"]),
         unseen=_shares(document["unseen"]),

@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 from typing import Final
 
-__all__ = ["bars", "heat_map", "lines", "psi_colour", "psi_legend"]
+__all__ = ["bars", "heat_map", "intervals", "lines", "psi_colour", "psi_legend"]
 
 INK: Final = "#1f2933"
 MUTED: Final = "#7b8794"
@@ -253,6 +253,65 @@ def lines(
                 f'<text x="{left + step * i:.1f}" y="{height + 22:.1f}" text-anchor="middle" '
                 f'fill="{MUTED}">{escape(shorten(name, 14))}</text>'
             )
+    return "".join([*parts, "</svg>"])
+
+
+def intervals(
+    rows: Sequence[tuple[str, float | None, tuple[float, float], bool, str]],
+    threshold: float,
+) -> str:
+    """Shares with their intervals, one below the other, and a threshold.
+
+    Args:
+        rows: a name, a share, the ends of its interval, whether it stands out, and a note.
+        threshold: drawn as a dashed line.
+    """
+    left = CHARACTER * min(max((len(row[0]) for row in rows), default=0), 36) + 16
+    tall, top, room = 24, 26.0, 150.0
+    plot = 928 - left - room
+    most = min(1.0, max([threshold * 2, *(row[2][1] for row in rows if row[3]), 0.1]) * 1.05)
+    width, height = 928.0, top + tall * len(rows) + 8
+
+    def at(share: float) -> float:
+        return left + plot * min(share / most, 1.0)
+
+    parts = [_open(width, height, "Distances with their intervals")]
+    for step in range(5):
+        share = most * step / 4
+        parts.append(_line(at(share), top - 6, at(share), height - 6, GRID))
+        parts.append(
+            f'<text x="{at(share):.1f}" y="{top - 12:.1f}" text-anchor="middle" fill="{MUTED}" '
+            f'class="small">{share:.0%}</text>'
+        )
+    for j, (name, found, (low, high), stands_out, note) in enumerate(rows):
+        y = top + tall * (j + 0.5)
+        colour = "#b02a30" if stands_out else MUTED
+        shown = f"{name}: {low:.2%} to {high:.2%}"
+        parts.append(
+            f'<text x="{left - 10:.1f}" y="{y + 4:.1f}" text-anchor="end" fill="{INK}">'
+            f"{escape(shorten(name, 36))}{_title(name)}</text>"
+            f'<line x1="{at(low):.1f}" y1="{y:.1f}" x2="{at(high):.1f}" y2="{y:.1f}" '
+            f'stroke="{colour}" stroke-width="3">{_title(shown)}</line>'
+        )
+        if high > most:
+            tip = at(most)
+            parts.append(
+                f'<path d="M{tip:.1f} {y - 5:.1f}l6 5l-6 5z" fill="{colour}">{_title(shown)}</path>'
+            )
+        if found is not None:
+            parts.append(
+                f'<circle cx="{at(found):.1f}" cy="{y:.1f}" r="4.5" fill="{colour}">'
+                f"{_title(f'{name}: {found:.2%}')}</circle>"
+            )
+        parts.append(
+            f'<text x="{left + plot + 14:.1f}" y="{y + 4:.1f}" fill="{colour}" class="small">'
+            f"{escape(note)}</text>"
+        )
+    x = at(threshold)
+    parts.append(
+        f'<line x1="{x:.1f}" y1="{top - 6:.1f}" x2="{x:.1f}" y2="{height - 6:.1f}" stroke="{INK}" '
+        'stroke-width="1.5" stroke-dasharray="5 4"/>'
+    )
     return "".join([*parts, "</svg>"])
 
 

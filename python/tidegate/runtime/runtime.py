@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 from tidegate import _core, library
 from tidegate._core import Prediction, Predictions
 from tidegate.configuration.duration import seconds
-from tidegate.errors import InputError
+from tidegate.errors import InputError, NotFoundError
+from tidegate.monitoring.watching import Watching
 from tidegate.registry import Bundle, Registry
 from tidegate.registry.reference import Reference
 from tidegate.runtime.batching import Batching
@@ -39,7 +40,7 @@ _alive: Final[weakref.WeakSet[Runtime]] = weakref.WeakSet()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Limits and windows of the runtime.
+    """Limits of the runtime.
 
     Attributes:
         objective: The time within which 99 of 100 requests are to be answered, such as `"20ms"`,
@@ -53,8 +54,6 @@ class Options:
         instances: How many batches of one model run at the same time, each on a thread; one for
             each two cores, at most 4, by default.
         watch: Observe features and predictions where a bundle has a baseline.
-        window_rows: A window of observations closes after so many rows.
-        window_seconds: A window of observations closes after so many seconds.
         observe_bytes: Most bytes of answered requests that wait to be observed; beyond, they are
             dropped and counted.
         guard: What is done about rows that break the rules of a bundle: `"reject"`, which is the
@@ -68,8 +67,6 @@ class Options:
     max_queue_bytes: int | None = None
     instances: int | None = None
     watch: bool = True
-    window_rows: int | None = None
-    window_seconds: float | None = None
     observe_bytes: int | None = None
     guard: str | None = None
 
@@ -103,7 +100,8 @@ class Runtime:
 
     Args:
         registry: Where `deploy` finds bundles by reference: a `Registry`, or its folder or URL.
-        options: Limits and windows.
+        options: Limits.
+        watching: Windows and alarms, for models that are deployed without their own.
 
     Raises:
         MissingDependencyError: If no ONNX Runtime is installed; the message names the command.
@@ -126,8 +124,14 @@ class Runtime:
         self,
         registry: Registry | str | os.PathLike[str] | None = None,
         options: Options | None = None,
+        watching: Watching | None = None,
     ) -> None:
         options = options or Options()
+        general = watching or Watching()
+        if general.version is not None:
+            raise InputError(
+                f"reference {general.version!r} for all models: say a version where one is deployed"
+            )
         library.load()
         # A runtime only reads: a registry that nobody may write to serves all the same.
         self._registry = (
@@ -145,14 +149,14 @@ class Runtime:
                 instances=options.instances,
             ),
             watch=options.watch,
-            window_rows=options.window_rows,
-            window_seconds=options.window_seconds,
+            watching=general.said(),
             observe_bytes=options.observe_bytes,
         )
         # Threads of the core must be gone before the interpreter is.
         self._finalizer = weakref.finalize(self, _close, self._core)
         self._aliased: dict[str, str] = {}
         self._batching: dict[str, Batching] = {}
+        self._watching: dict[str, Watching] = {}
         if options.guard not in (None, *get_args(Guard)):
             raise InputError(f"unknown guard {options.guard!r}: use reject, repair or count")
         self._guard = options.guard
@@ -173,13 +177,14 @@ class Runtime:
         max_queue_bytes: int | None = None,
         instances: int | None = None,
         guard: Guard | None = None,
+        watching: Watching | None = None,
     ) -> Deployment:
         """Load a bundle, or a bare ONNX model, and serve it in place of what stood there.
 
         Every digest is checked and the golden rows are replayed through the real path before the
         first request can reach it. Requests in flight finish on the version they began with.
 
-        What is said of batching here goes before the runtime's options, and stays with the name
+        What is said of batching and watching here goes before the runtime's options, and stays with the name
         until it is unloaded: a later `deploy` changes only what it says anew.
 
         Args:
@@ -196,6 +201,7 @@ class Runtime:
             instances: How many batches run at the same time, each on a thread.
             guard: What is done about rows that break the rules of the bundle; stays with the name,
                 as what is said of batching does.
+            watching: Windows, what they are compared with, and alarms.
 
         Returns:
             What is served now.
@@ -215,7 +221,8 @@ class Runtime:
             instances,
         )
         batching = said.over(self._batching.get(name or self._name_of(source)))
-        model, served = self._load(source, batching)
+        watching = (watching or Watching()).over(self._watching.get(name or self._name_of(source)))
+        model, served = self._load(source, batching, watching)
         served = name or served
         if not _NAME.fullmatch(served):
             raise InputError(
@@ -231,6 +238,7 @@ class Runtime:
             self._guards[served] = guard
         self._aliased.pop(served, None)
         self._batching[served] = batching
+        self._watching[served] = watching
         if isinstance(source, str) and self._is_alias(source):
             self._aliased[served] = source
         return Deployment(served, model.name, model.version, model.digest, revision)
@@ -247,10 +255,11 @@ class Runtime:
         return path.stem if path.suffix == ".onnx" else os.fspath(source).partition("@")[0]
 
     def _load(
-        self, source: str | os.PathLike[str] | Bundle, batching: Batching
+        self, source: str | os.PathLike[str] | Bundle, batching: Batching, watching: Watching
     ) -> tuple[_core.Model, str]:
         if isinstance(source, Bundle):
-            model = self._core.load(os.fspath(source.path), source.digest, batching)
+            said = watching.said(self._baseline(source.name, watching.version))
+            model = self._core.load(os.fspath(source.path), source.digest, batching, said)
             return model, model.name
         path = Path(source)
         if path.suffix == ".onnx":
@@ -258,14 +267,32 @@ class Runtime:
             return model, path.stem
         if path.is_dir():
             # Nothing vouches for the manifest of a bare folder: its digest is what it says it is.
-            model = self._core.load(os.fspath(path), None, batching)
+            said = watching.said(self._baseline(path.name, watching.version))
+            model = self._core.load(os.fspath(path), None, batching, said)
             return model, model.name
         if self._registry is None:
             raise InputError(
                 f"{os.fspath(source)!r} is no folder, and this runtime has no registry to look it "
                 "up in: pass one to Runtime(…)"
             )
-        return self._load(self._registry.open(os.fspath(source)), batching)
+        return self._load(self._registry.open(os.fspath(source)), batching, watching)
+
+    def _baseline(self, name: str, version: str | None) -> str | None:
+        """The baseline of another version of a model, if one is compared with."""
+        if version is None:
+            return None
+        if self._registry is None:
+            raise InputError(
+                f"version {version!r} is to be compared with, but this runtime has no registry to "
+                "look it up in: pass one to Runtime(…)"
+            )
+        other = Path(self._registry.open(f"{name}@{version}").path) / "baseline.json"
+        try:
+            return other.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise NotFoundError(
+                f"{name} {version} has no baseline to compare with: build it with a sample"
+            ) from None
 
     def _is_alias(self, source: str) -> bool:
         """Whether a source is a reference that may mean another bundle later."""
@@ -305,6 +332,7 @@ class Runtime:
         self._core.undeploy(name)
         self._aliased.pop(name, None)
         self._batching.pop(name, None)
+        self._watching.pop(name, None)
         self._guards.pop(name, None)
 
     def deployments(self) -> list[Deployment]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from tidegate import _core
 from tidegate.configuration import Configuration, Section, Setting, read
+from tidegate.monitoring import Watching
 from tidegate.monitoring.alerts import Alerts
 from tidegate.runtime import Options
 from tidegate.server.access import Access, Rates
@@ -45,6 +46,7 @@ def sections() -> tuple[Section, ...]:
         Section("tracing", Tracing),
         Section("alerts", Alerts),
         Section("runtime", Options, _core.runtime_defaults, varying=("instances",)),
+        Section("watching", Watching, _core.watching_defaults),
     )
 
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_schema::{Error, Result};
+use tidegate_schema::{DType, Error, Result};
 
 use crate::report::{CellKind, CellReport};
 use crate::sequential::{CellsTest, Starts, discoveries, threshold};
@@ -42,11 +42,11 @@ impl Default for AlarmOptions {
 }
 
 impl AlarmOptions {
-    /// Are the numbers possible, and the columns there?
+    /// Are the numbers possible?
     ///
     /// # Errors
     /// `InvalidInput` that names the first one that is not.
-    pub fn check(&self, baseline: &Baseline) -> Result<()> {
+    pub fn check_numbers(&self) -> Result<()> {
         for (name, value) in [("alpha", self.alpha), ("tolerance", self.tolerance)] {
             if !(value > 0.0 && value < 1.0) {
                 return Err(Error::invalid(format!(
@@ -54,6 +54,15 @@ impl AlarmOptions {
                 )));
             }
         }
+        Ok(())
+    }
+
+    /// Are the numbers possible, and the columns there?
+    ///
+    /// # Errors
+    /// `InvalidInput` that names the first one that is not.
+    pub fn check(&self, baseline: &Baseline) -> Result<()> {
+        self.check_numbers()?;
         let columns = baseline.columns();
         for name in &self.ignore {
             if !columns.iter().any(|column| column.name == *name) {
@@ -100,6 +109,8 @@ impl Alarms {
         let columns = baseline.columns().iter().enumerate();
         let columns = columns
             .filter(|(_, watched)| !options.ignore.contains(&watched.name))
+            // Time moves on: that is no news.
+            .filter(|(_, watched)| !matches!(watched.dtype, DType::Timestamp | DType::Date))
             .map(|(column, watched)| Tested::new(column, &watched.reference))
             .collect();
         Ok(Self { options, columns })

@@ -21,6 +21,7 @@ mod monitor;
 mod numeric;
 mod report;
 pub mod sequential;
+mod snapshot;
 mod window;
 
 pub use alarm_report::{AlarmReport, AlarmsReport};
@@ -44,4 +45,5 @@ pub use report::{
     BaselineReport, CellKind, CellReport, ColumnReport, Compared, Kind, MomentsReport,
     ReferenceKind, ReferenceReport, Report, WindowReport,
 };
+pub use snapshot::{SNAPSHOT_LIMIT, Snapshot};
 pub use window::{Live, Window};

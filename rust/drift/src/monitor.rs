@@ -7,7 +7,7 @@ use tidegate_schema::{Error, Result, Table};
 
 use crate::decay::Decayed;
 use crate::report::Views;
-use crate::{AlarmOptions, Alarms, Baseline, Report, Window, WindowReport};
+use crate::{AlarmOptions, Alarms, Baseline, Report, Snapshot, Window, WindowReport};
 
 /// Closed windows that are kept unless told otherwise.
 pub const HISTORY: usize = 48;
@@ -282,6 +282,39 @@ impl Monitor {
         self.closed.push_back(window);
     }
 
+    /// Takes in a window that was counted elsewhere: closed, or as the open one.
+    pub(crate) fn take(&mut self, window: Window, closed: bool) {
+        self.rows += window.rows;
+        self.now = self.now.max(window.end);
+        if closed {
+            self.pending.push_back(window);
+            self.settle_first();
+            self.open.start = self.now;
+            self.open.end = self.now;
+        } else {
+            self.open = window;
+        }
+    }
+
+    /// Counts rows that came too late elsewhere.
+    pub(crate) const fn add_late(&mut self, rows: u64) {
+        self.late += rows;
+    }
+
+    /// Every window that is kept and whether it is closed, oldest first.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (&Window, bool)> {
+        let open = (self.open.rows > 0).then_some(&self.open);
+        let unsettled = self.pending.iter().chain(open);
+        let closed = self.closed.iter().map(|window| (window, true));
+        closed.chain(unsettled.map(|window| (window, false)))
+    }
+
+    /// The windows as text for other replicas; see [`crate::Snapshot`].
+    pub fn snapshot(&mut self, now: f64) -> String {
+        self.advance(now);
+        Snapshot::of(self).to_json(&self.baseline)
+    }
+
     /// The last `count` of the first `end` closed windows as one; `None` if there are fewer.
     fn merged(&self, end: usize, count: usize) -> Option<Window> {
         let first = end.checked_sub(count)?;
@@ -339,17 +372,12 @@ impl Monitor {
     /// late rows, and the open one, if it has rows.
     pub fn report(&mut self, now: f64) -> Report {
         self.advance(now);
-        let waiting = self.pending.iter();
-        let open = (self.open.rows > 0).then_some(&self.open);
-        let unsettled = waiting.chain(open).map(|window| (window, false));
-        let closed = self.closed.iter().map(|window| (window, true));
         let trailing = self.windows.trailing;
         let references: Vec<Option<Window>> = if trailing == 0 {
             Vec::new()
         } else {
             let ends = (0..self.closed.len()).chain(std::iter::repeat(self.closed.len()));
-            let all = self.closed.len() + self.pending.len() + usize::from(open.is_some());
-            ends.take(all)
+            ends.take(self.kept().count())
                 .map(|end| self.merged(end, trailing))
                 .collect()
         };
@@ -357,7 +385,7 @@ impl Monitor {
             .then(|| self.closed.len().min(self.windows.sliding))
             .and_then(|count| self.merged(self.closed.len(), count));
         let decayed = self.decayed.as_ref().and_then(Decayed::window);
-        Report::new(&self.baseline, closed.chain(unsettled)).with(
+        Report::new(&self.baseline, self.kept()).with(
             &self.baseline,
             &Views {
                 trailing,

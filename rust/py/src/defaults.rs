@@ -15,9 +15,23 @@ pub fn runtime_defaults() -> BTreeMap<&'static str, f64> {
         ("max_queue_rows", loading.limits.max_queue_rows as f64),
         ("max_queue_bytes", loading.limits.max_queue_bytes as f64),
         ("instances", instances_by_cores() as f64),
-        ("window_rows", loading.windows.rows as f64),
-        ("window_seconds", loading.windows.seconds),
         ("observe_bytes", options.observation_bytes as f64),
+    ])
+}
+
+/// What watching takes for the options that nobody gave.
+#[pyfunction]
+pub fn watching_defaults() -> BTreeMap<&'static str, f64> {
+    let LoadOptions {
+        windows, alarms, ..
+    } = LoadOptions::default();
+    BTreeMap::from([
+        ("rows", windows.rows as f64),
+        ("seconds", windows.seconds),
+        ("lateness", windows.lateness),
+        ("sliding", windows.sliding as f64),
+        ("alpha", alarms.alpha),
+        ("tolerance", alarms.tolerance),
     ])
 }
 

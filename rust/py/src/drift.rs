@@ -8,6 +8,7 @@ use tidegate_schema::{Error, Field, Result, Schema};
 
 use crate::arrow::import;
 use crate::enter::run;
+use crate::watching::Watching;
 
 /// Frozen cells and counts of watched columns.
 #[pyclass(module = "tidegate._core", frozen)]
@@ -85,26 +86,26 @@ impl Monitor {
 #[pymethods]
 impl Monitor {
     #[new]
-    #[pyo3(signature = (baseline, now, rows=None, seconds=None, history=None))]
+    #[pyo3(signature = (baseline, now, watching=None, history=None))]
     fn new(
         py: Python<'_>,
         baseline: &Baseline,
         now: f64,
-        rows: Option<u64>,
-        seconds: Option<f64>,
+        watching: Option<Watching>,
         history: Option<usize>,
     ) -> PyResult<Self> {
-        let usual = drift::Windows::default();
-        let windows = drift::Windows {
-            rows: rows.unwrap_or(usual.rows),
-            seconds: seconds.unwrap_or(usual.seconds),
-            ..usual
-        };
+        let watching = watching.unwrap_or_default();
+        let windows = watching.windows(drift::Windows::default());
+        let alarms = watching.alarms(&drift::AlarmOptions::default());
         run(py, || {
-            let monitor = drift::Monitor::new(Arc::clone(&baseline.0), windows, now)?;
+            let mut monitor =
+                drift::Monitor::new(Arc::clone(&baseline.0), windows, now)?.with_alarms(alarms)?;
+            if let Some(history) = history {
+                monitor = monitor.with_history(history)?;
+            }
             Ok(Self {
                 schema: schema(&baseline.0)?,
-                inner: Mutex::new(monitor.with_history(history.unwrap_or(drift::HISTORY))?),
+                inner: Mutex::new(monitor),
             })
         })
     }
@@ -130,6 +131,35 @@ impl Monitor {
     #[pyo3(signature = (now, label=None))]
     fn close(&self, py: Python<'_>, now: f64, label: Option<&str>) -> PyResult<bool> {
         run(py, || self.lock().close(now, label))
+    }
+
+    fn snapshot(&self, py: Python<'_>, now: f64) -> PyResult<String> {
+        run(py, || Ok(self.lock().snapshot(now)))
+    }
+
+    /// A monitor of the windows of several.
+    #[staticmethod]
+    #[pyo3(signature = (baseline, snapshots, watching=None))]
+    fn merged(
+        py: Python<'_>,
+        baseline: &Baseline,
+        snapshots: Vec<String>,
+        watching: Option<Watching>,
+    ) -> PyResult<Self> {
+        let watching = watching.unwrap_or_default();
+        let windows = watching.windows(drift::Windows::default());
+        let alarms = watching.alarms(&drift::AlarmOptions::default());
+        run(py, || {
+            let read = |text: &String| drift::Snapshot::from_json(&baseline.0, text);
+            let snapshots: Vec<drift::Snapshot> =
+                snapshots.iter().map(read).collect::<Result<_>>()?;
+            let merged =
+                drift::Snapshot::merge(Arc::clone(&baseline.0), windows, alarms, &snapshots)?;
+            Ok(Self {
+                schema: schema(&baseline.0)?,
+                inner: Mutex::new(merged),
+            })
+        })
     }
 
     fn report(&self, py: Python<'_>, now: f64) -> PyResult<String> {

@@ -27,12 +27,14 @@ mod prediction;
 mod rows;
 mod runtime;
 mod schema;
+mod sequential;
 mod server;
 mod sketch;
 mod tensors;
 mod timing;
 mod tracer;
 mod validation;
+mod watching;
 
 /// The native half of tidegate; use the packages of `tidegate` instead of this module.
 #[pyo3::pymodule]
@@ -46,7 +48,7 @@ mod _core {
     #[pymodule_export]
     use super::completion::Completions;
     #[pymodule_export]
-    use super::defaults::{runtime_defaults, server_defaults};
+    use super::defaults::{runtime_defaults, server_defaults, watching_defaults};
     #[pymodule_export]
     use super::detector::Detector;
     #[pymodule_export]
@@ -69,6 +71,8 @@ mod _core {
     use super::runtime::{Model, Runtime, Ticket, load_onnxruntime};
     #[pymodule_export]
     use super::schema::Schema;
+    #[pymodule_export]
+    use super::sequential::{CellsTest, Sequential, e_discoveries};
     #[pymodule_export]
     use super::server::{Mount, MountTicket, Server, http_routes, http_statuses, limits};
     #[pymodule_export]

@@ -20,6 +20,7 @@ use crate::errors::raise;
 use crate::prediction::{Prediction, Predictions};
 use crate::rows::{Extra, from_dict, from_dicts};
 use crate::tensors::from_numpy;
+use crate::watching::Watching;
 
 /// Loads ONNX Runtime's shared library, once a process.
 #[pyfunction]
@@ -132,24 +133,20 @@ impl Runtime {
 #[pymethods]
 impl Runtime {
     #[new]
-    #[pyo3(signature = (*, batching=None, watch=true, window_rows=None, window_seconds=None,
-                        observe_bytes=None))]
+    #[pyo3(signature = (*, batching=None, watch=true, watching=None, observe_bytes=None))]
     fn new(
         batching: Option<Batching>,
         watch: bool,
-        window_rows: Option<u64>,
-        window_seconds: Option<f64>,
+        watching: Option<Watching>,
         observe_bytes: Option<usize>,
     ) -> PyResult<Self> {
         let mut options = Options::default();
         options.observation_bytes = observe_bytes.unwrap_or(options.observation_bytes);
-        let mut loading = LoadOptions {
+        let loading = LoadOptions {
             watch,
             ..LoadOptions::default()
         };
-        let windows = &mut loading.windows;
-        windows.rows = window_rows.unwrap_or(windows.rows);
-        windows.seconds = window_seconds.unwrap_or(windows.seconds);
+        let loading = watching.unwrap_or_default().over(loading)?;
         let loading = batching.unwrap_or_default().over(&loading)?;
         Ok(Self {
             inner: CoreRuntime::new(&options).map_err(raise)?,
@@ -158,17 +155,19 @@ impl Runtime {
     }
 
     /// Loads a bundle from its folder and proves it by its golden rows.
-    #[pyo3(signature = (directory, digest=None, batching=None))]
+    #[pyo3(signature = (directory, digest=None, batching=None, watching=None))]
     fn load(
         &self,
         py: Python<'_>,
         directory: PathBuf,
         digest: Option<String>,
         batching: Option<Batching>,
+        watching: Option<Watching>,
     ) -> PyResult<Model> {
+        let loading = batching.unwrap_or_default().over(&self.loading)?;
         let options = LoadOptions {
             digest,
-            ..batching.unwrap_or_default().over(&self.loading)?
+            ..watching.unwrap_or_default().over(loading)?
         };
         let inner = run(py, || self.inner.load(&directory, &options))?;
         Ok(Model { inner })
@@ -308,6 +307,24 @@ impl Runtime {
             let model = self.inner.model(name, version)?;
             serde_json::to_string(&model.drift_report()?)
                 .map_err(|error| Error::internal(format!("a drift report: {error}")))
+        })
+    }
+
+    /// The windows of observations as text, for reports of several replicas.
+    fn drift_snapshot(&self, py: Python<'_>, name: &str) -> PyResult<String> {
+        run(py, || self.inner.model(name, None)?.drift_snapshot())
+    }
+
+    /// The drift report of several replicas as JSON, and what is wrong with snapshots left out.
+    fn merged_drift(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        snapshots: Vec<String>,
+    ) -> PyResult<(String, Vec<String>)> {
+        run(py, || {
+            let (report, faults) = self.inner.model(name, None)?.merged_drift(&snapshots)?;
+            Ok((report.to_json(), faults))
         })
     }
 

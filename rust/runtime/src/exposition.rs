@@ -16,6 +16,7 @@ pub(crate) struct Drift {
     pub role: String,
     pub psi: f64,
     pub js: f64,
+    pub alarm: bool,
 }
 
 /// One deployment, as far as metrics go.
@@ -260,6 +261,12 @@ impl Page {
             "Jensen-Shannon distance of the last closed window from the baseline.",
             |drift| drift.js,
         );
+        self.drift(
+            models,
+            "tidegate_drift_alarm",
+            "1 while the column is beyond the tolerated distance from the baseline, as sure as was asked for.",
+            |drift| f64::from(u8::from(drift.alarm)),
+        );
     }
 
     fn drift(
@@ -305,6 +312,7 @@ mod tests {
                 role: "feature".to_owned(),
                 psi: 0.5,
                 js: 0.25,
+                alarm: true,
             }],
             guarded: None,
         }]);
@@ -314,6 +322,7 @@ mod tests {
             r#"tidegate_rows_total{model="a\"b",version="1.0.0"} 3"#,
             r#"tidegate_observations_dropped_total{model="a\"b",version="1.0.0"} 2"#,
             r#"tidegate_drift_psi{model="a\"b",version="1.0.0",column="x",role="feature"} 0.5"#,
+            r#"tidegate_drift_alarm{model="a\"b",version="1.0.0",column="x",role="feature"} 1"#,
             r#"tidegate_stage_seconds_bucket{model="a\"b",version="1.0.0",stage="total",le="0.000008"} 1"#,
         ] {
             assert!(text.contains(line), "{line} in\n{text}");

@@ -46,6 +46,6 @@ pub use runtime::Runtime;
 pub use ticket::Ticket;
 
 pub use tidegate_batching::{Limits, Reason, SizeStatistics, Statistics as BatchStatistics};
-pub use tidegate_drift::{Report, Windows};
+pub use tidegate_drift::{AlarmOptions, Baseline, Report, Windows};
 pub use tidegate_features::rules::Policy;
 pub use tidegate_protocol::TensorInfo;

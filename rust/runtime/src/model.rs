@@ -284,6 +284,26 @@ impl Model {
         Ok(watch.report(self.shared.now()))
     }
 
+    /// The windows of watched rows as text, for the reports of several replicas as one.
+    ///
+    /// # Errors
+    /// `NotFound` for a model that is not watched.
+    pub fn drift_snapshot(&self) -> Result<String> {
+        let watch = self.watching()?;
+        self.shared.check_open()?;
+        self.shared.observer.flush();
+        Ok(watch.snapshot(self.shared.now()))
+    }
+
+    /// The report of the windows of several replicas, and what is wrong with those left out.
+    ///
+    /// # Errors
+    /// `NotFound` for a model that is not watched.
+    pub fn merged_drift(&self, snapshots: &[String]) -> Result<(Report, Vec<String>)> {
+        let watch = self.watching()?;
+        watch.merged(snapshots, self.shared.now())
+    }
+
     /// Closes the open window now and labels it; false when it has no rows.
     ///
     /// # Errors
@@ -295,7 +315,8 @@ impl Model {
         watch.close(self.shared.now(), label)
     }
 
-    pub(crate) fn latest_window(&self) -> Option<WindowReport> {
+    /// The last closed window, and the positions of the columns with an alarm.
+    pub(crate) fn latest_window(&self) -> Option<(WindowReport, Vec<usize>)> {
         self.watch
             .as_ref()
             .and_then(|watch| watch.latest(self.shared.now()))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tidegate_batching::{Limits, MAX_INSTANCES};
-use tidegate_drift::Windows;
+use tidegate_drift::{AlarmOptions, Baseline, Windows};
 use tidegate_schema::{Error, Result};
 
 /// Seconds since 1970: what windows and timestamps are told in.
@@ -57,6 +57,10 @@ pub struct LoadOptions {
     pub instances: Option<usize>,
     /// When a window of watched rows closes.
     pub windows: Windows,
+    /// What an alarm is.
+    pub alarms: AlarmOptions,
+    /// What is compared with instead of the bundle's own baseline: that of another version.
+    pub baseline: Option<Arc<Baseline>>,
     /// Are inputs and answers watched, if the bundle has a baseline?
     pub watch: bool,
     /// May requests to a model without a feature set share a run, if its first dimensions are
@@ -71,6 +75,8 @@ impl Default for LoadOptions {
             limits: Limits::default(),
             instances: None,
             windows: Windows::default(),
+            alarms: AlarmOptions::default(),
+            baseline: None,
             watch: true,
             merge: true,
         }

@@ -55,9 +55,9 @@ impl Runtime {
         let manifest = bundle.manifest().clone();
         let watch = match (&parts.plan, &parts.baseline) {
             (Some(plan), Some(baseline)) if options.watch => Some(Arc::new(Watch::new(
-                Arc::clone(baseline),
+                Arc::clone(options.baseline.as_ref().unwrap_or(baseline)),
                 plan.input_schema(),
-                options.windows,
+                options,
                 self.shared.now(),
             )?)),
             _ => None,
@@ -275,16 +275,18 @@ impl std::fmt::Debug for Runtime {
 }
 
 fn drift_of(model: &Model) -> Vec<Drift> {
-    let Some(window) = model.latest_window() else {
+    let Some((window, alarms)) = model.latest_window() else {
         return Vec::new();
     };
     window
         .columns
         .into_iter()
-        .filter_map(|column| {
+        .enumerate()
+        .filter_map(|(place, column)| {
             Some(Drift {
                 psi: column.psi?,
                 js: column.js?,
+                alarm: alarms.contains(&place),
                 role: match column.role {
                     Role::Feature => "feature",
                     Role::Prediction => "prediction",

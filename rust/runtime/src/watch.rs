@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tidegate_drift::{Baseline, Monitor, Report, Role, WindowReport, Windows};
+use tidegate_drift::{AlarmOptions, Baseline, Monitor, Report, Role, Snapshot, WindowReport};
 use tidegate_schema::{ColumnBuf, DType, Error, Result, Schema, Table, TableBuf, Tensor};
 
+use crate::LoadOptions;
 use crate::output::{OutputColumn, layout};
 
 /// The monitor of one loaded model.
@@ -26,7 +27,7 @@ impl Watch {
     pub fn new(
         baseline: Arc<Baseline>,
         schema: &Schema,
-        windows: Windows,
+        options: &LoadOptions,
         now: f64,
     ) -> Result<Self> {
         let of = |role: Role| {
@@ -39,12 +40,18 @@ impl Watch {
         let fields = schema.fields().iter();
         if !of(Role::Feature).eq(fields.map(|field| (field.name.clone(), field.dtype))) {
             return Err(Error::state(
-                "baseline.json has other columns than schema.json: build the bundle again",
+                "the baseline has other columns than schema.json: build the bundle again, or compare with a version of the same columns",
             ));
         }
         let predictions = of(Role::Prediction).collect();
+        // Of the columns that are named for all models, those of this one.
+        let mut alarms: AlarmOptions = options.alarms.clone();
+        let columns = baseline.columns();
+        let watched = |name: &String| columns.iter().any(|column| column.name == *name);
+        alarms.ignore.retain(watched);
+        let monitor = Monitor::new(Arc::clone(&baseline), options.windows, now)?;
         Ok(Self {
-            monitor: Mutex::new(Monitor::new(baseline, windows, now)?),
+            monitor: Mutex::new(monitor.with_alarms(alarms)?),
             predictions,
             columns: OnceLock::new(),
             dropped: AtomicU64::new(0),
@@ -110,11 +117,37 @@ impl Watch {
         self.monitor().report(now)
     }
 
+    /// The windows as text, for the reports of several replicas as one.
+    pub fn snapshot(&self, now: f64) -> String {
+        self.monitor().snapshot(now)
+    }
+
+    /// The report of the windows of several replicas; and what is wrong with those that were left out.
+    pub fn merged(&self, texts: &[String], now: f64) -> Result<(Report, Vec<String>)> {
+        let (baseline, windows, alarms) = {
+            let monitor = self.monitor();
+            let alarms = monitor.alarms().options().clone();
+            (Arc::clone(monitor.baseline()), monitor.windows(), alarms)
+        };
+        let (mut snapshots, mut faults) = (Vec::new(), Vec::new());
+        for text in texts {
+            match Snapshot::from_json(&baseline, text) {
+                Ok(snapshot) => snapshots.push(snapshot),
+                Err(error) => faults.push(error.message),
+            }
+        }
+        let mut merged = Snapshot::merge(baseline, windows, alarms, &snapshots)?;
+        Ok((merged.report(now), faults))
+    }
+
     pub fn close(&self, now: f64, label: Option<&str>) -> Result<bool> {
         self.monitor().close(now, label)
     }
 
-    pub fn latest(&self, now: f64) -> Option<WindowReport> {
-        self.monitor().latest(now)
+    /// The last closed window, and the positions of the columns with an alarm.
+    pub fn latest(&self, now: f64) -> Option<(WindowReport, Vec<usize>)> {
+        let mut monitor = self.monitor();
+        let window = monitor.latest(now)?;
+        Some((window, monitor.alarms().raised()))
     }
 }
