@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import weakref
@@ -23,6 +24,8 @@ from tidegate.runtime.channel import channel
 
 if TYPE_CHECKING:
     from tidegate.monitoring import DriftReport
+    from tidegate.monitoring.snapshots import Merged
+    from tidegate.storage import Store
 
 __all__ = ["Deployment", "Options", "Runtime"]
 
@@ -431,6 +434,39 @@ class Runtime:
         from tidegate.monitoring import DriftReport
 
         return DriftReport.from_json(self._core.drift(name, version))
+
+    def watched(self) -> list[tuple[str, str, str]]:
+        """The served name, the version and the snapshot of every model that is watched."""
+        found = []
+        for deployment in self.deployments():
+            with contextlib.suppress(NotFoundError):
+                text = self._core.drift_snapshot(deployment.name)
+                found.append((deployment.name, deployment.version, text))
+        return found
+
+    def merged_drift(self, name: str, store: Store) -> Merged:
+        """Report the drift that all replicas have seen together, this one among them.
+
+        Args:
+            name: The served name.
+            store: Where the replicas' snapshots are.
+
+        Returns:
+            The report, and what is wrong with snapshots that were left out.
+
+        Raises:
+            NotFoundError: If nothing is deployed under the name, or it is not watched.
+            StorageError: If the store cannot be reached.
+        """
+        from tidegate.monitoring import DriftReport
+        from tidegate.monitoring.snapshots import Merged, Snapshots
+
+        (version,) = {d.version for d in self.deployments() if d.name == name} or {""}
+        if not version:
+            self._core.drift(name, None)  # says what is deployed
+        texts = Snapshots(store, name, version).newest()
+        report, faults = self._core.merged_drift(name, list(texts.values()))
+        return Merged(DriftReport.from_json(report), len(texts) - len(faults), tuple(faults))
 
     def close_window(self, name: str, *, label: str | None = None) -> None:
         """Close the open window of observations now, so that the next begins.
