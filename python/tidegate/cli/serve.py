@@ -129,6 +129,7 @@ def serve(
         Deploy,
         Gate,
         Rates,
+        Replicas,
         Server,
         Settings,
         Tls,
@@ -176,6 +177,7 @@ def serve(
     runtime = Runtime(_registry(deploy.registry), found.section(Options), found.section(Watching))
     try:
         served = [runtime.deploy(model) for model in deploy.models]
+        snapshots = found.section(Replicas).writer(runtime)
         watcher = Watch(watching, runtime, effective=_effective(found)) if watching.rules else None
     except BaseException:
         runtime.close()
@@ -220,6 +222,7 @@ def serve(
             gate=gate,
             tracing=tracing,
             watch=watcher,
+            snapshots=snapshots,
             ready=ready,
             reload=reload,
         )

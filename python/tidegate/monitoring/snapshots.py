@@ -26,6 +26,9 @@ MAX_BYTES: Final = 256 << 20
 DIGITS: Final = 12
 """Digits of a snapshot's number, padded so that the order of names is the order of numbers."""
 
+PATIENCE: Final = 5.0
+"""Seconds that the last snapshot may take when a replica ends."""
+
 MAX_REPLICAS: Final = 1_000
 """Most replicas that are merged; the names of those that ended long ago should be removed."""
 
@@ -36,11 +39,13 @@ class Merged:
 
     Attributes:
         report: The drift report of all windows that could be read.
+        document: The same as JSON.
         replicas: How many snapshots are in it.
         faults: Of each snapshot that was left out, what is wrong with it.
     """
 
     report: DriftReport
+    document: str
     replicas: int
     faults: tuple[str, ...]
 
@@ -148,7 +153,7 @@ class SnapshotWriter:
         if not every > 0:
             raise InputError(f"snapshots every {every} seconds: use a positive number")
         self.replica: Final = replica or uuid.uuid4().hex[:12]
-        self._store = store
+        self.store: Final = store
         self._sources = sources
         self._every = every
         self._number = 0
@@ -169,7 +174,7 @@ class SnapshotWriter:
             self._number += 1
             try:
                 for model, version, text in self._sources():
-                    Snapshots(self._store, model, version).write(self.replica, self._number, text)
+                    Snapshots(self.store, model, version).write(self.replica, self._number, text)
             except (TidegateError, OSError) as error:
                 self._failed += 1
                 self._fault = str(error)
@@ -187,15 +192,17 @@ class SnapshotWriter:
             "fault": self._fault,
         }
 
-    def close(self) -> None:
-        """Writes the last snapshot and ends the thread. Twice does no harm."""
-        if self._ended.is_set():
-            return
+    def close(self, patience: float = PATIENCE) -> None:
+        """Writes the last snapshot and ends the thread. Twice does no harm.
+
+        Args:
+            patience: seconds that a store which does not answer is waited for.
+        """
         self._ended.set()
         if self._thread.is_alive():
-            self._thread.join()
-        self.write()
+            self._thread.join(patience)
 
     def _run(self) -> None:
         while not self._ended.wait(self._every):
             self.write()
+        self.write()

@@ -444,12 +444,14 @@ class Runtime:
                 found.append((deployment.name, deployment.version, text))
         return found
 
-    def merged_drift(self, name: str, store: Store) -> Merged:
+    def merged_drift(self, name: str, store: Store, *, replica: str = "here") -> Merged:
         """Report the drift that all replicas have seen together, this one among them.
 
         Args:
             name: The served name.
             store: Where the replicas' snapshots are.
+            replica: The name under which this runtime's own are there; what it has seen by now
+                stands in their place.
 
         Returns:
             The report, and what is wrong with snapshots that were left out.
@@ -461,12 +463,13 @@ class Runtime:
         from tidegate.monitoring import DriftReport
         from tidegate.monitoring.snapshots import Merged, Snapshots
 
-        (version,) = {d.version for d in self.deployments() if d.name == name} or {""}
-        if not version:
-            self._core.drift(name, None)  # says what is deployed
+        self._core.drift(name, None)  # says what is deployed, if this is not
+        version = next(d.version for d in self.deployments() if d.name == name)
         texts = Snapshots(store, name, version).newest()
+        texts[replica] = self._core.drift_snapshot(name)
         report, faults = self._core.merged_drift(name, list(texts.values()))
-        return Merged(DriftReport.from_json(report), len(texts) - len(faults), tuple(faults))
+        count = len(texts) - len(faults)
+        return Merged(DriftReport.from_json(report), report, count, tuple(faults))
 
     def close_window(self, name: str, *, label: str | None = None) -> None:
         """Close the open window of observations now, so that the next begins.

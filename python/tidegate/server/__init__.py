@@ -11,6 +11,7 @@ from tidegate.server.deploy import Deploy
 from tidegate.server.gate import Gate
 from tidegate.server.mounted import TidegateApp, mount
 from tidegate.server.process import Server, serve
+from tidegate.server.replicas import Replicas
 from tidegate.server.settings import Settings
 from tidegate.server.tls import Tls
 from tidegate.server.tracing import Tracing
@@ -20,6 +21,7 @@ __all__ = [
     "Deploy",
     "Gate",
     "Rates",
+    "Replicas",
     "Server",
     "Settings",
     "TidegateApp",

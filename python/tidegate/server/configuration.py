@@ -13,6 +13,7 @@ from tidegate.monitoring.alerts import Alerts
 from tidegate.runtime import Options
 from tidegate.server.access import Access, Rates
 from tidegate.server.deploy import Deploy
+from tidegate.server.replicas import Replicas
 from tidegate.server.settings import Settings
 from tidegate.server.tls import Tls
 from tidegate.server.tracing import Tracing
@@ -47,6 +48,7 @@ def sections() -> tuple[Section, ...]:
         Section("alerts", Alerts),
         Section("runtime", Options, _core.runtime_defaults, varying=("instances",)),
         Section("watching", Watching, _core.watching_defaults),
+        Section("replicas", Replicas),
     )
 
 

@@ -14,8 +14,9 @@ from starlette.routing import Route
 
 from tidegate.errors import InputError, NotFoundError
 from tidegate.monitoring.alerts.watch import Watch
+from tidegate.monitoring.snapshots import SnapshotWriter
 from tidegate.runtime import Runtime
-from tidegate.server import alerting, openapi
+from tidegate.server import alerting, openapi, replicas
 from tidegate.server.bodies import object_of
 from tidegate.server.faults import HANDLERS
 
@@ -30,12 +31,15 @@ _STYLE: Final = (
 )
 
 
-def control_app(runtime: Runtime, watch: Watch | None = None) -> Starlette:
+def control_app(
+    runtime: Runtime, watch: Watch | None = None, snapshots: SnapshotWriter | None = None
+) -> Starlette:
     """The control plane of a runtime, as an ASGI application.
 
     Args:
         runtime: What is served; its registry is what `load` resolves models in.
         watch: What looks at the rules of alerts; `None` where there are none.
+        snapshots: What writes down what is watched; `None` where replicas share nothing.
 
     Returns:
         An application that answers pages, documents and the model repository; every error is
@@ -59,6 +63,7 @@ def control_app(runtime: Runtime, watch: Watch | None = None) -> Starlette:
             Route("/v2/repository/models/{model:path}/load", control.load, methods=["POST"]),
             Route("/v2/repository/models/{model:path}/unload", control.unload, methods=["POST"]),
             *alerting.routes(watch),
+            *replicas.routes(runtime, snapshots),
         ],
         exception_handlers=dict(HANDLERS),
     )

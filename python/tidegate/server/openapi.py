@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tidegate import _core
 from tidegate.server.alerting import ROUTES as ALERTING
+from tidegate.server.replicas import ROUTES as REPLICAS
 
 __all__ = ["CONTROL", "document", "page"]
 
@@ -29,6 +30,7 @@ CONTROL: Final = (
     ("GET", "/ui", "ui", "The drift of each served model, as a page for people."),
     ("GET", "/openapi.json", "openapi", "This document."),
     *ALERTING,
+    *REPLICAS,
 )
 """The routes of the control plane: method, path, name, summary."""
 

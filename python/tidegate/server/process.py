@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from tidegate import _core
 from tidegate.errors import InternalError
 from tidegate.monitoring.alerts.watch import Watch
+from tidegate.monitoring.snapshots import SnapshotWriter
 from tidegate.runtime import Runtime
 from tidegate.server.control import control_app
 from tidegate.server.exporter import Exporter
@@ -106,6 +107,7 @@ class Server:
             not know; `control_app(runtime)` by default.
         tracing: Where spans of requests are sent; nowhere by default.
         watch: What looks at the rules of alerts, while the server runs; it is closed at the end.
+        snapshots: What writes down what is watched, while the server runs; likewise.
 
     Raises:
         InputError: If the address cannot be listened on; the message says why.
@@ -127,6 +129,7 @@ class Server:
         app: ASGIApp | None = None,
         tracing: Tracing | None = None,
         watch: Watch | None = None,
+        snapshots: SnapshotWriter | None = None,
     ) -> None:
         self.settings: Final = settings or Settings()
         self._stopping = threading.Event()
@@ -135,7 +138,8 @@ class Server:
         encrypted = gate is not None and gate.certificate.core is not None
         self._scheme: Final = "https" if encrypted else "http"
         self._watch = watch
-        self._control = ControlPlane(control_app(runtime, watch) if app is None else app)
+        self._control = ControlPlane(control_app(runtime, watch, snapshots) if app is None else app)
+        self._snapshots = snapshots
         self._exporter = Exporter(tracing) if tracing is not None and tracing.endpoint else None
         try:
             self._core = _core.Server(
@@ -157,6 +161,8 @@ class Server:
         self._control.start()
         if watch is not None:
             watch.start()
+        if snapshots is not None:
+            snapshots.start()
 
     @property
     def host(self) -> str:
@@ -222,6 +228,8 @@ class Server:
         self._control.stop()
         if self._watch is not None:
             self._watch.close()
+        if self._snapshots is not None:
+            self._snapshots.close()
         if self._exporter is not None:
             self._exporter.close()
 
@@ -247,6 +255,7 @@ def serve(
     gate: Gate | None = None,
     tracing: Tracing | None = None,
     watch: Watch | None = None,
+    snapshots: SnapshotWriter | None = None,
     ready: Callable[[Server], None] | None = None,
     reload: Callable[[], None] | None = None,
 ) -> bool:
@@ -261,6 +270,7 @@ def serve(
         gate: Who is let in, and the certificate.
         tracing: Where spans of requests are sent; nowhere by default.
         watch: What looks at the rules of alerts; nothing by default.
+        snapshots: What writes down what is watched, for all replicas' report; nothing by default.
         ready: Called once with the server when it listens.
         reload: Called in this thread at each SIGHUP; what it raises is logged, and serving goes on.
 
@@ -306,7 +316,9 @@ def serve(
     if reload is not None:
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_hangup)
     try:
-        server = Server(runtime, settings, gate=gate, tracing=tracing, watch=watch)
+        server = Server(
+            runtime, settings, gate=gate, tracing=tracing, watch=watch, snapshots=snapshots
+        )
         if ready is not None:
             ready(server)
         while not asked.is_set():

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from tidegate.errors import ConfigurationError
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tidegate.errors import ConfigurationError, NotFoundError
 from tidegate.monitoring.snapshots import SnapshotWriter
 from tidegate.runtime import Runtime
 from tidegate.storage import open_store
 
-__all__ = ["Replicas"]
+__all__ = ["ROUTES", "Replicas", "routes"]
+
+ROUTES: Final = (
+    (
+        "GET",
+        "/v1/replicas/{model}/drift",
+        "replicas_drift",
+        "The drift that all replicas have seen together.",
+    ),
+)
+"""The routes of replicas: method, path, name, summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +61,33 @@ class Replicas:
         if self.location is None:
             return None
         return SnapshotWriter(open_store(self.location), runtime.watched, every=self.every)
+
+
+def routes(runtime: Runtime, writer: SnapshotWriter | None) -> list[Route]:
+    """The routes of replicas.
+
+    Args:
+        runtime: What is served.
+        writer: What writes this replica's snapshots; without one the routes answer 404.
+    """
+
+    def drift(model: str) -> bytes:
+        if writer is None:
+            raise NotFoundError(
+                "this server shares no snapshots: give [replicas] a location, or ask "
+                f"/v1/models/{model}/drift for this replica alone"
+            )
+        merged = runtime.merged_drift(model, writer.store, replica=writer.replica)
+        document = {
+            "replicas": merged.replicas,
+            "faults": merged.faults,
+            "writer": writer.state,
+            "report": orjson.Fragment(merged.document),
+        }
+        return orjson.dumps(document)
+
+    async def answer(request: Request) -> Response:
+        content = await run_in_threadpool(drift, request.path_params["model"])
+        return Response(content, media_type="application/json")
+
+    return [Route("/v1/replicas/{model}/drift", answer)]
