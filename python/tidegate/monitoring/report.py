@@ -83,6 +83,14 @@ class DriftColumn:
     """Jensen–Shannon distance, base 2; `None` without rows."""
     js_noise: float | None
     """The same to be expected without drift."""
+    tv: float | None
+    """Total variation distance: the share of rows that would have to move to another cell."""
+    tv_noise: float | None
+    """The same to be expected without drift."""
+    ks: float | None
+    """Kolmogorov–Smirnov distance over the bins; numeric columns only."""
+    ks_noise: float | None
+    """The same to be expected without drift."""
     missing: Compared[float]
     """Shares of missing values."""
     out_of_range: Compared[float] | None
@@ -241,6 +249,10 @@ class DriftReport:
                 "psi_noise": column.psi_noise,
                 "js": column.js,
                 "js_noise": column.js_noise,
+                "tv": column.tv,
+                "tv_noise": column.tv_noise,
+                "ks": column.ks,
+                "ks_noise": column.ks_noise,
                 "level": column.level,
                 "missing": column.missing.live,
                 "out_of_range": column.out_of_range.live if column.out_of_range else None,
@@ -284,6 +296,10 @@ def _column(document: Mapping[str, Any]) -> DriftColumn:
         psi_noise=document["psi_noise"],
         js=document["js"],
         js_noise=document.get("js_noise"),
+        tv=document.get("tv"),
+        tv_noise=document.get("tv_noise"),
+        ks=document.get("ks"),
+        ks_noise=document.get("ks_noise"),
         missing=Compared(**document["missing"]),
         out_of_range=_shares(document["out_of_range"]),
         unseen=_shares(document["unseen"]),

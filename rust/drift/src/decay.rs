@@ -10,6 +10,7 @@ pub(crate) struct Decayed {
     half_life: f64,
     /// When the counts were last brought up to date.
     at: Option<(f64, f64)>,
+    rows: f64,
     counts: Vec<Vec<f64>>,
 }
 
@@ -19,6 +20,7 @@ impl Decayed {
         Self {
             half_life,
             at: None,
+            rows: 0.0,
             counts: columns
                 .map(|column| vec![0.0; column.reference.cells()])
                 .collect(),
@@ -30,6 +32,7 @@ impl Decayed {
         let (start, before) = self.at.unwrap_or((window.start, window.end));
         let age = (window.end - before).max(0.0);
         let weight = (-age / self.half_life).exp2();
+        self.rows = self.rows * weight + window.rows as f64;
         for (sums, live) in self.counts.iter_mut().zip(&window.columns) {
             for (sum, &count) in sums.iter_mut().zip(&live.counts) {
                 *sum = *sum * weight + count as f64;
@@ -38,7 +41,7 @@ impl Decayed {
         self.at = Some((start.min(window.start), before.max(window.end)));
     }
 
-    /// The counts as a window, rounded to whole rows; without moments. `None` before the first.
+    /// The counts as a window, each rounded to whole rows; without moments. `None` before the first.
     pub fn window(&self) -> Option<Window> {
         let (start, end) = self.at?;
         let columns: Vec<Live> = self
@@ -52,11 +55,7 @@ impl Decayed {
         Some(Window {
             start,
             end,
-            rows: columns
-                .iter()
-                .map(|live| live.counts.iter().sum())
-                .max()
-                .unwrap_or(0),
+            rows: self.rows.round() as u64,
             label: None,
             columns,
         })

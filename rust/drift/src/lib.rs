@@ -36,8 +36,9 @@ pub use detectors::{
 pub use distances::{
     Discrepancy, FLOOR, Kernels, MAX_COMPARED_ROWS, Pooled, anderson_darling, chi_square,
     cramer_von_mises, hellinger, jensen_shannon, jensen_shannon_noise, kolmogorov_p,
-    kolmogorov_smirnov, kolmogorov_smirnov_bounds, maximum_mean_discrepancy, psi, psi_noise,
-    total_variation, wasserstein, wasserstein_bounds,
+    kolmogorov_smirnov, kolmogorov_smirnov_bounds, kolmogorov_smirnov_noise,
+    maximum_mean_discrepancy, psi, psi_noise, total_variation, total_variation_noise, wasserstein,
+    wasserstein_bounds,
 };
 pub use monitor::{HISTORY, LABEL_LIMIT, MAX_HISTORY, MAX_PENDING, Monitor, Windows};
 pub use numeric::Numeric;

@@ -7,7 +7,8 @@ use tidegate_sketch::Moments;
 use crate::alarm_report::AlarmsReport;
 use crate::{
     Alarms, Baseline, Live, Reference, Role, Watched, Window, jensen_shannon, jensen_shannon_noise,
-    label, psi, psi_noise,
+    kolmogorov_smirnov, kolmogorov_smirnov_noise, label, psi, psi_noise, total_variation,
+    total_variation_noise,
 };
 
 /// The version written into reports.
@@ -140,6 +141,14 @@ pub struct ColumnReport {
     pub js: Option<f64>,
     /// The same to be expected without drift.
     pub js_noise: Option<f64>,
+    /// Total variation distance: the share of rows that would have to move to another cell.
+    pub tv: Option<f64>,
+    /// The same to be expected without drift.
+    pub tv_noise: Option<f64>,
+    /// Kolmogorov–Smirnov distance over the bins, without what is missing; numeric only.
+    pub ks: Option<f64>,
+    /// The same to be expected without drift.
+    pub ks_noise: Option<f64>,
     /// Shares of missing values.
     pub missing: Compared<f64>,
     /// Shares of values below the least or above the greatest of the baseline; numeric only.
@@ -322,6 +331,14 @@ impl ColumnReport {
             Reference::Categorical(_) => Kind::Categorical,
             Reference::Numeric(_) => Kind::Numeric,
         };
+        // The last cell is what is missing, which has no place in the order.
+        let present = |counts: &'_ [u64]| counts.len().saturating_sub(1);
+        let ordered = match kind {
+            Kind::Numeric => baseline
+                .get(..present(&baseline))
+                .zip(live.get(..present(live))),
+            Kind::Categorical => None,
+        };
         let share = |kinds: &[CellKind]| {
             let of = |count: fn(&CellReport) -> u64| {
                 let all: u64 = cells.iter().map(count).sum();
@@ -346,6 +363,10 @@ impl ColumnReport {
             psi_noise: psi_noise(&baseline, live),
             js: jensen_shannon(&baseline, live),
             js_noise: jensen_shannon_noise(&baseline, live),
+            tv: total_variation(&baseline, live),
+            tv_noise: total_variation_noise(&baseline, live),
+            ks: ordered.and_then(|(p, q)| kolmogorov_smirnov(p, q)),
+            ks_noise: ordered.and_then(|(p, q)| kolmogorov_smirnov_noise(p, q)),
             missing: share(&[CellKind::Missing]),
             out_of_range: (kind == Kind::Numeric)
                 .then(|| share(&[CellKind::Below, CellKind::Above])),

@@ -29,7 +29,7 @@ pub use kolmogorov_smirnov::{kolmogorov_p, kolmogorov_smirnov, kolmogorov_smirno
 pub use maximum_mean_discrepancy::{
     Discrepancy, Kernels, MAX_COMPARED_ROWS, maximum_mean_discrepancy,
 };
-pub use noise::jensen_shannon_noise;
+pub use noise::{jensen_shannon_noise, kolmogorov_smirnov_noise, total_variation_noise};
 pub use pooled::Pooled;
 pub use psi::{FLOOR, psi, psi_noise};
 pub use total_variation::total_variation;
