@@ -57,8 +57,12 @@ def test_rows_asked_for_are_seen(url: str, tmp_path: Path) -> None:
 
 def test_predictions_stand_first(url: str) -> None:
     tidegate("predict", "tiny", "--url", url, rows=ROWS)
-    lines = tidegate("drift", "tiny", "--url", url, "--top", "1").strip().splitlines()
-    assert "prediction" in lines[-1]
+    shown = tidegate("drift", "tiny", "--url", url, "--top", "1")
+    distances, _, alarms = shown.partition("Alarms:")
+    assert "prediction" in distances.strip().splitlines()[-1]
+    # All rows of the closed window are red.
+    assert "colour" in alarms
+    assert "feature" in alarms
 
 
 def test_the_models_name_is_checked(url: str) -> None:

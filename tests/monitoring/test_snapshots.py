@@ -65,7 +65,8 @@ def test_replicas_report_as_one(baseline: Baseline, store: FolderStore) -> None:
     for left, right in zip(alone.windows, together.windows, strict=True):
         assert left.column("x").psi == right.column("x").psi
         assert left.column("x").cells == right.column("x").cells
-    assert alone.alarms is not None and together.alarms is not None
+    assert alone.alarms is not None
+    assert together.alarms is not None
     assert [a.log_e for a in alone.alarms.columns] == [a.log_e for a in together.alarms.columns]
     assert [a.name for a in together.alarms.raised] == ["x"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from tidegate.monitoring.report import Cell
+from tidegate.monitoring.cell import Cell
 
 __all__ = ["Alarm", "Alarms"]
 
@@ -78,8 +77,6 @@ class Alarms:
 
 def read(document: Mapping[str, Any]) -> Alarms:
     """The alarms of a report's document."""
-    from tidegate.monitoring.report import Cell
-
     return Alarms(
         alpha=float(document["alpha"]),
         tolerance=float(document["tolerance"]),

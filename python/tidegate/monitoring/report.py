@@ -12,6 +12,7 @@ import orjson
 from tidegate.errors import StateError
 from tidegate.monitoring.alarm import Alarms
 from tidegate.monitoring.alarm import read as read_alarms
+from tidegate.monitoring.cell import Cell
 
 __all__ = [
     "MAJOR",
@@ -32,7 +33,6 @@ MAJOR: Final = 0.25
 
 Role = Literal["feature", "prediction"]
 Kind = Literal["numeric", "categorical"]
-CellKind = Literal["below", "bin", "above", "value", "other", "unseen", "missing"]
 Level = Literal["stable", "moderate", "major", "unknown"]
 T = TypeVar("T")
 
@@ -53,18 +53,6 @@ class Figures:
     std: float | None
     min: float | None
     max: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Rows of one cell on both sides; the cells of a column hold every row once."""
-
-    kind: CellKind
-    label: str
-    baseline: int
-    live: int
-    lower: float | None = None
-    upper: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tidegate.errors import ConfigurationError, NotFoundError
+from tidegate.errors import ConfigurationError
 from tidegate.monitoring.snapshots import SnapshotWriter
 from tidegate.runtime import Runtime
 from tidegate.storage import open_store
@@ -68,15 +68,15 @@ def routes(runtime: Runtime, writer: SnapshotWriter | None) -> list[Route]:
 
     Args:
         runtime: What is served.
-        writer: What writes this replica's snapshots; without one the routes answer 404.
+        writer: What writes this replica's snapshots; without one the report is of this one alone.
     """
 
     def drift(model: str) -> bytes:
         if writer is None:
-            raise NotFoundError(
-                "this server shares no snapshots: give [replicas] a location, or ask "
-                f"/v1/models/{model}/drift for this replica alone"
-            )
+            # Nothing is shared: this replica is all there is.
+            alone = orjson.Fragment(runtime.core.drift(model, None))
+            document = {"replicas": 1, "faults": (), "writer": None, "report": alone}
+            return orjson.dumps(document)
         merged = runtime.merged_drift(model, writer.store, replica=writer.replica)
         document = {
             "replicas": merged.replicas,
