@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.bench import Plan, run, validation
+from tidegate.bench import Plan, run, validation, watching
 from tidegate.bench.budgets import read_budgets
 from tidegate.bench.peers import install, peers_in
 from tidegate.errors import ConfigurationError, InputError, TidegateError
@@ -22,7 +22,9 @@ def test_every_peer_is_complete() -> None:
     # Those of validation are no servers: they take turns over a table.
     others = [PEERS / name for name in validation.PEERS]
     assert all((folder / "validate.py").is_file() for folder in others)
-    known = [*folders, *others]
+    watchers = [PEERS / name for name in watching.PEERS]
+    assert all((folder / "watch.py").is_file() for folder in watchers)
+    known = [*folders, *others, *watchers]
     places = [place for place in PEERS.iterdir() if place.is_dir() and place.name[0] != "_"]
     assert [place for place in places if place not in known] == []
     for folder in known:
@@ -39,6 +41,8 @@ def test_every_peer_is_judged() -> None:
     goals = {goal.name for goal in read_budgets(PEERS.parent / "budgets.toml")}
     assert {f"http32_over_{peer.name}" for peer in peers_in(PEERS)} <= goals
     assert {f"validation_over_{name}" for name in validation.PEERS} <= goals
+    turns = watching.PEERS.items()
+    assert {f"{task}_over_{name}" for name, tasks in turns for task in tasks} <= goals
 
 
 def test_a_peer_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tidegate.bench import (
     overload,
     peers,
     validation,
+    watching,
 )
 from tidegate.bench.context import FULL, Context, Plan, Progress
 from tidegate.bench.machine import cores, describe
@@ -38,6 +39,7 @@ SUITES: Final[Mapping[str, Callable[[Context], None]]] = {
     "memory": memory.measure,
     "loading": loading.measure,
     "validation": validation.measure,
+    "watching": watching.measure,
     "features": feature_suite.measure,
 }
 """Each suite with what it does."""

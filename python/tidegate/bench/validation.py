@@ -130,10 +130,17 @@ class Ours:
 class Peer:
     """A peer's process, which takes a turn for each line that it is sent."""
 
-    def __init__(self, python: Path, folder: Path, core: int, arguments: Sequence[str]) -> None:
+    def __init__(
+        self,
+        python: Path,
+        folder: Path,
+        core: int,
+        arguments: Sequence[str],
+        script: str = "validate.py",
+    ) -> None:
         with on_core(core):
             self._process = subprocess.Popen(
-                [str(python), str(folder / "validate.py"), *arguments],
+                [str(python), str(folder / script), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -151,11 +158,11 @@ class Peer:
         answer: dict[str, Any] = orjson.loads(line)
         return answer
 
-    def turn(self) -> dict[str, Any]:
-        """One validation: seconds, and what it found."""
+    def turn(self, what: str = "go") -> dict[str, Any]:
+        """One turn at a task: seconds, and what it found."""
         if self._process.stdin is None:
             raise BackendError(f"{self._name} has no pipes")
-        self._process.stdin.write(b"go\n")
+        self._process.stdin.write(what.encode() + b"\n")
         self._process.stdin.flush()
         return self._read()
 

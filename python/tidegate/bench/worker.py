@@ -22,6 +22,7 @@ KINDS: Final = {
     "loader": ("tidegate.bench.loading", "Loader"),
     "features": ("tidegate.bench.features", "Ours"),
     "validation": ("tidegate.bench.validation", "Ours"),
+    "watching": ("tidegate.bench.watching", "Ours"),
     "sklearn": ("tidegate.bench.features", "ScikitLearn"),
     "polars": ("tidegate.bench.feature_peers", "Polars"),
     "numpy": ("tidegate.bench.feature_peers", "NumPy"),
