@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // Functions shared by the tests are not tests to clippy.
 
+use std::sync::Arc;
+
 use tidegate_drift::sequential::{
     CellsTest, Comparable, Difference, Harmless, Mean, Proportion, Quantile, Starts, Stream,
     discoveries,
 };
+use tidegate_drift::{AlarmOptions, BaselineBuilder, Monitor, Windows};
+use tidegate_schema::{DType, Field, Schema, TableBuf};
 
 const ALPHA: f64 = 0.05;
 /// Cells of the simulated columns.
@@ -191,6 +195,58 @@ fn edges_from_the_baseline_itself_change_nothing() {
         rate <= ALPHA,
         "{alarmed} of {streams} streams: at most {rate}"
     );
+}
+
+/// Which of many equally frequent values are among the most frequent of the baseline is chance, and the
+/// counts of those that are named are too high on average: the cells of the test must not take that for drift.
+#[test]
+fn frequent_values_of_the_baseline_itself_change_nothing() {
+    let none = Schema::new(Vec::new()).unwrap();
+    let schema = Schema::new(vec![Field::nullable("value", DType::String)]).unwrap();
+    let table = |draws: &mut Draws, rows: usize, values: u64| {
+        let mut table = TableBuf::new(&schema, rows);
+        for _ in 0..rows {
+            let value = (draws.next() % values).to_string();
+            table.columns[0].push_str(&value).unwrap();
+        }
+        table
+    };
+    for (values, rows) in [(20, 400), (60, 1_500), (150, 4_000), (5_000, 4_000)] {
+        let (streams, mut alarmed) = (200, 0);
+        for seed in 0..streams {
+            let mut draws = Draws(seed * 1_000 + values);
+            let mut builder = BaselineBuilder::new(&schema, &none).unwrap();
+            let before = table(&mut draws, rows, values);
+            builder.update(&before.view().unwrap()).unwrap();
+            let windows = Windows {
+                rows: 1_000,
+                ..Windows::default()
+            };
+            // Next to nothing is harmless.
+            let options = AlarmOptions {
+                alpha: ALPHA,
+                tolerance: 1e-6,
+                ..AlarmOptions::default()
+            };
+            let mut monitor = Monitor::new(Arc::new(builder.finish().unwrap()), windows, 0.0)
+                .unwrap()
+                .with_alarms(options)
+                .unwrap();
+            for _ in 0..10 {
+                let live = table(&mut draws, 1_000, values);
+                monitor.observe(&live.view().unwrap(), 1.0).unwrap();
+                if !monitor.alarms().raised().is_empty() {
+                    alarmed += 1;
+                    break;
+                }
+            }
+        }
+        let rate = at_most(alarmed, streams as usize);
+        assert!(
+            rate <= ALPHA,
+            "{alarmed} of {streams} streams of {values} values: at most {rate}"
+        );
+    }
 }
 
 /// The shares of ten bins between deciles of a normal distribution that has moved by so many

@@ -189,3 +189,28 @@ fn what_cannot_be_is_refused() {
     );
     assert_eq!(Starts::new().looks(), 0);
 }
+
+/// States are kept by others for long: what was written once is read by every later release.
+#[test]
+fn states_of_version_1() {
+    let values: Vec<f64> = (0..50).map(|i| f64::from(i * 37 % 50) / 50.0).collect();
+    let (mean, quantile, share) = (mean(&values), quantile(&values), proportion(&values));
+    let golden = |name: &str, found: String| {
+        let path = format!(
+            "{}/../../tests/golden/drift/{name}-1.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        if std::env::var_os("TIDEGATE_BLESS").is_some() {
+            std::fs::write(&path, &found).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, found, "{name}");
+        text
+    };
+    let read = Mean::from_json(&golden("sequential-mean", mean.to_json()));
+    assert_eq!(read.unwrap(), mean);
+    let read = Proportion::from_json(&golden("sequential-proportion", share.to_json()));
+    assert_eq!(read.unwrap(), share);
+    let read = Quantile::from_json(&golden("sequential-quantile", quantile.to_json()));
+    assert_eq!(read.unwrap().interval(LEVEL), quantile.interval(LEVEL));
+}

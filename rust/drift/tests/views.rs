@@ -463,3 +463,24 @@ fn what_an_ended_replica_left_open_is_over() {
         [(110, true), (20, false)]
     );
 }
+
+/// Replicas of several releases share a store: what was written once is read by every later one.
+#[test]
+fn snapshots_of_version_1() {
+    let mut monitor = monitor(TEN);
+    observe(&mut monitor, 100, 0.0, 1.0);
+    monitor.close(5.0, Some("July")).unwrap();
+    observe(&mut monitor, 30, 0.2, 7.0);
+    let found = monitor.snapshot(7.0);
+    let path = format!(
+        "{}/../../tests/golden/drift/snapshot-1.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    if std::env::var_os("TIDEGATE_BLESS").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text, found);
+    let report = merged(TEN, &[text]);
+    assert_eq!(spans(&report).iter().map(|span| span.2).sum::<u64>(), 130);
+}

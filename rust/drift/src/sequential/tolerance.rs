@@ -76,7 +76,8 @@ impl Cells {
             .zip(b.iter().copied())
             .filter(|(a, b)| a + b > 0.0)
             .collect();
-        pairs.sort_by(|x, y| (y.1 * x.0).total_cmp(&(x.1 * y.0)));
+        // Of cells that are empty on one side the ratio is 0 or infinite; none is empty on both.
+        pairs.sort_by(|x, y| (y.1 / y.0).total_cmp(&(x.1 / x.0)));
         let (a, b) = pairs.into_iter().unzip();
         Self { a, b }
     }
