@@ -12,6 +12,8 @@ pub const EXACT_LIMIT: usize = 1_000_000;
 pub const LEVEL_LIMIT: usize = 32_768;
 /// Up to so many quantiles are sought one by one, instead of sorting all values.
 const SELECTED: usize = 8;
+/// Values looked at before they are copied: they stay in the first cache.
+const PART: usize = 1024;
 /// Levels double their weight, so 64-bit counts cannot need more.
 const MAX_LEVELS: usize = 48;
 
@@ -130,43 +132,37 @@ impl Quantiles {
         }
     }
 
-    /// Takes in many values; while every value is kept, several times as fast as one by one.
+    /// Takes in many values, several times as fast as one by one: finite ones are copied as far as
+    /// a level has room.
     pub fn update_many(&mut self, values: &[f64]) {
-        let room = self.exact_limit
-            - self
-                .levels
-                .first()
-                .map_or(0, Vec::len)
-                .min(self.exact_limit);
-        if !self.is_exact() || values.len() > room {
-            values.iter().for_each(|&value| self.update(value));
-            return;
-        }
-        let Some(level) = self.levels.first_mut() else {
-            return;
-        };
-        let before = level.len();
-        level.extend(values.iter().copied().filter(|value| value.is_finite()));
-        let added = &level[before..];
-        self.count += added.len() as u64;
-        self.min = added.iter().fold(
-            self.min,
-            |least, &value| if value < least { value } else { least },
-        );
-        self.max = added.iter().fold(
-            self.max,
-            |most, &value| if value > most { value } else { most },
-        );
-        if added.len() < values.len() {
-            let others = values.iter().filter(|value| !value.is_finite());
-            for value in others {
-                if value.is_nan() {
-                    self.missing += 1;
-                } else if *value > 0.0 {
-                    self.positive_infinite += 1;
-                } else {
-                    self.negative_infinite += 1;
-                }
+        let mut rest = values;
+        while !rest.is_empty() {
+            let full = if self.is_exact() {
+                self.exact_limit
+            } else {
+                self.level_limit
+            };
+            let kept = self.levels.first().map_or(0, Vec::len);
+            // A level is thinned when it holds one more than fits.
+            let room = (full + 1).saturating_sub(kept).clamp(1, PART);
+            let (part, later) = rest.split_at(room.min(rest.len()));
+            rest = later;
+            let (mut min, mut max, mut finite) = (self.min, self.max, true);
+            for &value in part {
+                finite &= value.is_finite();
+                min = if value < min { value } else { min };
+                max = if value > max { value } else { max };
+            }
+            let Some(level) = self.levels.first_mut().filter(|_| finite) else {
+                part.iter().for_each(|&value| self.update(value));
+                continue;
+            };
+            level.extend_from_slice(part);
+            let over = level.len() > full;
+            (self.min, self.max) = (min, max);
+            self.count += part.len() as u64;
+            if over {
+                self.thin();
             }
         }
     }
@@ -209,7 +205,12 @@ impl Quantiles {
         while height < self.levels.len() {
             if self.levels[height].len() > self.level_limit {
                 let mut values = std::mem::take(&mut self.levels[height]);
-                values.sort_unstable_by(f64::total_cmp);
+                if height == 0 {
+                    values.sort_unstable_by(f64::total_cmp);
+                } else {
+                    // What came up from below lies in sorted runs, which this sort finds and joins.
+                    values.sort_by(f64::total_cmp);
+                }
                 if values.len() % 2 == 1 {
                     self.levels[height].extend(values.pop());
                 }
