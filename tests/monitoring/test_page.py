@@ -5,9 +5,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from tidegate.monitoring import DriftReport, svg, write_html
+from tidegate.monitoring import Baseline, DriftReport, Monitor, Watching, svg, write_html
 from tidegate.monitoring.page import render_html
 from tidegate.monitoring.report import MAJOR, MODERATE
 
@@ -112,3 +114,43 @@ def test_colours_darken_with_psi() -> None:
     assert shades == sorted(shades, reverse=True)
     assert svg.psi_colour(99.0) == svg.psi_colour(1.0)
     assert svg.psi_colour(None) == "#ffffff"
+
+
+def alarming() -> DriftReport:
+    rng = np.random.default_rng(0)
+
+    def rows(count: int, shift: float) -> pa.Table:
+        colours = ["red", "green", "<b>blue</b>"]
+        return pa.table(
+            {
+                "x": rng.normal(shift, 1.0, count),
+                "colour": rng.choice(colours, count),
+                "late": rng.uniform(size=count),
+            }
+        )
+
+    baseline = Baseline(rows(20_000, 0.0), predictions=["late"])
+    monitor = Monitor(baseline, watching=Watching(rows=5_000), now=0.0)
+    for hour in range(6):
+        monitor.observe(rows(5_000, 0.0 if hour < 3 else 0.8), now=3_600.0 * hour)
+    return monitor.report(now=30_000.0)
+
+
+def test_alarms_are_shown_with_their_intervals() -> None:
+    report = alarming()
+    assert report.alarms is not None
+    (alarm,) = report.alarms.raised
+    assert alarm.name == "x"
+    page = render_html(report)
+    parse(page)
+    assert "1 of 3 columns left their reference" in page
+    assert f"x: {alarm.lower:.2%} to {alarm.upper:.2%}" in page
+    assert f"between {alarm.lower:.1%} and {alarm.upper:.1%}" in page
+    assert "late (prediction)" in page
+    assert "<b>blue" not in page
+    quiet = render_html(replace(report, alarms=replace(report.alarms, looks=0)))
+    assert "What the alarms are about" not in quiet
+    calm = tuple(replace(column, alarm=False) for column in report.alarms.columns)
+    assert "No column has left its reference" in render_html(
+        replace(report, alarms=replace(report.alarms, columns=calm))
+    )

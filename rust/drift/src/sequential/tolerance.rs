@@ -263,7 +263,7 @@ mod tests {
         /// No pair of distributions within the tolerance does better, and the bound is monotone.
         #[test]
         fn nothing_within_the_tolerance_does_better(
-            counts in prop::collection::vec((0u32..500, 0u32..500, 0u32..100, 0u32..100), 2..12),
+            counts in prop::collection::vec((0u32..500, 0u32..500, 0u32..100, 0u32..100), 2..60),
             tolerance in 0.001..0.5f64,
         ) {
             let side = |pick: fn(&(u32, u32, u32, u32)) -> u32| -> Vec<f64> {
