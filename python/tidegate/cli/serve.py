@@ -15,6 +15,8 @@ from tidegate.cli.output import DIAGNOSTICS, JsonOption, RegistryOption, emit
 
 if TYPE_CHECKING:
     from tidegate.configuration import Configuration
+    from tidegate.monitoring.alerts.watch import Watch
+    from tidegate.runtime import Runtime
 
 __all__ = ["serve"]
 
@@ -121,8 +123,6 @@ def serve(
     """
     from tidegate.cli.settings import options, pairs
     from tidegate.monitoring import Watching
-    from tidegate.monitoring.alerts import Alerts
-    from tidegate.monitoring.alerts.watch import Watch
     from tidegate.runtime import Options, Runtime
     from tidegate.server import (
         Access,
@@ -172,13 +172,12 @@ def serve(
     found = read()
     settings, deploy = found.section(Settings), found.section(Deploy)
     tracing = found.section(Tracing).completed(os.environ)
-    watching = found.section(Alerts)
     gate = Gate(found.section(Access), found.section(Rates), found.section(Tls))
     runtime = Runtime(_registry(deploy.registry), found.section(Options), found.section(Watching))
     try:
         served = [runtime.deploy(model) for model in deploy.models]
         snapshots = found.section(Replicas).writer(runtime)
-        watcher = Watch(watching, runtime, effective=_effective(found)) if watching.rules else None
+        watcher = _watcher(found, runtime)
     except BaseException:
         runtime.close()
         gate.close()
@@ -235,6 +234,20 @@ def serve(
         DIAGNOSTICS.print(f"requests were broken off after {settings.grace:g} s", markup=False)
         # A model that hangs would be waited for until the end of days.
         os._exit(0)
+
+
+def _watcher(found: Configuration, runtime: Runtime) -> Watch | None:
+    """What looks at the rules, where there are some."""
+    from tidegate.monitoring.alerts import Alerts
+    from tidegate.monitoring.alerts.watch import Watch
+    from tidegate.server import Settings
+    from tidegate.server.failing import AccessLogTail
+
+    alerts, log = found.section(Alerts), found.section(Settings).access_log
+    if not alerts.rules:
+        return None
+    failing = None if log in (None, "-") else AccessLogTail(log)
+    return Watch(alerts, runtime, effective=_effective(found), failing=failing)
 
 
 def _effective(found: Configuration) -> dict[str, str]:

@@ -34,7 +34,7 @@ def fingerprint(rule: str, labels: Iterable[tuple[str, str]]) -> str:
 
     Example:
         >>> fingerprint("slow", [("model", "m")])
-        '75cfeea23e8acb36'
+        '48140935155f9cb4'
     """
     text = "\x00".join([rule, *(f"{name}\x01{value}" for name, value in sorted(labels))])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

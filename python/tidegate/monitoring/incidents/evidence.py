@@ -68,7 +68,7 @@ class Failing(Protocol):
     """What gives rows or requests that went wrong."""
 
     def __call__(self, model: str | None, since: float) -> Iterable[Mapping[str, Any]]:
-        """The newest ones of a model: each `at`, `why` and perhaps `row`."""
+        """The newest ones of a model: each `at`, `why`, and perhaps `request` (its id) and `row`."""
 
 
 def gathered(
@@ -189,6 +189,8 @@ def _redacted(examples: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "at": float(example["at"]),
             "why": redacted_text(str(example["why"])),
         }
+        if "request" in example:
+            plain["request"] = str(example["request"])
         if "row" in example:
             plain["row"] = redacted_row(example["row"], salt)
         found.append(plain)

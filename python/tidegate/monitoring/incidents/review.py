@@ -77,11 +77,8 @@ def review(incident: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) ->
 
     Example:
         >>> incident = {"id": "x", "title": "slow", "severity": "warning", "status": "open"}
-        >>> print(review({**incident, "opened": 0.0}, [])[:36])
-        # Incident x: slow
-        <BLANKLINE>
-        | | |
-        | --- |
+        >>> review({**incident, "opened": 0.0}, []).splitlines()[0]
+        '# Incident x: slow'
     """
     evidence = next((record for record in records if record["type"] == "evidence"), None)
     parts = [
@@ -170,6 +167,7 @@ def _evidence(evidence: Mapping[str, Any]) -> Iterable[str]:
     if evidence["examples"]:
         rows = [
             f"- {when(e['at'])}: {_plain(e['why'])}"
+            + (f" (request {_plain(e['request'])})" if "request" in e else "")
             + (f" `{_plain(str(e['row']))}`" if "row" in e else "")
             for e in evidence["examples"]
         ]
