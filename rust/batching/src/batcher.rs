@@ -447,6 +447,13 @@ impl<W: Work, E: Execute<W>> Shared<W, E> {
             };
             let Some(taken) = taken else { break };
             done = self.execute(&mut held, now, taken);
+            // Where cores are few, whoever sends the answers may wait for this one, and would for
+            // all of the next batch. So the time until it is free again is the batch's, too: whoever
+            // comes behind it waits for that.
+            sync::give_way();
+            if let Some(done) = &mut done {
+                done.end = (self.clock)();
+            }
         }
     }
 

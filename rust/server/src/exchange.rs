@@ -53,7 +53,7 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         None => return Err(Error::internal("a request was not asked at the door")),
     };
     if permit.model().limits().is_timed() && !may_have_terms(&call.body) {
-        let waited = service.turn.waited(call.came.in_line);
+        let waited = service.turn.waited(call.came.readable);
         permit.model().ask(waited)?;
     }
     let reply = if call.body.len() > HEAVY_BODY {
@@ -76,10 +76,9 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         let model = permit.model();
         let limits = &service.shared.protocol;
         let admitted = took(model, Stage::Admit, call.came.begun);
-        let (input, mut options, wanted) = E::read(model, head, &call.body, limits)?;
+        let (input, options, wanted) = E::read(model, head, &call.body, limits)?;
         took(model, Stage::Decode, admitted);
-        options.waited = call.came.in_line;
-        let mut pending = Pending::new(service, model, input, options);
+        let mut pending = Pending::new(service, model, input, options, call.came.readable);
         let answer = pending.answer().await?;
         let answered = Instant::now();
         let reply = E::write(&name, &wanted, &answer)?;
@@ -110,14 +109,16 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Queues the work, and says so to the turn.
+    /// Queues the work, and says so to the turn. `readable` is since when it could be read, where
+    /// that is known.
     pub fn new(
         service: &Service,
         model: &Arc<Model>,
         input: Input,
         mut options: CallOptions,
+        readable: Option<Instant>,
     ) -> Self {
-        options.waited = service.turn.waited(options.waited);
+        options.waited = service.turn.waited(readable);
         let (sender, answer) = oneshot::channel();
         let ticket = model.submit(input, &options, move |outcome| {
             // Nobody receives when the client has gone.

@@ -28,6 +28,9 @@ const FEWEST: usize = 8;
 const MOST: usize = 1024;
 /// How often the models are asked for their objectives.
 const AIM_EVERY: Duration = Duration::from_millis(100);
+/// From this part of the objective on it matters how long the loop did not look at its sockets, so
+/// that requests are asked since when they have been there.
+const NOTICED_SHARE: u32 = 20;
 /// Of the time a request takes, so much is learned from one turn.
 const LEARNED: f64 = 0.1;
 
@@ -37,10 +40,10 @@ enum State {
     /// Nothing has come.
     #[default]
     Outside,
-    /// In line, since then.
+    /// In its socket since then, and in line.
     Waiting(Instant),
-    /// Let in, after so long.
-    Entered(Duration),
+    /// Let in; in its socket since then, where that is known.
+    Entered(Option<Instant>),
 }
 
 /// A connection's place in line.
@@ -51,18 +54,18 @@ pub struct Place {
 }
 
 impl Place {
-    /// How long the request that was read last has stood in line; the next one begins outside.
-    pub fn leave(&self) -> Duration {
+    /// Since when the request that was read last could be read, where that is known; the next one
+    /// begins outside.
+    pub fn leave(&self) -> Option<Instant> {
         match self.state.take() {
-            State::Entered(waited) => waited,
-            State::Outside | State::Waiting(_) => Duration::ZERO,
+            State::Entered(since) => since,
+            State::Outside | State::Waiting(_) => None,
         }
     }
 
-    fn admit(&self, now: Instant) {
+    fn admit(&self) {
         if let State::Waiting(since) = self.state.get() {
-            let waited = now.saturating_duration_since(since);
-            self.state.set(State::Entered(waited));
+            self.state.set(State::Entered(Some(since)));
         }
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -85,6 +88,8 @@ pub struct Intake {
     objective: Cell<Option<Duration>>,
     aimed: Cell<Option<Instant>>,
     draining: Cell<bool>,
+    /// How long the loop did not look at its sockets before it did so last.
+    away: Cell<Duration>,
     /// Requests that may still be read in this turn, and those that were.
     room: Cell<usize>,
     read: Cell<usize>,
@@ -105,6 +110,7 @@ impl Intake {
             objective: Cell::default(),
             aimed: Cell::default(),
             draining: Cell::default(),
+            away: Cell::default(),
             room: Cell::default(),
             read: Cell::default(),
             cost: Cell::default(),
@@ -124,7 +130,13 @@ impl Intake {
     }
 
     /// May the connection at this place read its next request now? If not, it is woken when it may.
-    pub fn enter(&self, place: &Rc<Place>, waker: &Waker) -> bool {
+    /// `waited` tells for how long that could have been read, and is asked only if it matters.
+    pub fn enter(
+        &self,
+        place: &Rc<Place>,
+        waker: &Waker,
+        waited: impl FnOnce() -> Option<Duration>,
+    ) -> bool {
         match place.state.get() {
             State::Entered(_) => return true,
             State::Waiting(_) => {
@@ -136,23 +148,31 @@ impl Intake {
             }
             State::Outside => {}
         }
-        let free = self.objective.get().is_none() || self.draining.get();
+        let objective = self.objective.get().filter(|_| !self.draining.get());
+        let away = self.away.get();
+        let matters = objective.is_some_and(|objective| away >= objective / NOTICED_SHARE);
+        let waited = if matters { waited() } else { None };
+        let since = |waited| Instant::now().checked_sub(waited);
         let room = self.room.get();
-        if free || room > 0 {
+        if objective.is_none() || room > 0 {
             self.room.set(room.saturating_sub(1));
             self.read.set(self.read.get() + 1);
-            place.state.set(State::Entered(Duration::ZERO));
+            place.state.set(State::Entered(waited.and_then(since)));
             return true;
         }
-        place.state.set(State::Waiting(Instant::now()));
+        // Half of the time in which it may have come, if nobody knows better.
+        let since = since(waited.unwrap_or(away / 2)).unwrap_or_else(Instant::now);
+        place.state.set(State::Waiting(since));
         *place.waker.borrow_mut() = Some(waker.clone());
         self.line.borrow_mut().push_back(Rc::downgrade(place));
         self.due.notify_one();
         false
     }
 
-    /// A turn has ended, in which so much time was spent on reading; lets in the next.
-    pub fn turn(&self, reading: Duration, now: Instant) {
+    /// A turn has ended, in which so much time was spent on reading, and so much since the loop had
+    /// looked at its sockets; lets in the next.
+    pub fn turn(&self, reading: Duration, away: Duration, now: Instant) {
+        self.away.set(away);
         let read = self.read.take();
         if read >= FEWEST {
             let cost = reading.as_secs_f64() / read as f64;
@@ -161,7 +181,7 @@ impl Intake {
             self.cost.set(known + LEARNED * (cost - known));
         }
         let Some(objective) = self.objective(now) else {
-            self.let_all_in(now);
+            self.let_all_in();
             return;
         };
         let budget = (objective / READING_SHARE).as_secs_f64();
@@ -194,7 +214,7 @@ impl Intake {
                 line.pop_front()
             };
             if let Some(place) = next.and_then(|place| place.upgrade()) {
-                place.admit(now);
+                place.admit();
                 room -= 1;
                 entered += 1;
             }
@@ -211,11 +231,11 @@ impl Intake {
     }
 
     /// Everybody in line may read: there is no objective any more, or the server drains.
-    fn let_all_in(&self, now: Instant) {
+    fn let_all_in(&self) {
         self.expected.set(0.0);
         for place in self.line.take() {
             if let Some(place) = place.upgrade() {
-                place.admit(now);
+                place.admit();
             }
         }
     }
@@ -223,7 +243,7 @@ impl Intake {
     /// From now on everything is read at once: what has come is to be answered before the end.
     pub fn open(&self) {
         self.draining.set(true);
-        self.let_all_in(Instant::now());
+        self.let_all_in();
     }
 }
 
@@ -248,12 +268,12 @@ mod tests {
     fn learned() -> Intake {
         let intake = Intake::new(|| Some(OBJECTIVE));
         let now = Instant::now();
-        intake.turn(Duration::ZERO, now);
+        intake.turn(Duration::ZERO, QUICK, now);
         for _ in 0..100 {
             for _ in 0..FEWEST {
-                assert!(intake.enter(&Rc::default(), Waker::noop()));
+                assert!(intake.enter(&Rc::default(), Waker::noop(), || None));
             }
-            intake.turn(QUICK, now);
+            intake.turn(QUICK, QUICK, now);
         }
         intake
     }
@@ -263,7 +283,7 @@ mod tests {
         let mut entered = 0;
         for _ in 0..count {
             let place = Rc::default();
-            if intake.enter(&place, Waker::noop()) {
+            if intake.enter(&place, Waker::noop(), || None) {
                 entered += 1;
             } else {
                 line.push(place);
@@ -284,7 +304,7 @@ mod tests {
     fn without_an_objective_all_are_read() {
         let intake = Intake::new(|| None);
         assert_eq!(crowd(&intake, 5_000).0, 5_000);
-        intake.turn(Duration::from_secs(1), Instant::now());
+        intake.turn(Duration::from_secs(1), QUICK, Instant::now());
         assert_eq!(crowd(&intake, 5_000).0, 5_000);
     }
 
@@ -294,10 +314,15 @@ mod tests {
         let (first, line) = crowd(&intake, 50);
         assert_eq!(first, 20);
         let now = Instant::now();
-        intake.turn(2 * QUICK, now);
+        intake.turn(2 * QUICK, QUICK, now);
         assert_eq!(entered(&line), (0..20).collect::<Vec<_>>());
-        assert!(line.iter().take(20).all(|place| place.leave() < OBJECTIVE));
-        intake.turn(2 * QUICK, now);
+        let since = |place: &Rc<Place>| place.leave().unwrap();
+        assert!(
+            line.iter()
+                .take(20)
+                .all(|place| since(place).elapsed() < OBJECTIVE)
+        );
+        intake.turn(2 * QUICK, QUICK, now);
         assert_eq!(entered(&line), (20..30).collect::<Vec<_>>());
         // What found no place in the line may be used by whoever comes.
         assert_eq!(crowd(&intake, 50).0, 10);
@@ -308,14 +333,28 @@ mod tests {
         let intake = learned();
         let (_, line) = crowd(&intake, 120);
         let later = Instant::now() + OBJECTIVE;
-        intake.turn(2 * QUICK, later);
+        intake.turn(2 * QUICK, QUICK, later);
         let mut due: Vec<usize> = (0..4).chain(84..100).collect();
         assert_eq!(entered(&line), due);
-        assert!(line[0].leave() >= OBJECTIVE);
-        line[0].state.set(State::Entered(OBJECTIVE));
-        intake.turn(2 * QUICK, later);
+        intake.turn(2 * QUICK, QUICK, later);
         due = (0..8).chain(68..100).collect();
         assert_eq!(entered(&line), due, "the oldest are not forgotten");
+    }
+
+    #[test]
+    fn a_request_is_asked_since_when_it_came_where_that_matters() {
+        let intake = learned();
+        let place = Rc::default();
+        let unasked = || panic!("the loop was not away for long");
+        intake.turn(QUICK, OBJECTIVE / (2 * NOTICED_SHARE), Instant::now());
+        assert!(intake.enter(&place, Waker::noop(), unasked));
+        assert_eq!(place.leave(), None);
+        intake.turn(QUICK, OBJECTIVE / NOTICED_SHARE, Instant::now());
+        assert!(intake.enter(&place, Waker::noop(), || Some(OBJECTIVE)));
+        assert!(place.leave().unwrap().elapsed() >= OBJECTIVE);
+        let (_, mut line) = crowd(&intake, 20);
+        let last = line.pop().unwrap();
+        assert!(last.waited(Instant::now()) >= OBJECTIVE / NOTICED_SHARE / 2);
     }
 
     #[test]
@@ -323,7 +362,7 @@ mod tests {
         let intake = learned();
         let (_, mut line) = crowd(&intake, 120);
         line.drain(..90);
-        intake.turn(2 * QUICK, Instant::now() + OBJECTIVE);
+        intake.turn(2 * QUICK, QUICK, Instant::now() + OBJECTIVE);
         assert_eq!(entered(&line), (0..10).collect::<Vec<_>>());
         assert!(intake.line.borrow().is_empty());
     }

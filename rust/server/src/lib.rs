@@ -7,6 +7,7 @@
 
 pub mod access;
 mod access_log;
+mod arrival;
 mod body;
 mod connection;
 mod counters;

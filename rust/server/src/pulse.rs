@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::arrival::Arrivals;
 use crate::intake::{Intake, Place};
 use crate::options::Limits;
 
@@ -91,14 +92,15 @@ impl Pulse {
     }
 
     /// May the next request be read? Requests that share a connection are not kept waiting for
-    /// each other.
-    fn may_read(&self, context: &Context<'_>) -> bool {
+    /// each other. `waited` tells how long it has been in the socket.
+    fn may_read(&self, context: &Context<'_>, waited: impl FnOnce() -> Option<Duration>) -> bool {
         let between = match self.phase.get() {
             Phase::Idle => true,
             Phase::Head => self.received.get() == 0,
             Phase::Body | Phase::Working => false,
         };
-        !between || self.shared.get() || self.intake.enter(&self.place, context.waker())
+        let waker = context.waker();
+        !between || self.shared.get() || self.intake.enter(&self.place, waker, waited)
     }
 
     fn read(&self, bytes: usize) {
@@ -170,9 +172,9 @@ impl Busy {
         self.0.shared.get()
     }
 
-    /// How long the request stood in line before it was read.
+    /// Since when the request could be read, where that is known.
     #[must_use]
-    pub fn waited(&self) -> Duration {
+    pub fn readable(&self) -> Option<Instant> {
         self.0.place.leave()
     }
 
@@ -322,13 +324,18 @@ impl Pulses {
 /// A socket that notes what passes, and is read when it is its turn.
 pub struct Watched {
     stream: TcpStream,
+    arrivals: Arrivals,
     pulse: Rc<Pulse>,
 }
 
 impl Watched {
     /// Notes what passes through the socket.
     pub fn new(stream: TcpStream, pulse: Rc<Pulse>) -> Self {
-        Self { stream, pulse }
+        Self {
+            stream,
+            arrivals: Arrivals::default(),
+            pulse,
+        }
     }
 
     fn written(&self, outcome: Poll<std::io::Result<usize>>) -> Poll<std::io::Result<usize>> {
@@ -360,7 +367,8 @@ impl AsyncRead for Watched {
         if let Err(error) = ready!(self.stream.poll_read_ready(context)) {
             return Poll::Ready(Err(error));
         }
-        if !self.pulse.may_read(context) {
+        let waited = || self.arrivals.waited(&self.stream);
+        if !self.pulse.may_read(context, waited) {
             return Poll::Pending;
         }
         let before = buffer.filled().len();

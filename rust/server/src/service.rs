@@ -147,8 +147,8 @@ pub struct Call<'a> {
 pub struct Came {
     /// When its head had been read.
     pub begun: Instant,
-    /// How long it had stood in line by then.
-    pub in_line: Duration,
+    /// Since when it could be read, where that is known.
+    pub readable: Option<Instant>,
 }
 
 impl Came {
@@ -156,7 +156,7 @@ impl Came {
     fn now() -> Self {
         Self {
             begun: Instant::now(),
-            in_line: Duration::ZERO,
+            readable: None,
         }
     }
 }
@@ -382,7 +382,7 @@ impl Service {
         record: &mut Record,
     ) -> Response<Body> {
         let came = Came {
-            in_line: busy.waited(),
+            readable: busy.readable(),
             ..Came::now()
         };
         let begun = came.begun;

@@ -359,14 +359,10 @@ impl Streaming {
         let table = rows::decode(piece, schema, self.extra, limits)?;
         took(self.permit.model(), Stage::Decode, begun);
         let input = Input::Table(table);
-        Pending::new(
-            &self.service,
-            self.permit.model(),
-            input,
-            CallOptions::default(),
-        )
-        .answer()
-        .await
+        let options = CallOptions::default();
+        Pending::new(&self.service, self.permit.model(), input, options, None)
+            .answer()
+            .await
     }
 }
 

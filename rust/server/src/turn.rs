@@ -77,26 +77,20 @@ impl<F: Flush> Turn<F> {
         }
     }
 
-    /// About how long a request that is read now was readable, and has yet to wait until the turn
-    /// ends: so long in line, and since the turn that let it in. One that was in no line: since the
-    /// loop looked at its sockets, and half of the time in which it did not before that, or since it
-    /// woke from sleep.
-    pub fn waited(&self, in_line: Duration) -> Duration {
+    /// How long a request that is being read has waited, and has yet to wait until the turn ends.
+    /// Where nobody knows since when it could be read, about so: since the loop looked at its
+    /// sockets, and half of the time in which it did not before that, or since it woke from sleep.
+    pub fn waited(&self, readable: Option<Instant>) -> Duration {
         let now = Instant::now();
-        let Some(looked) = self.looked.get() else {
-            return in_line;
-        };
         let since = |then| now.saturating_duration_since(then);
-        match WOKEN.get() {
-            Some(woken) if woken >= looked && in_line.is_zero() => since(woken),
-            _ => {
-                let before = if in_line.is_zero() {
-                    self.away.get() / 2
-                } else {
-                    in_line
-                };
-                before + since(looked).max(self.intake.expected())
-            }
+        let Some(looked) = self.looked.get() else {
+            return readable.map(since).unwrap_or_default();
+        };
+        let rest = self.intake.expected().saturating_sub(since(looked));
+        match (readable, WOKEN.get()) {
+            (Some(readable), _) => since(readable) + rest,
+            (None, Some(woken)) if woken >= looked => since(woken),
+            (None, _) => self.away.get() / 2 + since(looked) + rest,
         }
     }
 
@@ -129,7 +123,7 @@ impl<F: Flush> Turn<F> {
                 queue.flush();
             }
             self.look();
-            self.intake.turn(reading, Instant::now());
+            self.intake.turn(reading, self.away.get(), Instant::now());
         }
     }
 }
@@ -205,21 +199,17 @@ mod tests {
     fn what_is_read_late_has_waited() {
         let pause = Duration::from_millis(5);
         let turn = Turn::<Queue>::new(Intake::new(|| None));
-        assert_eq!(
-            turn.waited(Duration::ZERO),
-            Duration::ZERO,
-            "nothing is known yet"
-        );
+        assert_eq!(turn.waited(None), Duration::ZERO, "nothing is known yet");
         turn.look();
         std::thread::sleep(pause);
-        assert!(turn.waited(Duration::ZERO) >= pause);
+        assert!(turn.waited(None) >= pause);
         // The loop was away for so long, and has just looked.
         turn.look();
-        let waited = turn.waited(Duration::ZERO);
+        let waited = turn.waited(None);
         assert!(waited >= pause / 2, "{waited:?}");
         let begin = Instant::now();
         woken();
-        let waited = turn.waited(Duration::ZERO);
+        let waited = turn.waited(None);
         assert!(waited <= begin.elapsed(), "{waited:?}");
     }
 

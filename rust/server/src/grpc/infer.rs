@@ -39,7 +39,7 @@ pub async fn answer(call: &Call, body: Incoming) -> Result<Bytes> {
     }
     let (model, limits) = (permit.model(), &call.service.shared.protocol);
     let (input, options, wanted) = read(model, &message, limits, call.deadline, call.begun)?;
-    let mut pending = Pending::new(&call.service, model, input, options);
+    let mut pending = Pending::new(&call.service, model, input, options, None);
     unary(&wanted, &pending.answer().await?)
 }
 

@@ -140,7 +140,7 @@ fn begin(call: &Call, message: Bytes) -> Item {
     let (model, limits) = (permit.model(), &call.service.shared.protocol);
     match infer::read(model, &message, limits, call.deadline, begun) {
         Ok((input, options, wanted)) => {
-            let pending = Pending::new(&call.service, model, input, options);
+            let pending = Pending::new(&call.service, model, input, options, None);
             Item::Queued {
                 pending,
                 wanted,
