@@ -63,19 +63,27 @@ mod tests {
         assert_eq!(arrivals.waited(&socket), None, "nobody has asked before");
         assert_eq!(arrivals.waited(&socket), None, "nothing is there");
         let pause = Duration::from_millis(5);
-        for _ in 0..3 {
+        let mut known = 0;
+        // The kernel begins with its notes a little after it was asked.
+        for _ in 0..1_000 {
             let sent = Instant::now();
             client.write_all(b"some").await.unwrap();
             socket.readable().await.unwrap();
             std::thread::sleep(pause);
-            let waited = arrivals.waited(&socket).unwrap();
-            assert!(
-                waited >= pause / 2 && waited <= sent.elapsed(),
-                "{waited:?}"
-            );
+            if let Some(waited) = arrivals.waited(&socket) {
+                known += 1;
+                assert!(
+                    waited >= pause / 2 && waited <= sent.elapsed(),
+                    "{waited:?}"
+                );
+            }
             let mut bytes = [0; 4];
             socket.read_exact(&mut bytes).await.unwrap();
             assert_eq!(&bytes, b"some", "looking takes nothing away");
+            if known == 3 {
+                return;
+            }
         }
+        panic!("the kernel noted {known} of the arrivals");
     }
 }
