@@ -113,7 +113,7 @@ def test_nobody_is_told_twice(script: Script, values: dict[str, Any], many: int)
         assert replica.engine.state.incidents == state.incidents
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(SCRIPT, st.sampled_from(RULES))
 def test_a_restart_is_as_never_stopped(script: Script, values: dict[str, Any]) -> None:
     """What is told, when and where, does not depend on restarts between two looks."""
@@ -303,3 +303,33 @@ def test_many_alerts_are_bounded(number: int, caplog: pytest.LogCaptureFixture) 
     replica.tick(START, **models)
     assert len(replica.engine.state.firing) == min(len(models), 1_000)
     assert ("make rules narrower" in caplog.text) == (number == 1)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_what_was_pending_counts_on_after_a_restart(clean: bool) -> None:
+    store, told, rules = memory(), Told(), queued(**{"for": "5m"})
+    before = Replica("before", store, rules, told)
+    before.tick(START, m=LOUD)
+    before.tick(START + 31.0, m=LOUD)
+    if clean:
+        before.engine.leave(START + 45.0)
+    after = Replica("after", store, rules, told)
+    # One that was killed is known to be gone after two minutes.
+    for second in range(60, 301, 15):
+        assert told.lines == []
+        after.tick(START + second, m=LOUD)
+    assert len(told.about("firing")) == 1
+
+
+def test_what_was_pending_elsewhere_does_not_count_once_it_was_quiet() -> None:
+    store, told, rules = memory(), Told(), queued(**{"for": "5m"})
+    before = Replica("before", store, rules, told)
+    before.tick(START, m=LOUD)
+    before.engine.leave(START + 1.0)
+    after = Replica("after", store, rules, told)
+    after.tick(START + 15.0, m=QUIET)
+    for second in range(30, 330, 15):
+        after.tick(START + second, m=LOUD)
+    assert told.lines == []
+    after.tick(START + 330.0, m=LOUD)
+    assert len(told.about("firing")) == 1

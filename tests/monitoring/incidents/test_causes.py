@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tidegate.monitoring import DriftReport
+from tidegate.monitoring.alarm import Alarm, Alarms
 from tidegate.monitoring.alerts.history import History
 from tidegate.monitoring.exposition import Sample, labels_of
 from tidegate.monitoring.incidents.causes import Cause, first_move, ranked
@@ -86,6 +87,17 @@ def test_columns_move_from_their_first_drifted_window_on(opened: float) -> None:
             assert found[name].at == windows[begin][0]
     empty = replace(report, windows=())
     assert list(column_moves(empty, 0.0, opened, "")) == []
+
+
+def test_an_alarm_moves_a_column_that_no_window_does() -> None:
+    report = DriftReport.from_json(GOLDEN.read_bytes())
+    alarm = Alarm(
+        name="slow", role="feature", alarm=True, since=900.0, e_value=1e6, log_e=14.0, due=3.0,
+        distance=0.1, lower=0.06, upper=0.2, start=500.0, rows=10_000, rows_to_go=0, cells=(),
+    )  # fmt: skip
+    alarms = Alarms(0.05, 0.05, 3, (alarm, replace(alarm, name="quiet", alarm=False)))
+    found = list(column_moves(replace(report, windows=(), alarms=alarms), 0.0, 1_000.0, ""))
+    assert found == [Cause(500.0, "feature", "slow", "at least 6.0% of its rows have moved")]
 
 
 def test_ties_go_to_what_is_more_likely_the_others_cause() -> None:

@@ -15,7 +15,7 @@ from tidegate.monitoring.alerts.evaluation import Evaluation, Turn
 from tidegate.monitoring.alerts.history import History, kept
 from tidegate.monitoring.alerts.journal import Journal
 from tidegate.monitoring.alerts.planning import Notice, plan
-from tidegate.monitoring.alerts.presence import BEAT_SECONDS, Presence
+from tidegate.monitoring.alerts.presence import BEAT_SECONDS, DEAD_SECONDS, Presence
 from tidegate.monitoring.alerts.rule import Policy, Rule
 from tidegate.monitoring.alerts.signals import TOTAL, Source
 from tidegate.monitoring.alerts.state import Episode, State
@@ -79,6 +79,7 @@ class Engine:
         self._alive: set[str] = {replica}
         self._asked = float("-inf")
         self._refreshed = float("-inf")
+        self._begun = float("inf")
         self.problem: str | None = None
 
     @property
@@ -110,6 +111,7 @@ class Engine:
         Args:
             now: Seconds since 1970; never less than before.
         """
+        self._begun = min(self._begun, now)
         self._take(now)
         self._reach(now)
         for turn in self.evaluation.look(self.history, now, self._served()):
@@ -144,7 +146,8 @@ class Engine:
                     for alert, name in self.state.firing.items()
                     if not self._alive & set(self.state.episodes[name].holders)
                 }
-                inherited = self._presence.inherited(now)
+                young = now - self._begun <= 2 * DEAD_SECONDS
+                inherited = self._presence.inherited(now, young=young)
                 self.evaluation.inherit(inherited, self.state, orphans)
                 self._take_over(now)
                 self._asked = now

@@ -57,6 +57,7 @@ class Evaluation:
         self._found: dict[str, tuple[str, Labels]] = {}
         self._findings: dict[str, Finding] = {}
         self._crowded = False
+        self._begun: float | None = None
 
     def pending(self) -> dict[str, float]:
         """Since when alerts are pending."""
@@ -76,15 +77,17 @@ class Evaluation:
         """Takes over from replicas that are gone.
 
         Args:
-            pending: Since when alerts were pending there.
+            pending: Since when alerts were pending there. They count for what pends here since the
+                first look, as nobody else has looked in between.
             state: What all agree on.
             orphans: Alerts that fire and whose holders are all gone.
         """
         for alert, since in pending.items():
             local = self._locals.get(alert)
             if local is not None and local.state == "pending" and since < local.since:
-                self._locals[alert] = Local("pending", since, local.known)
-            elif local is None and alert not in state.firing:
+                if self._begun is None or local.since <= self._begun:
+                    self._locals[alert] = Local("pending", since, local.known)
+            elif local is None and alert not in state.firing and self._begun is None:
                 # It counts on if the first look confirms it, and is dropped otherwise.
                 self._locals[alert] = Local("pending", since, since)
         for alert in orphans:
@@ -105,6 +108,7 @@ class Evaluation:
             served: Models and versions that are.
         """
         seen: set[str] = set()
+        self._begun = now if self._begun is None else self._begun
         for rule in self._rules.values():
             try:
                 findings = rule.condition.findings(history, now)

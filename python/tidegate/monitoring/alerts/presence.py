@@ -93,8 +93,13 @@ class Presence:
         """
         return {replica for replica, sign in self._beats().items() if _lives(sign, now)}
 
-    def inherited(self, now: float) -> dict[str, float]:
+    def inherited(self, now: float, *, young: bool) -> dict[str, float]:
         """Since when alerts were pending on replicas that are gone; and removes old signs of life.
+
+        Args:
+            now: Seconds since 1970.
+            young: Whether this replica began just now. Only such a one inherits, and what it has
+                inherited nobody else does.
 
         Raises:
             StorageError: If the store cannot be read.
@@ -105,9 +110,10 @@ class Presence:
                 continue
             if now - at > SWEPT_SECONDS:
                 self._store.delete(f"replicas/{name}")
-            elif now - at < INHERITED_SECONDS:
+            elif young and now - at < INHERITED_SECONDS:
                 for alert, since in self._pending(name).items():
                     found[alert] = min(found.get(alert, since), since)
+                self._store.delete(f"replicas/{name}")
         return found
 
     def _pending(self, name: str) -> dict[str, float]:

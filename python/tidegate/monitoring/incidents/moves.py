@@ -60,7 +60,12 @@ def moves(
 
 
 def column_moves(report: DriftReport, since: float, opened: float, place: str) -> Iterator[Cause]:
-    """Columns whose drift is beyond chance and convention, each from its first such window on."""
+    """Columns that drifted, each from when it did so first.
+
+    That is the first window of those whose PSI is beyond chance and convention, or where there is
+    none the begin of the rows behind the column's alarm.
+    """
+    moved: set[tuple[str, str]] = set()
     windows = [window for window in report.windows if window.rows and window.end >= since]
     for name, role in report.columns():
         begin: float | None = None
@@ -76,7 +81,13 @@ def column_moves(report: DriftReport, since: float, opened: float, place: str) -
                 begin, value = None, 0.0
         if begin is not None:
             kind: Kind = "prediction" if role == "prediction" else "feature"
+            moved.add((name, role))
             yield Cause(begin, kind, f"{place}{name}", f"PSI up to {value:.2f} from this window on")
+    for alarm in report.alarms.raised if report.alarms else ():
+        at = alarm.since if alarm.start is None else alarm.start
+        if (alarm.name, alarm.role) not in moved and at is not None and since <= at <= opened:
+            detail = f"at least {alarm.lower:.1%} of its rows have moved"
+            yield Cause(at, alarm.role, f"{place}{alarm.name}", detail)
 
 
 def stage_means(
