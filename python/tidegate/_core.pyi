@@ -135,6 +135,10 @@ class Runtime:
         watch: bool = True,
         watching: Any = None,
         observe_bytes: int | None = None,
+        feedback_bytes: int | None = None,
+        feedback_folder: str | PathLike[str] | None = None,
+        quality_seconds: float | None = None,
+        log: PredictionLog | None = None,
     ) -> Runtime: ...
     def load(
         self,
@@ -142,6 +146,7 @@ class Runtime:
         digest: str | None = None,
         batching: BatchBounds | None = None,
         watching: Any = None,
+        segment: str | None = None,
     ) -> Model: ...
     def load_onnx(
         self,
@@ -181,9 +186,56 @@ class Runtime:
     def drift_snapshot(self, name: str) -> str: ...
     def merged_drift(self, name: str, snapshots: Sequence[str]) -> tuple[str, list[str]]: ...
     def close_window(self, name: str, label: str | None = None) -> bool: ...
+    def feedback(self, name: str, body: bytes) -> str: ...
+    def feedback_table(self, name: str, table: Any) -> str: ...
+    def quality(self, name: str) -> str: ...
     def metrics(self) -> str: ...
     def close(self) -> None: ...
     def forked(self) -> None: ...
+
+# ---- predictionlog.rs
+
+@final
+class PredictionLog:
+    def __new__(
+        cls,
+        process: str,
+        *,
+        sample: float | None = None,
+        shares: Sequence[tuple[str, float]] | None = None,
+        slower: float | None = None,
+        redact: Sequence[str] | None = None,
+        hashed: Sequence[str] | None = None,
+        key: bytes | None = None,
+        file_bytes: int | None = None,
+        file_seconds: float | None = None,
+        queue_bytes: int | None = None,
+    ) -> PredictionLog: ...
+    def next(self, patience: float) -> LogFile | None: ...
+    def close(self) -> None: ...
+    def statistics(self) -> tuple[int, int, int, int]: ...
+
+@final
+class LogFile:
+    @property
+    def key(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    def data(self) -> bytes: ...
+    def stored(self) -> None: ...
+
+# ---- quality.rs
+
+@final
+class Quality:
+    def __new__(cls, task: str, seconds: float) -> Quality: ...
+    def update(
+        self,
+        rows: NDArray[np.float64],
+        labels: NDArray[np.float64],
+        times: NDArray[np.float64],
+    ) -> None: ...
+    def report(self) -> str: ...
 
 # ---- sketch.rs
 

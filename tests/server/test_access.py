@@ -58,6 +58,8 @@ def test_each_role_reaches_what_it_may(runtime: Runtime, keyring: Keyring) -> No
         ("GET", "/docs", "viewer"),
         ("POST", PREDICT, "predictor"),
         ("POST", "/v1/models/tiny/drift:close", "operator"),
+        ("GET", "/v1/models/tiny/quality", "viewer"),
+        ("POST", "/v1/models/tiny:feedback", "predictor"),
         ("POST", "/v2/repository/models/tiny/load", "operator"),
         ("POST", "/v2/repository/models/other", "admin"),
         ("GET", "/v2/logging", "viewer"),

@@ -26,6 +26,7 @@ COMMANDS: Final = (
     "alerts",
     "incidents",
     "report",
+    "log",
     "config",
     "keys",
     "bench",

@@ -123,6 +123,7 @@ def serve(
     """
     from tidegate.cli.settings import options, pairs
     from tidegate.monitoring import Watching
+    from tidegate.monitoring.log import Log
     from tidegate.runtime import Options, Runtime
     from tidegate.server import (
         Access,
@@ -173,7 +174,12 @@ def serve(
     settings, deploy = found.section(Settings), found.section(Deploy)
     tracing = found.section(Tracing).completed(os.environ)
     gate = Gate(found.section(Access), found.section(Rates), found.section(Tls))
-    runtime = Runtime(_registry(deploy.registry), found.section(Options), found.section(Watching))
+    runtime = Runtime(
+        _registry(deploy.registry),
+        found.section(Options),
+        found.section(Watching),
+        log=found.section(Log),
+    )
     try:
         served = [runtime.deploy(model) for model in deploy.models]
         snapshots = found.section(Replicas).writer(runtime)

@@ -8,6 +8,7 @@ has the tests behind alarms, useful on their own.
 from tidegate.monitoring.alarm import Alarm, Alarms
 from tidegate.monitoring.monitor import Baseline, Monitor
 from tidegate.monitoring.page import write_html
+from tidegate.monitoring.quality import QualityReport, Received
 from tidegate.monitoring.report import (
     Cell,
     Compared,
@@ -29,6 +30,8 @@ __all__ = [
     "DriftWindow",
     "Figures",
     "Monitor",
+    "QualityReport",
+    "Received",
     "Watching",
     "write_html",
 ]

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
+import orjson
+
 from tidegate import _core, library
 from tidegate._core import Prediction, Predictions
 from tidegate.configuration.duration import seconds
@@ -23,7 +25,8 @@ from tidegate.runtime.batching import Batching
 from tidegate.runtime.channel import channel
 
 if TYPE_CHECKING:
-    from tidegate.monitoring import DriftReport
+    from tidegate.monitoring import DriftReport, QualityReport, Received
+    from tidegate.monitoring.log import Log, LogWriter
     from tidegate.monitoring.snapshots import Merged
     from tidegate.storage import Store
 
@@ -59,6 +62,11 @@ class Options:
         watch: Observe features and predictions where a bundle has a baseline.
         observe_bytes: Most bytes of answered requests that wait to be observed; beyond, they are
             dropped and counted.
+        feedback_bytes: Most bytes of predictions that are kept for their labels; beyond, the oldest
+            leave. 0 keeps none, and then there is no quality.
+        feedback_folder: A folder in which they survive the process, of this process alone; nowhere
+            by default.
+        quality_seconds: The span of a window of quality, by the time of prediction.
         guard: What is done about rows that break the rules of a bundle: `"reject"`, which is the
             default, `"repair"` or `"count"`.
     """
@@ -71,6 +79,9 @@ class Options:
     instances: int | None = None
     watch: bool = True
     observe_bytes: int | None = None
+    feedback_bytes: int | None = None
+    feedback_folder: str | None = None
+    quality_seconds: float | None = None
     guard: str | None = None
 
 
@@ -105,6 +116,7 @@ class Runtime:
         registry: Where `deploy` finds bundles by reference: a `Registry`, or its folder or URL.
         options: Limits.
         watching: Windows and alarms, for models that are deployed without their own.
+        log: What is written down of predictions and feedback, and where; nothing by default.
 
     Raises:
         MissingDependencyError: If no ONNX Runtime is installed; the message names the command.
@@ -128,6 +140,8 @@ class Runtime:
         registry: Registry | str | os.PathLike[str] | None = None,
         options: Options | None = None,
         watching: Watching | None = None,
+        *,
+        log: Log | None = None,
     ) -> None:
         options = options or Options()
         general = watching or Watching()
@@ -142,6 +156,11 @@ class Runtime:
             if registry is None or isinstance(registry, Registry)
             else Registry(registry, read_only=True)
         )
+        self._log = None
+        if log is not None and log.location is not None:
+            from tidegate.monitoring.log import LogWriter
+
+            self._log = LogWriter(log)
         self._core = _core.Runtime(
             batching=Batching(
                 objective=seconds(options.objective),
@@ -154,9 +173,13 @@ class Runtime:
             watch=options.watch,
             watching=general.said(),
             observe_bytes=options.observe_bytes,
+            feedback_bytes=options.feedback_bytes,
+            feedback_folder=options.feedback_folder,
+            quality_seconds=options.quality_seconds,
+            log=None if self._log is None else self._log.core,
         )
         # Threads of the core must be gone before the interpreter is.
-        self._finalizer = weakref.finalize(self, _close, self._core)
+        self._finalizer = weakref.finalize(self, _close, self._core, self._log)
         self._aliased: dict[str, str] = {}
         self._batching: dict[str, Batching] = {}
         self._watching: dict[str, Watching] = {}
@@ -164,6 +187,7 @@ class Runtime:
             raise InputError(f"unknown guard {options.guard!r}: use reject, repair or count")
         self._guard = options.guard
         self._guards: dict[str, Guard] = {}
+        self._segments: dict[str, str] = {}
         _alive.add(self)
 
     # ---- deployments
@@ -181,6 +205,7 @@ class Runtime:
         instances: int | None = None,
         guard: Guard | None = None,
         watching: Watching | None = None,
+        segment: str | None = None,
     ) -> Deployment:
         """Load a bundle, or a bare ONNX model, and serve it in place of what stood there.
 
@@ -205,6 +230,8 @@ class Runtime:
             guard: What is done about rows that break the rules of the bundle; stays with the name,
                 as what is said of batching does.
             watching: Windows, what they are compared with, and alarms.
+            segment: The raw column (texts, whole numbers or bools) by whose values quality is told
+                apart; stays with the name.
 
         Returns:
             What is served now.
@@ -225,7 +252,8 @@ class Runtime:
         )
         batching = said.over(self._batching.get(name or self._name_of(source)))
         watching = (watching or Watching()).over(self._watching.get(name or self._name_of(source)))
-        model, served = self._load(source, batching, watching)
+        segment = segment or self._segments.get(name or self._name_of(source))
+        model, served = self._load(source, batching, watching, segment)
         served = name or served
         if not _NAME.fullmatch(served):
             raise InputError(
@@ -239,6 +267,8 @@ class Runtime:
         revision = self._core.deploy(served, model)
         if guard is not None:
             self._guards[served] = guard
+        if segment is not None:
+            self._segments[served] = segment
         self._aliased.pop(served, None)
         self._batching[served] = batching
         self._watching[served] = watching
@@ -258,27 +288,37 @@ class Runtime:
         return path.stem if path.suffix == ".onnx" else os.fspath(source).partition("@")[0]
 
     def _load(
-        self, source: str | os.PathLike[str] | Bundle, batching: Batching, watching: Watching
+        self,
+        source: str | os.PathLike[str] | Bundle,
+        batching: Batching,
+        watching: Watching,
+        segment: str | None,
     ) -> tuple[_core.Model, str]:
         if isinstance(source, Bundle):
             said = watching.said(self._baseline(source.name, watching.version))
-            model = self._core.load(os.fspath(source.path), source.digest, batching, said)
+            folder = os.fspath(source.path)
+            model = self._core.load(folder, source.digest, batching, said, segment)
             return model, model.name
         path = Path(source)
         if path.suffix == ".onnx":
+            if segment is not None:
+                raise InputError(
+                    f"segments by column {segment!r} of an ONNX file: it has no columns, so leave "
+                    "the segment out"
+                )
             model = self._core.load_onnx(path.stem, _BARE_VERSION, os.fspath(path), batching)
             return model, path.stem
         if path.is_dir():
             # Nothing vouches for the manifest of a bare folder: its digest is what it says it is.
             said = watching.said(self._baseline(path.name, watching.version))
-            model = self._core.load(os.fspath(path), None, batching, said)
+            model = self._core.load(os.fspath(path), None, batching, said, segment)
             return model, model.name
         if self._registry is None:
             raise InputError(
                 f"{os.fspath(source)!r} is no folder, and this runtime has no registry to look it "
                 "up in: pass one to Runtime(…)"
             )
-        return self._load(self._registry.open(os.fspath(source)), batching, watching)
+        return self._load(self._registry.open(os.fspath(source)), batching, watching, segment)
 
     def _baseline(self, name: str, version: str | None) -> str | None:
         """The baseline of another version of a model, if one is compared with."""
@@ -337,6 +377,7 @@ class Runtime:
         self._batching.pop(name, None)
         self._watching.pop(name, None)
         self._guards.pop(name, None)
+        self._segments.pop(name, None)
 
     def deployments(self) -> list[Deployment]:
         """List what is served, by name."""
@@ -480,6 +521,60 @@ class Runtime:
         """
         self._core.close_window(name, label)
 
+    def feedback(self, name: str, feedback: Any) -> Received:
+        """Say how predictions came out: labels and named numbers, by the ids of predictions.
+
+        Labels may come in bulk, late and in any order. What is sent twice counts once; of labels
+        that differ the first one stays. What cannot be taken is counted, and the first few are named.
+
+        Args:
+            name: The served name; labels of all versions of its model are taken.
+            feedback: A list of dicts with `prediction_id`, `label` and `metrics` (a dict of
+                numbers), or an Arrow table with the columns `prediction_id`, `label` and one
+                of numbers for each metric.
+
+        Returns:
+            What became of it.
+
+        Raises:
+            InputError: If it is no feedback.
+            NotFoundError: If the name is not served, or its predictions are not kept.
+
+        Example:
+            >>> import tempfile
+            >>> from tidegate.demo.tiny import tiny_bundle
+            >>> with tempfile.TemporaryDirectory() as folder, Runtime() as runtime:
+            ...     _ = runtime.deploy(tiny_bundle(folder))
+            ...     prediction = runtime.predict("tiny", {"x": 1.0, "colour": "red"})
+            ...     received = runtime.feedback(
+            ...         "tiny", [{"prediction_id": prediction.id, "label": prediction.label}]
+            ...     )
+            ...     received.labels["joined"], runtime.quality("tiny").newest.measure("accuracy").value
+            (1, 1.0)
+        """
+        from tidegate.monitoring.quality import Received
+
+        if hasattr(feedback, "__arrow_c_stream__"):
+            return Received.from_json(self._core.feedback_table(name, feedback))
+        try:
+            body = orjson.dumps({"feedback": feedback}, option=orjson.OPT_SERIALIZE_NUMPY)
+        except TypeError as error:
+            raise InputError(
+                f"feedback that is neither an Arrow table nor a list of dicts ({error}): "
+                "send prediction_id, label and metrics"
+            ) from error
+        return Received.from_json(self._core.feedback(name, body))
+
+    def quality(self, name: str) -> QualityReport:
+        """Report how good predictions were by their labels, and how good they should be without.
+
+        Raises:
+            NotFoundError: If the name is not served, or its predictions are not kept.
+        """
+        from tidegate.monitoring.quality import QualityReport
+
+        return QualityReport.from_json(self._core.quality(name))
+
     def metrics(self) -> str:
         """Return the metrics in Prometheus' text format."""
         return self._core.metrics()
@@ -512,8 +607,10 @@ class Runtime:
         self.close()
 
 
-def _close(core: _core.Runtime) -> None:
+def _close(core: _core.Runtime, log: LogWriter | None) -> None:
     core.close()
+    if log is not None:
+        log.close()
 
 
 def _forked() -> None:

@@ -10,6 +10,7 @@ from tidegate import _core
 from tidegate.configuration import Configuration, Section, Setting, read
 from tidegate.monitoring import Watching
 from tidegate.monitoring.alerts import Alerts
+from tidegate.monitoring.log import Log
 from tidegate.runtime import Options
 from tidegate.server.access import Access, Rates
 from tidegate.server.deploy import Deploy
@@ -46,6 +47,7 @@ def sections() -> tuple[Section, ...]:
         Section("tls", Tls),
         Section("tracing", Tracing),
         Section("alerts", Alerts),
+        Section("log", Log),
         Section("runtime", Options, _core.runtime_defaults, varying=("instances",)),
         Section("watching", Watching, _core.watching_defaults),
         Section("replicas", Replicas),

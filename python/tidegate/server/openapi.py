@@ -67,6 +67,38 @@ _BODIES: Final[dict[str, dict[str, Any]]] = {
         },
         "example": {"instances": [{"carrier": "UA", "distance": 2454}]},
     },
+    "feedback": {
+        "type": "object",
+        "required": ["feedback"],
+        "properties": {
+            "feedback": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "required": ["prediction_id"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "prediction_id": {"type": "string"},
+                        "label": {},
+                        "metrics": {
+                            "type": "object",
+                            "additionalProperties": {"type": ["number", "null"]},
+                        },
+                    },
+                },
+            },
+        },
+        "example": {
+            "feedback": [
+                {
+                    "prediction_id": "8f0c3a5d2b1e4f6700000000/0",
+                    "label": 1,
+                    "metrics": {"revenue": 12.5},
+                }
+            ]
+        },
+    },
     "repository_index": {"type": "object", "properties": {"ready": {"type": "boolean"}}},
     "silence": {
         "type": "object",

@@ -19,6 +19,7 @@ mod error;
 mod label;
 mod monitor;
 mod numeric;
+pub mod quality;
 mod report;
 pub mod sequential;
 mod snapshot;

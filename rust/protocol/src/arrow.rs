@@ -12,8 +12,8 @@ use arrow_buffer::Buffer;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
-use tidegate_schema::arrow::{Bound, record_batch};
-use tidegate_schema::{Error, Field, Result, Schema, TableBuf};
+use tidegate_schema::arrow::{Bound, infer, record_batch};
+use tidegate_schema::{Error, Field, Result, Schema, Table, TableBuf};
 
 use crate::Limits;
 use crate::columns::unknown;
@@ -30,11 +30,7 @@ pub const MEDIA_TYPE: &str = "application/vnd.apache.arrow.stream";
 pub fn decode(body: &[u8], schema: &Schema, extra: Extra, limits: &Limits) -> Result<TableBuf> {
     // The reader takes a few impossible messages for granted and panics on them.
     let read = catch_unwind(AssertUnwindSafe(|| read(body, schema, extra, limits)));
-    read.unwrap_or_else(|_| {
-        Err(Error::invalid(
-            "the body is no Arrow IPC stream: its messages contradict each other",
-        ))
-    })
+    read.unwrap_or_else(|_| Err(contradictory()))
 }
 
 fn read(body: &[u8], schema: &Schema, extra: Extra, limits: &Limits) -> Result<TableBuf> {
@@ -52,11 +48,50 @@ fn read(body: &[u8], schema: &Schema, extra: Extra, limits: &Limits) -> Result<T
     }
     decoder.finish().map_err(malformed)?;
     if table.rows() == 0 {
-        return Err(Error::invalid(
-            "the Arrow stream has no rows: send at least one",
-        ));
+        return Err(no_rows());
     }
     Ok(table)
+}
+
+/// Reads a stream batch by batch, each with the columns that it has. Gives what `each` gave.
+///
+/// # Errors
+/// As [`decode`]; those of `each`.
+pub(crate) fn decode_batches<R>(
+    body: &[u8],
+    limits: &Limits,
+    mut each: impl FnMut(&Schema, &Table<'_>) -> Result<R>,
+) -> Result<Vec<R>> {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let mut decoder = StreamDecoder::new();
+        let mut left = Buffer::from(body);
+        let (mut rows, mut found) = (0_usize, Vec::new());
+        while !left.is_empty() {
+            let Some(batch) = decoder.decode(&mut left).map_err(malformed)? else {
+                continue;
+            };
+            rows = rows.saturating_add(batch.num_rows());
+            limits.check_rows(rows)?;
+            let schema = infer(&batch.schema(), std::slice::from_ref(&batch))?;
+            found.push(Bound::new(&batch, &schema)?.lend(|table| each(&schema, table))?);
+        }
+        decoder.finish().map_err(malformed)?;
+        if rows == 0 {
+            return Err(no_rows());
+        }
+        Ok(found)
+    }));
+    read.unwrap_or_else(|_| Err(contradictory()))
+}
+
+#[cold]
+fn no_rows() -> Error {
+    Error::invalid("the Arrow stream has no rows: send at least one")
+}
+
+#[cold]
+fn contradictory() -> Error {
+    Error::invalid("the body is no Arrow IPC stream: its messages contradict each other")
 }
 
 #[cold]

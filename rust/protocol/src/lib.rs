@@ -7,6 +7,7 @@ pub mod arrow;
 pub mod columns;
 mod element;
 mod error;
+pub mod feedback;
 pub mod fuzz;
 pub mod grpc;
 pub mod infer;

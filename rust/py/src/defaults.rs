@@ -16,6 +16,8 @@ pub fn runtime_defaults() -> BTreeMap<&'static str, f64> {
         ("max_queue_bytes", loading.limits.max_queue_bytes as f64),
         ("instances", instances_by_cores() as f64),
         ("observe_bytes", options.observation_bytes as f64),
+        ("feedback_bytes", options.feedback_bytes as f64),
+        ("quality_seconds", options.quality_seconds),
     ])
 }
 

@@ -24,6 +24,8 @@ mod features;
 mod load;
 mod plan;
 mod prediction;
+mod predictionlog;
+mod quality;
 mod rows;
 mod runtime;
 mod schema;
@@ -67,6 +69,10 @@ mod _core {
     use super::plan::Plan;
     #[pymodule_export]
     use super::prediction::{Prediction, Predictions};
+    #[pymodule_export]
+    use super::predictionlog::{LogFile, PredictionLog};
+    #[pymodule_export]
+    use super::quality::Quality;
     #[pymodule_export]
     use super::runtime::{Model, Runtime, Ticket, load_onnxruntime};
     #[pymodule_export]

@@ -223,15 +223,16 @@ impl Predictions {
 impl Predictions {
     /// The name of this call; row `i` is `id/i`.
     #[getter]
-    fn id(&self) -> &str {
-        &self.answer.prediction_id
+    fn id(&self) -> String {
+        self.answer.prediction_id.text()
     }
 
     /// The name of each row's prediction.
     #[getter]
     fn ids(&self) -> Vec<String> {
+        let id = self.answer.prediction_id;
         (0..self.answer.rows())
-            .map(|row| format!("{}/{row}", self.answer.prediction_id))
+            .map(|row| format!("{id}/{row}"))
             .collect()
     }
 

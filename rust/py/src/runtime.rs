@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::{PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyDict, PyList, PyMapping};
+use tidegate_protocol::{Limits, feedback};
+use tidegate_runtime::feedback::Received;
 use tidegate_runtime::{
     Answer, CallOptions, Input, LoadOptions, Model as CoreModel, Options, Policy,
     Runtime as CoreRuntime, Ticket as CoreTicket,
@@ -18,6 +21,7 @@ use crate::completion::Completions;
 use crate::enter::{run, run_attached};
 use crate::errors::raise;
 use crate::prediction::{Prediction, Predictions};
+use crate::predictionlog::PredictionLog;
 use crate::rows::{Extra, from_dict, from_dicts};
 use crate::tensors::from_numpy;
 use crate::watching::Watching;
@@ -133,15 +137,26 @@ impl Runtime {
 #[pymethods]
 impl Runtime {
     #[new]
-    #[pyo3(signature = (*, batching=None, watch=true, watching=None, observe_bytes=None))]
+    #[pyo3(signature = (*, batching=None, watch=true, watching=None, observe_bytes=None,
+                        feedback_bytes=None, feedback_folder=None, quality_seconds=None,
+                        log=None))]
+    #[allow(clippy::too_many_arguments)] // Each stands alone, and all have names.
     fn new(
         batching: Option<Batching>,
         watch: bool,
         watching: Option<Watching>,
         observe_bytes: Option<usize>,
+        feedback_bytes: Option<usize>,
+        feedback_folder: Option<PathBuf>,
+        quality_seconds: Option<f64>,
+        log: Option<&PredictionLog>,
     ) -> PyResult<Self> {
         let mut options = Options::default();
         options.observation_bytes = observe_bytes.unwrap_or(options.observation_bytes);
+        options.feedback_bytes = feedback_bytes.unwrap_or(options.feedback_bytes);
+        options.feedback_folder = feedback_folder;
+        options.log = log.map(PredictionLog::core);
+        options.quality_seconds = quality_seconds.unwrap_or(options.quality_seconds);
         let loading = LoadOptions {
             watch,
             ..LoadOptions::default()
@@ -155,7 +170,8 @@ impl Runtime {
     }
 
     /// Loads a bundle from its folder and proves it by its golden rows.
-    #[pyo3(signature = (directory, digest=None, batching=None, watching=None))]
+    #[pyo3(signature = (directory, digest=None, batching=None, watching=None, segment=None))]
+    #[allow(clippy::too_many_arguments)] // Each stands alone, and all have names.
     fn load(
         &self,
         py: Python<'_>,
@@ -163,10 +179,12 @@ impl Runtime {
         digest: Option<String>,
         batching: Option<Batching>,
         watching: Option<Watching>,
+        segment: Option<String>,
     ) -> PyResult<Model> {
         let loading = batching.unwrap_or_default().over(&self.loading)?;
         let options = LoadOptions {
             digest,
+            segment,
             ..watching.unwrap_or_default().over(loading)?
         };
         let inner = run(py, || self.inner.load(&directory, &options))?;
@@ -334,6 +352,44 @@ impl Runtime {
         run(py, || self.inner.model(name, None)?.close_window(label))
     }
 
+    /// Takes in feedback as JSON; gives what became of it as JSON.
+    fn feedback(&self, py: Python<'_>, name: &str, body: PyBackedBytes) -> PyResult<String> {
+        run(py, || {
+            let model = self.inner.model(name, None)?;
+            let entries = feedback::decode(&body, &Limits::default())?;
+            received(&model.feedback(&entries)?)
+        })
+    }
+
+    /// Takes in feedback as a table with the columns `prediction_id`, `label` and numbers by name.
+    fn feedback_table(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        table: &Bound<'_, PyAny>,
+    ) -> PyResult<String> {
+        let batches = import(table)?;
+        run(py, || {
+            let model = self.inner.model(name, None)?;
+            let schema = batches.infer()?;
+            let mut all = Received::default();
+            batches.for_each(&schema, |table| {
+                all.merge(model.feedback(&feedback::entries(&schema, table)?)?);
+                Ok(())
+            })?;
+            received(&all)
+        })
+    }
+
+    /// The quality of all versions of a model as JSON.
+    fn quality(&self, py: Python<'_>, name: &str) -> PyResult<String> {
+        run(py, || {
+            let quality = self.inner.model(name, None)?.quality()?;
+            serde_json::to_string(&quality)
+                .map_err(|error| Error::internal(format!("a report of quality: {error}")))
+        })
+    }
+
     /// Prometheus text.
     fn metrics(&self, py: Python<'_>) -> PyResult<String> {
         run(py, || Ok(self.inner.metrics()))
@@ -354,6 +410,11 @@ impl Runtime {
             Ok(())
         })
     }
+}
+
+fn received(received: &Received) -> Result<String> {
+    serde_json::to_string(received)
+        .map_err(|error| Error::internal(format!("what became of feedback: {error}")))
 }
 
 /// One row: a mapping of raw columns, or of tensors for a model without a feature set.

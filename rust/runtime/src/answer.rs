@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_predictionlog::PredictionId;
 use tidegate_schema::{Result, Schema, TableBuf, Tensor};
 
 use crate::Model;
@@ -22,7 +23,7 @@ pub struct Answer {
     /// The model's outputs, in its order. The first dimension is the rows.
     pub outputs: Vec<Tensor>,
     /// Unique across replicas and restarts; row `i` is `<prediction_id>/i`.
-    pub prediction_id: String,
+    pub prediction_id: PredictionId,
     /// The revision of the deployment that answered; 0 when the model is not deployed.
     pub revision: u64,
     /// The model that answered.

@@ -64,6 +64,7 @@ impl Door {
 pub struct Permit {
     model: Arc<Model>,
     bytes: usize,
+    caller: Option<Arc<str>>,
 }
 
 impl Permit {
@@ -73,7 +74,11 @@ impl Permit {
     /// # Errors
     /// `TooLarge` for more than may ever be held, `Overloaded` for more than there is room for now.
     pub fn new(model: Arc<Model>, announced: usize) -> Result<Self> {
-        let permit = Self { model, bytes: 0 };
+        let permit = Self {
+            model,
+            bytes: 0,
+            caller: None,
+        };
         let bytes = &permit.model.door().bytes;
         if announced > bytes.most {
             return permit.refuse(Reason::TooLarge).map(|()| permit);
@@ -82,6 +87,19 @@ impl Permit {
             return permit.refuse(Reason::Bytes).map(|()| permit);
         }
         Ok(permit)
+    }
+
+    /// Says who asks.
+    #[must_use]
+    pub fn asked_by(mut self, caller: Option<Arc<str>>) -> Self {
+        self.caller = caller;
+        self
+    }
+
+    /// Who asks, where callers have to say so.
+    #[must_use]
+    pub const fn caller(&self) -> Option<&Arc<str>> {
+        self.caller.as_ref()
     }
 
     /// The model that it is for.

@@ -31,7 +31,7 @@ pub(crate) struct Measured<'a> {
 }
 
 /// A text as a label value.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")

@@ -13,11 +13,13 @@ pub mod bundle;
 mod deployments;
 mod door;
 mod exposition;
+pub mod feedback;
 mod guard;
 mod id;
 mod metrics;
 mod model;
 mod observe;
+mod observed;
 pub mod onnx;
 mod options;
 mod output;
@@ -39,7 +41,8 @@ pub use id::Ids;
 pub use metrics::{Stage, Statistics, Timing};
 pub use model::Model;
 pub use options::{
-    CallOptions, Clock, LoadOptions, OBSERVATION_BYTES, Options, instances_by_cores,
+    CallOptions, Clock, FEEDBACK_BYTES, LoadOptions, OBSERVATION_BYTES, Options, QUALITY_SECONDS,
+    instances_by_cores,
 };
 pub use output::output_columns;
 pub use runtime::Runtime;
@@ -48,4 +51,5 @@ pub use ticket::Ticket;
 pub use tidegate_batching::{Limits, Reason, SizeStatistics, Statistics as BatchStatistics};
 pub use tidegate_drift::{AlarmOptions, Baseline, Report, Windows};
 pub use tidegate_features::rules::Policy;
+pub use tidegate_predictionlog::{PredictionId, log};
 pub use tidegate_protocol::TensorInfo;

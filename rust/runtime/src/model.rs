@@ -12,6 +12,7 @@ use tidegate_drift::{Report, WindowReport};
 use tidegate_features::Plan;
 use tidegate_features::rules::Policy;
 use tidegate_protocol::columns;
+use tidegate_protocol::feedback::Entry;
 use tidegate_schema::{Error, ErrorKind, Result, Schema};
 
 use crate::TensorInfo;
@@ -20,8 +21,10 @@ use crate::backend::Backend;
 use crate::background::in_background;
 use crate::bundle::{Kind, Manifest};
 use crate::door::Door;
+use crate::feedback::{ModelQuality, Received, no_quality};
 use crate::guard::{Guarded, ModelGuard, no_rules};
 use crate::metrics::{Counters, Stage, Statistics};
+use crate::observed::Observed;
 use crate::options::{LoadOptions, instances_by_cores};
 use crate::shared::Shared;
 use crate::vigil::Vigil;
@@ -45,7 +48,7 @@ pub struct Model {
     /// May requests share a run?
     merge: bool,
     guard: Option<ModelGuard>,
-    watch: Option<Arc<Watch>>,
+    observed: Option<Arc<Observed>>,
     counters: Arc<Counters>,
     revision: AtomicU64,
 }
@@ -64,7 +67,7 @@ pub(crate) struct Ingredients {
     pub bundle: Option<Origin>,
     pub plan: Option<Arc<Plan>>,
     pub guard: Option<ModelGuard>,
-    pub watch: Option<Arc<Watch>>,
+    pub observed: Option<Arc<Observed>>,
     pub backend: Box<dyn Backend>,
 }
 
@@ -82,7 +85,7 @@ impl Model {
             bundle,
             plan,
             guard,
-            watch,
+            observed,
             backend,
         } = made_of;
         let at_model = |error: Error| error.at(format_args!("model {name:?}"));
@@ -118,7 +121,7 @@ impl Model {
             limits: options.limits,
             merge,
             guard,
-            watch,
+            observed,
             counters,
             revision: AtomicU64::new(0),
         }))
@@ -236,8 +239,9 @@ impl Model {
         &self.counters
     }
 
-    fn watching(&self) -> Result<&Arc<Watch>> {
-        self.watch.as_ref().ok_or_else(|| {
+    fn watching(&self) -> Result<&Watch> {
+        let watch = self.observed.as_ref().and_then(|observed| observed.watch());
+        watch.ok_or_else(|| {
             Error::not_found(format!(
                 "model {:?} is not watched: its bundle has no baseline, or watching is off",
                 self.name
@@ -264,13 +268,51 @@ impl Model {
     /// Is it watched?
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.watch.is_some()
+        self.watching().is_ok()
     }
 
-    /// Rows that were not watched because the observer was behind.
+    /// Rows that were not watched, and await no label, because the observer was behind.
     #[must_use]
     pub fn observations_dropped(&self) -> u64 {
-        self.watch.as_ref().map_or(0, |watch| watch.dropped())
+        let observed = self.observed.as_ref();
+        observed.map_or(0, |observed| observed.dropped())
+    }
+
+    /// Do its predictions wait for labels?
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        let observed = self.observed.as_ref();
+        observed.is_some_and(|observed| observed.is_followed())
+    }
+
+    /// Takes in labels and named numbers of this model's predictions, whatever the version. All
+    /// answers given before are known; what is taken in survives the process, if a folder does.
+    ///
+    /// # Errors
+    /// `NotFound` for a model whose predictions are not kept.
+    pub fn feedback(&self, entries: &[Entry<'_>]) -> Result<Received> {
+        self.check_followed()?;
+        self.shared.observer.flush();
+        let now = self.shared.now();
+        Ok(self.shared.book.feedback(&self.name, entries, now))
+    }
+
+    /// The quality of all versions of this model, after all answers given before.
+    ///
+    /// # Errors
+    /// `NotFound` for a model whose predictions are not kept.
+    pub fn quality(&self) -> Result<ModelQuality> {
+        self.check_followed()?;
+        self.shared.observer.flush();
+        Ok(self.shared.book.report(&self.name))
+    }
+
+    fn check_followed(&self) -> Result<()> {
+        self.shared.check_open()?;
+        if self.is_followed() {
+            return Ok(());
+        }
+        Err(no_quality(&self.name))
     }
 
     /// The windows of watched rows, after all answers given before have been counted.
@@ -317,8 +359,8 @@ impl Model {
 
     /// The last closed window, and the positions of the columns with an alarm.
     pub(crate) fn latest_window(&self) -> Option<(WindowReport, Vec<usize>)> {
-        self.watch
-            .as_ref()
+        self.watching()
+            .ok()
             .and_then(|watch| watch.latest(self.shared.now()))
     }
 

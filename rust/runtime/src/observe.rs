@@ -6,9 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tidegate_predictionlog::log::Answered;
 use tidegate_schema::{Error, ErrorKind, Result, TableBuf};
 
-use crate::watch::Watch;
+use crate::observed::Observed;
 
 /// How long the observer lets rows gather: waking a thread costs the caller several µs, so it is
 /// woken once in this time and not once a request; and one table of many rows is counted several
@@ -23,38 +24,46 @@ const OVERHEAD: usize = 512;
 
 /// Rows of one model that are counted as one table.
 struct Group {
-    watch: Arc<Watch>,
-    inputs: TableBuf,
+    observed: Arc<Observed>,
+    /// `None` for a model that takes tensors.
+    inputs: Option<TableBuf>,
     answers: TableBuf,
+    seen: Vec<Answered>,
     first: f64,
-    now: f64,
     /// Of all observations in it.
     bytes: usize,
-    observations: u64,
 }
 
 impl Group {
     fn takes(&self, rows: usize, now: f64) -> bool {
-        self.inputs.rows() + rows <= MAX_TOGETHER && (now - self.first).abs() <= TOGETHER_SECONDS
+        self.answers.rows() + rows <= MAX_TOGETHER && (now - self.first).abs() <= TOGETHER_SECONDS
     }
 
-    fn append(&mut self, inputs: &TableBuf, answers: &TableBuf, now: f64) {
-        let appended = self
-            .inputs
-            .append(inputs)
-            .and_then(|()| self.answers.append(answers));
-        if appended.is_err() {
-            // The columns are of one schema, so only text beyond 2 GiB comes here; what is half
-            // appended is no table and is dropped when counted.
-            self.watch.drop_rows(inputs.rows());
+    fn append(&mut self, inputs: Option<&TableBuf>, answers: &TableBuf, seen: Answered) {
+        let appended = match (&mut self.inputs, inputs) {
+            (Some(own), Some(more)) => own.append(more),
+            _ => Ok(()),
+        };
+        // The columns are of one schema, so only text beyond 2 GiB fails here; what is half
+        // appended is no table and is dropped when counted.
+        if appended
+            .and_then(|()| self.answers.append(answers))
+            .is_err()
+        {
+            self.observed.drop_rows(answers.rows());
         }
-        self.now = now;
+        self.seen.push(seen);
     }
 
-    fn count(&self) {
-        match self.inputs.view() {
-            Ok(inputs) => self.watch.observe(&inputs, &self.answers, self.now),
-            Err(_) => self.watch.drop_rows(self.inputs.rows()),
+    fn count(self) {
+        let inputs = self.inputs.as_ref().map(TableBuf::view).transpose();
+        match inputs {
+            Ok(inputs) => {
+                self.observed
+                    .count(inputs.as_ref(), &self.answers, &self.seen);
+                self.observed.write(self.inputs, self.answers, self.seen);
+            }
+            Err(_) => self.observed.drop_rows(self.answers.rows()),
         }
     }
 }
@@ -116,38 +125,43 @@ impl Observer {
     }
 
     /// Hands rows over; they are dropped, and counted as dropped, when the queue is full.
-    pub fn push(&self, watch: &Arc<Watch>, inputs: TableBuf, answers: TableBuf, now: f64) {
+    pub fn push(
+        &self,
+        observed: &Arc<Observed>,
+        inputs: Option<TableBuf>,
+        answers: TableBuf,
+        seen: Answered,
+    ) {
         let shared = &*self.shared;
-        let bytes = OVERHEAD + inputs.bytes() + answers.bytes();
+        let (rows, now) = (answers.rows(), seen.time);
+        let bytes = OVERHEAD + inputs.as_ref().map_or(0, TableBuf::bytes) + answers.bytes();
         let before = shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes > shared.limit {
             shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            watch.drop_rows(inputs.rows());
+            observed.drop_rows(rows);
             return;
         }
         let mut queue = shared.queue();
         if queue.closed {
             drop(queue);
             shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            watch.drop_rows(inputs.rows());
+            observed.drop_rows(rows);
             return;
         }
         // Few models are watched: a list is searched faster than a map.
         let mut groups = queue.waiting.iter_mut().rev();
-        match groups.find(|group| Arc::ptr_eq(&group.watch, watch)) {
-            Some(group) if group.takes(inputs.rows(), now) => {
-                group.append(&inputs, &answers, now);
+        match groups.find(|group| Arc::ptr_eq(&group.observed, observed)) {
+            Some(group) if group.takes(rows, now) => {
+                group.append(inputs.as_ref(), &answers, seen);
                 group.bytes += bytes;
-                group.observations += 1;
             }
             _ => queue.waiting.push(Group {
-                watch: Arc::clone(watch),
+                observed: Arc::clone(observed),
                 inputs,
                 answers,
                 first: now,
-                now,
+                seen: vec![seen],
                 bytes,
-                observations: 1,
             }),
         }
         queue.pushed += 1;
@@ -219,9 +233,9 @@ impl Shared {
             let closed = queue.closed;
             drop(queue);
             let bytes = taken.iter().map(|group| group.bytes).sum();
-            let count: u64 = taken.iter().map(|group| group.observations).sum();
+            let count: u64 = taken.iter().map(|group| group.seen.len() as u64).sum();
             // A bug in counting must not end watching for good.
-            let caught = std::panic::AssertUnwindSafe(|| taken.iter().for_each(Group::count));
+            let caught = std::panic::AssertUnwindSafe(|| taken.into_iter().for_each(Group::count));
             let _ = std::panic::catch_unwind(caught);
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.queue().counted += count;

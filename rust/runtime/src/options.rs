@@ -1,10 +1,13 @@
 //! How a runtime, a model and a call are set up. The defaults are here and nowhere else.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tidegate_batching::{Limits, MAX_INSTANCES};
 use tidegate_drift::{AlarmOptions, Baseline, Windows};
+use tidegate_predictionlog::PredictionId;
+use tidegate_predictionlog::log::Log;
 use tidegate_schema::{Error, Result};
 
 /// Seconds since 1970: what windows and timestamps are told in.
@@ -13,6 +16,12 @@ pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;
 /// Most bytes of answers that wait to be watched, by default.
 pub const OBSERVATION_BYTES: usize = 64 << 20;
 
+/// Most bytes of predictions that await their labels, by default.
+pub const FEEDBACK_BYTES: usize = 64 << 20;
+
+/// The seconds of a window of quality, by default.
+pub const QUALITY_SECONDS: f64 = 3_600.0;
+
 /// How a runtime is set up.
 #[derive(Clone)]
 pub struct Options {
@@ -20,6 +29,15 @@ pub struct Options {
     pub clock: Clock,
     /// Most bytes of answers that wait to be watched; beyond, they are dropped and counted.
     pub observation_bytes: usize,
+    /// Most bytes of predictions that await their labels; beyond, the oldest leave. 0 keeps none.
+    pub feedback_bytes: usize,
+    /// The folder in which they survive the process; nowhere by default.
+    pub feedback_folder: Option<PathBuf>,
+    /// The seconds of a window of quality.
+    pub quality_seconds: f64,
+    /// Where predictions and feedback are written down; nowhere by default. Whoever gives it takes
+    /// its files.
+    pub log: Option<Arc<Log>>,
 }
 
 impl Default for Options {
@@ -30,6 +48,10 @@ impl Default for Options {
                 since.map_or(0.0, |since| since.as_secs_f64())
             }),
             observation_bytes: OBSERVATION_BYTES,
+            feedback_bytes: FEEDBACK_BYTES,
+            feedback_folder: None,
+            quality_seconds: QUALITY_SECONDS,
+            log: None,
         }
     }
 }
@@ -63,6 +85,8 @@ pub struct LoadOptions {
     pub baseline: Option<Arc<Baseline>>,
     /// Are inputs and answers watched, if the bundle has a baseline?
     pub watch: bool,
+    /// The raw column by whose values quality is told apart.
+    pub segment: Option<String>,
     /// May requests to a model without a feature set share a run, if its first dimensions are
     /// variable? False for a model whose rows depend on each other.
     pub merge: bool,
@@ -78,6 +102,7 @@ impl Default for LoadOptions {
             alarms: AlarmOptions::default(),
             baseline: None,
             watch: true,
+            segment: None,
             merge: true,
         }
     }
@@ -100,7 +125,7 @@ impl LoadOptions {
 }
 
 /// How one call is to be answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CallOptions {
     /// When the answer is of no use any more: work that waits beyond it is dropped.
     pub deadline: Option<Instant>,
@@ -111,6 +136,10 @@ pub struct CallOptions {
     pub priority: u32,
     /// Is this request watched? False for probes.
     pub watch: bool,
+    /// Who asks, where callers have to say so.
+    pub caller: Option<Arc<str>>,
+    /// The prediction that this is a further piece of, and which of its rows the first one is.
+    pub piece_of: Option<(PredictionId, u32)>,
 }
 
 impl Default for CallOptions {
@@ -120,6 +149,8 @@ impl Default for CallOptions {
             waited: Duration::ZERO,
             priority: 0,
             watch: true,
+            caller: None,
+            piece_of: None,
         }
     }
 }

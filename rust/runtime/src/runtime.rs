@@ -1,19 +1,23 @@
 //! The runtime: loads models, deploys them, and finds them again.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_drift::Role;
+use tidegate_predictionlog::log::{LogStatistics, Source};
 use tidegate_schema::{Error, Result};
 
 use crate::Model;
 use crate::backend::Backend;
 use crate::background::in_background;
-use crate::bundle::{self, Parts};
+use crate::bundle::{self, Kind, Parts};
 use crate::deployments::{Deployment, Deployments};
 use crate::exposition::{Drift, Measured, render};
+use crate::feedback::{self, Follow};
 use crate::model::{Ingredients, Origin};
+use crate::observed::{Observed, Tap};
 use crate::onnx::OnnxBackend;
 use crate::options::{LoadOptions, Options};
 use crate::shared::Shared;
@@ -54,21 +58,40 @@ impl Runtime {
         })?;
         let manifest = bundle.manifest().clone();
         let watch = match (&parts.plan, &parts.baseline) {
-            (Some(plan), Some(baseline)) if options.watch => Some(Arc::new(Watch::new(
+            (Some(plan), Some(baseline)) if options.watch => Some(Watch::new(
                 Arc::clone(options.baseline.as_ref().unwrap_or(baseline)),
                 plan.input_schema(),
                 options,
                 self.shared.now(),
-            )?)),
+            )?),
             _ => None,
         };
+        let follow = Follow::new(
+            &self.shared.book,
+            &manifest,
+            bundle.digest(),
+            parts.baseline.as_deref(),
+            options.segment.as_deref(),
+            parts.plan.as_ref().map(|plan| plan.input_schema()),
+        )
+        .map_err(|error| error.at(&place))?;
+        let tap = self.shared.log.as_ref().map(|log| {
+            let features = parts.plan.as_ref().map(|plan| plan.input_schema().clone());
+            let source = Source {
+                model: manifest.name.clone(),
+                version: manifest.version.clone(),
+                features,
+            };
+            Tap::new(log, source)
+        });
+        let binary = manifest.model.kind == Kind::Classifier;
         let plan = parts.plan.clone();
         let ingredients = Ingredients {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
             plan: parts.plan,
             guard: parts.guard,
-            watch,
+            observed: Observed::new(watch, follow, tap, binary),
             backend: Box::new(parts.backend),
             bundle: Some(Origin {
                 digest: bundle.digest().to_owned(),
@@ -132,7 +155,7 @@ impl Runtime {
             bundle: None,
             plan: None,
             guard: None,
-            watch: None,
+            observed: None,
             backend,
         };
         Model::new(Arc::clone(&self.shared), ingredients, options, |_| Ok(()))
@@ -232,7 +255,14 @@ impl Runtime {
                 guarded: deployment.model.guarded(),
             })
             .collect();
-        render(&measured)
+        let mut page = render(&measured);
+        if let Some(log) = &self.shared.log {
+            page.push_str(&log_metrics(&log.statistics()));
+        }
+        if self.shared.book.is_on() {
+            page.push_str(&feedback::metrics(&self.shared.book));
+        }
+        page
     }
 
     /// Refuses new requests, answers those that were accepted, counts what was answered, and ends
@@ -246,6 +276,10 @@ impl Runtime {
         }
         self.shared.alarms.close();
         self.shared.observer.close();
+        self.shared.book.close();
+        if let Some(log) = &self.shared.log {
+            log.close();
+        }
     }
 
     /// To be called in the child of a `fork`: its threads are not there, so that every call has
@@ -272,6 +306,45 @@ impl std::fmt::Debug for Runtime {
             .field("ready", &self.ready())
             .finish()
     }
+}
+
+/// The families of the prediction log.
+fn log_metrics(found: &LogStatistics) -> String {
+    let families = [
+        (
+            "files_total",
+            "counter",
+            "Files of the prediction log that were stored.",
+            found.files,
+        ),
+        (
+            "rows_total",
+            "counter",
+            "Rows in the stored files of the prediction log.",
+            found.rows,
+        ),
+        (
+            "dropped_total",
+            "counter",
+            "Rows that were not logged, because too much waited or storage failed until the end.",
+            found.dropped,
+        ),
+        (
+            "waiting_bytes",
+            "gauge",
+            "Bytes that wait to be stored in the prediction log.",
+            found.waiting_bytes as u64,
+        ),
+    ];
+    let mut page = String::new();
+    for (name, kind, help, value) in families {
+        let name = format!("tidegate_log_{name}");
+        let _ = write!(
+            page,
+            "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
+        );
+    }
+    page
 }
 
 fn drift_of(model: &Model) -> Vec<Drift> {

@@ -1,10 +1,13 @@
 //! What all models of a runtime share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use tidegate_predictionlog::log::Log;
 use tidegate_schema::{Error, ErrorKind, Result};
 
 use crate::alarms::Alarms;
+use crate::feedback::{Book, Settings};
 use crate::id::Ids;
 use crate::observe::Observer;
 use crate::options::{Clock, Options};
@@ -19,6 +22,8 @@ pub(crate) struct Shared {
     pub clock: Clock,
     pub observer: Observer,
     pub alarms: Alarms,
+    pub book: Arc<Book>,
+    pub log: Option<Arc<Log>>,
     state: AtomicU8,
 }
 
@@ -29,6 +34,13 @@ impl Shared {
             clock: options.clock.clone(),
             observer: Observer::new(options.observation_bytes)?,
             alarms: Alarms::default(),
+            log: options.log.clone(),
+            book: Arc::new(Book::open(Settings {
+                bytes: options.feedback_bytes,
+                folder: options.feedback_folder.clone(),
+                window_seconds: options.quality_seconds,
+                log: options.log.clone(),
+            })?),
             state: AtomicU8::new(OPEN),
         })
     }

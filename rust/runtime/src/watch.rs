@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tidegate_drift::{AlarmOptions, Baseline, Monitor, Report, Role, Snapshot, WindowReport};
-use tidegate_schema::{ColumnBuf, DType, Error, Result, Schema, Table, TableBuf, Tensor};
+use tidegate_schema::{ColumnBuf, DType, Error, Result, Schema, Table, TableBuf};
 
 use crate::LoadOptions;
-use crate::output::{OutputColumn, layout};
+use crate::output::OutputColumn;
 
 /// The monitor of one loaded model.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(crate) struct Watch {
     monitor: Mutex<Monitor>,
     /// Name and type of each watched column of the answer.
     predictions: Vec<(String, DType)>,
-    /// Where they are in the outputs: known when the first answer has come.
-    columns: OnceLock<Vec<OutputColumn>>,
+    /// Where they are among the columns of an answer: known when the first has come.
+    places: OnceLock<Vec<usize>>,
     /// Rows that were not watched.
     dropped: AtomicU64,
 }
@@ -53,7 +53,7 @@ impl Watch {
         Ok(Self {
             monitor: Mutex::new(monitor.with_alarms(alarms)?),
             predictions,
-            columns: OnceLock::new(),
+            places: OnceLock::new(),
             dropped: AtomicU64::new(0),
         })
     }
@@ -63,43 +63,43 @@ impl Watch {
         self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The watched columns of an answer.
-    pub fn read(&self, outputs: &[Tensor]) -> Result<TableBuf> {
-        let columns = match self.columns.get() {
-            Some(columns) => columns,
-            None => {
-                let found = self.resolve(outputs)?;
-                self.columns.get_or_init(|| found)
-            }
-        };
-        let columns = columns.iter().map(|column| column.read(outputs));
-        Ok(TableBuf {
-            columns: columns.collect::<Result<_>>()?,
-        })
-    }
-
-    fn resolve(&self, outputs: &[Tensor]) -> Result<Vec<OutputColumn>> {
-        let given = layout(outputs)?;
+    /// Where the watched columns are among those of an answer.
+    fn places(&self, columns: &[OutputColumn]) -> Result<&[usize]> {
+        if let Some(places) = self.places.get() {
+            return Ok(places);
+        }
         let find = |(name, dtype): &(String, DType)| {
-            given
+            columns
                 .iter()
-                .find(|column| column.name == *name && column.dtype == *dtype)
-                .cloned()
+                .position(|column| column.name == *name && column.dtype == *dtype)
                 .ok_or_else(|| {
                     Error::state(format!(
                         "baseline.json watches {name:?} as {dtype}, which the model does not give: build the bundle again"
                     ))
                 })
         };
-        self.predictions.iter().map(find).collect()
+        let found = self.predictions.iter().map(find).collect::<Result<_>>()?;
+        Ok(self.places.get_or_init(|| found))
     }
 
-    /// Counts rows; what cannot be counted is dropped, and that is counted.
-    pub fn observe(&self, inputs: &Table<'_>, answers: &TableBuf, now: f64) {
-        let mut columns = inputs.columns().to_vec();
-        columns.extend(answers.columns.iter().map(ColumnBuf::view));
-        let counted = Table::new(columns, inputs.rows())
-            .and_then(|table| self.monitor().observe(&table, now));
+    /// Counts rows; what cannot be counted is dropped, and that is counted. `columns` says what
+    /// those of the answers are.
+    pub fn observe(
+        &self,
+        inputs: &Table<'_>,
+        columns: &[OutputColumn],
+        answers: &TableBuf,
+        now: f64,
+    ) {
+        let counted = self.places(columns).and_then(|places| {
+            let mut all = inputs.columns().to_vec();
+            let found = places
+                .iter()
+                .filter_map(|place| answers.columns.get(*place));
+            all.extend(found.map(ColumnBuf::view));
+            let table = Table::new(all, inputs.rows())?;
+            self.monitor().observe(&table, now)
+        });
         if counted.is_err() {
             self.drop_rows(inputs.rows());
         }

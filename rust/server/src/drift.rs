@@ -41,7 +41,8 @@ pub async fn close(service: &Service, call: &Call<'_>) -> Result<Reply> {
     .await
 }
 
-async fn blocking(work: impl FnOnce() -> Result<Reply> + Send + 'static) -> Result<Reply> {
+/// Does what takes longer than a turn of the event loop on a thread of its own.
+pub async fn blocking(work: impl FnOnce() -> Result<Reply> + Send + 'static) -> Result<Reply> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(Error::internal(format!("the report failed: {error}"))))

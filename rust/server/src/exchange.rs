@@ -62,7 +62,8 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         heavy(service, move || {
             let model = Arc::clone(permit.model());
             let admitted = took(&model, Stage::Admit, begun);
-            let (input, options, wanted) = E::read(&model, head, &body, &limits)?;
+            let (input, mut options, wanted) = E::read(&model, head, &body, &limits)?;
+            options.caller = permit.caller().cloned();
             drop(body);
             took(&model, Stage::Decode, admitted);
             let answer = model.predict(input, &options)?;
@@ -76,8 +77,9 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         let model = permit.model();
         let limits = &service.shared.protocol;
         let admitted = took(model, Stage::Admit, call.came.begun);
-        let (input, options, wanted) = E::read(model, head, &call.body, limits)?;
+        let (input, mut options, wanted) = E::read(model, head, &call.body, limits)?;
         took(model, Stage::Decode, admitted);
+        options.caller = permit.caller().cloned();
         let mut pending = Pending::new(service, model, input, options, call.came.readable);
         let answer = pending.answer().await?;
         let answered = Instant::now();

@@ -94,7 +94,7 @@ impl Exchange for Infer {
 /// What every reply says beside its outputs.
 pub fn reply_parameters(answer: &Answer) -> Parameters {
     let mut parameters = Parameters::new();
-    let id = Parameter::String(answer.prediction_id.clone());
+    let id = Parameter::String(answer.prediction_id.text());
     parameters.push("prediction_id", id);
     let revision = i64::try_from(answer.revision).unwrap_or(i64::MAX);
     parameters.push("revision", Parameter::Int(revision));

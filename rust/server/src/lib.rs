@@ -17,6 +17,7 @@ mod echo;
 mod errors;
 mod event_loop;
 mod exchange;
+mod feedback;
 mod grpc;
 mod health;
 mod infer;

@@ -112,7 +112,7 @@ impl Exchange for Rows {
                 ("model_name", name.to_owned()),
                 ("model_version", answer.model.version().to_owned()),
                 ("revision", answer.revision.to_string()),
-                ("prediction_id", answer.prediction_id.clone()),
+                ("prediction_id", answer.prediction_id.text()),
             ];
             let body = arrow::encode(&table, &schema, &metadata)?;
             return Ok(typed(StatusCode::OK, ARROW, body));
@@ -121,7 +121,7 @@ impl Exchange for Rows {
             model_name: name,
             model_version: answer.model.version(),
             revision: answer.revision,
-            prediction_id: &answer.prediction_id,
+            prediction_id: &answer.prediction_id.text(),
             outputs: &answer.outputs,
         })?;
         Ok(typed(StatusCode::OK, JSON, body))

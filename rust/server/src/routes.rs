@@ -28,6 +28,8 @@ pub enum Route {
     Predict,
     Drift,
     CloseDrift,
+    Feedback,
+    Quality,
     Metrics,
     Echo,
 }
@@ -79,6 +81,8 @@ table! {
     Predict "POST" "/v1/models/{model}:predict" "predict" "Predictions for rows of named values.";
     Drift "GET" "/v1/models/{model}/drift" "drift" "Live windows compared with the baseline.";
     CloseDrift "POST" "/v1/models/{model}/drift:close" "drift_close" "Closes the open window.";
+    Feedback "POST" "/v1/models/{model}:feedback" "feedback" "Labels and named numbers of predictions, by their ids.";
+    Quality "GET" "/v1/models/{model}/quality" "quality" "The quality of all versions, by labels and estimated.";
     Metrics "GET" "/metrics" "metrics" "Metrics in the Prometheus text format.";
     Echo "POST" "/v2/echo" "echo" "A fixed answer: what benchmarks call the floor.";
 }
@@ -205,6 +209,8 @@ fn locate_v1(rest: &str) -> Option<(Route, Option<&str>)> {
         (":predict", Route::Predict),
         ("/drift", Route::Drift),
         ("/drift:close", Route::CloseDrift),
+        (":feedback", Route::Feedback),
+        ("/quality", Route::Quality),
     ] {
         if let Some(target) = rest.strip_suffix(suffix) {
             return (!target.is_empty()).then_some((route, Some(target)));
@@ -313,7 +319,7 @@ mod tests {
             "/v2/models/m/trace/setting",
             "/v2/models/m/generate",
             "/v2/models//infer",
-            "/v1/models/m:feedback",
+            "/v1/models/m:explain",
             "/v1/models/m/rollout",
             "/v1/modelsx",
             "/v1/deployments",

@@ -31,7 +31,7 @@ use crate::routes::{Found, Route, Target};
 use crate::stream::{self, Source};
 use crate::trace::{REQUEST_ID, TRACEPARENT, Trace};
 use crate::turn::Turn;
-use crate::{drift, echo, errors, health, infer, meta, metrics, mount, predict, routes};
+use crate::{drift, echo, errors, feedback, health, infer, meta, metrics, mount, predict, routes};
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// Bytes of a refused body that are read without keeping them, whatever the limit on bodies.
@@ -226,7 +226,7 @@ impl Service {
                 let body = if body.len() > limit {
                     Err(body::too_large(limit))
                 } else {
-                    let permit = self.enter(&found, body.len() as u64);
+                    let permit = self.enter(&found, body.len() as u64, &pass);
                     permit.map(|permit| (body, permit))
                 };
                 let mut reply = self.dispatch(found, &head, came, body).await;
@@ -265,14 +265,20 @@ impl Service {
     }
 
     /// Asks at the door of the model, before anything is read for it.
-    fn enter(&self, found: &Result<Found<'_>>, announced: u64) -> Result<Option<Permit>> {
+    fn enter(
+        &self,
+        found: &Result<Found<'_>>,
+        announced: u64,
+        pass: &Pass,
+    ) -> Result<Option<Permit>> {
         let Ok(Found::Here(Route::Infer | Route::Predict, Some(target))) = found else {
             return Ok(None);
         };
         let runtime = &self.shared.runtime;
         let model = runtime.model(&target.model, target.version.as_deref())?;
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-        Permit::new(model, announced).map(Some)
+        let caller = pass.caller.as_ref().map(|caller| caller.shared_name());
+        Permit::new(model, announced).map(|permit| Some(permit.asked_by(caller)))
     }
 
     /// The echo route does not exist unless it was asked for.
@@ -351,6 +357,8 @@ impl Service {
             Route::RowModel => meta::row_model(self, &call),
             Route::Drift => drift::report(self, &call).await,
             Route::CloseDrift => drift::close(self, &call).await,
+            Route::Feedback => feedback::take(self, call).await,
+            Route::Quality => feedback::quality(self, &call).await,
             Route::Metrics => metrics::answer(self).await,
         };
         outcome.unwrap_or_else(|error| errors::reply(&error))
@@ -443,7 +451,7 @@ impl Service {
         } else {
             announced
         };
-        let body = match self.enter(&found, announced) {
+        let body = match self.enter(&found, announced, &pass) {
             Ok(permit) if incoming.is_end_stream() => Ok((Bytes::new(), permit)),
             Ok(mut permit) => {
                 busy.enter(Phase::Body);

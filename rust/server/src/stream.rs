@@ -19,7 +19,7 @@ use tidegate_protocol::error_body;
 use tidegate_protocol::pieces::Pieces;
 use tidegate_protocol::predict::{self, Predictions};
 use tidegate_protocol::rows;
-use tidegate_runtime::{Answer, CallOptions, Input, Permit, Stage};
+use tidegate_runtime::{Answer, CallOptions, Input, Permit, PredictionId, Stage};
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -267,25 +267,25 @@ impl Streaming {
             source.pieces = Some(Pieces::new(self.extra));
             let piece = source.piece().await?.unwrap_or_default();
             took(self.permit.model(), Stage::Admit, begun);
-            let answer = self.predict(&piece).await?;
+            let answer = self.predict(&piece, None).await?;
             let answered = Instant::now();
             let bytes = predict::begin(&Predictions {
                 model_name: &self.name,
                 model_version: answer.model.version(),
                 revision: answer.revision,
-                prediction_id: &answer.prediction_id,
+                prediction_id: &answer.prediction_id.text(),
                 outputs: &answer.outputs,
             })?;
             took(self.permit.model(), Stage::Encode, answered);
-            Ok((bytes, answer.rows()))
+            Ok((bytes, answer.prediction_id, answer.rows()))
         };
-        let (bytes, rows) = match first.await {
+        let (bytes, id, rows) = match first.await {
             Ok(first) => first,
             Err(error) => return Err((error, source)),
         };
         let (feeder, streamed) = channel();
         tokio::task::spawn_local(async move {
-            self.go_on(source, bytes, rows, feeder).await;
+            self.go_on(source, bytes, id, rows, feeder).await;
         });
         let mut response = Response::new(Body::Streamed(streamed));
         *response.status_mut() = StatusCode::OK;
@@ -293,13 +293,20 @@ impl Streaming {
         Ok(response)
     }
 
-    async fn go_on(&self, mut source: Source, first: Vec<u8>, rows: usize, feeder: Feeder) {
+    async fn go_on(
+        &self,
+        mut source: Source,
+        first: Vec<u8>,
+        id: PredictionId,
+        rows: usize,
+        feeder: Feeder,
+    ) {
         let mut done = rows;
         if !feeder.send(first).await {
             return;
         }
         loop {
-            match self.more(&mut source, &mut done).await {
+            match self.more(&mut source, id, &mut done).await {
                 Ok(Some(bytes)) => {
                     if !feeder.send(bytes).await {
                         return;
@@ -324,12 +331,19 @@ impl Streaming {
     }
 
     /// The rows of the next piece's answer.
-    async fn more(&self, source: &mut Source, done: &mut usize) -> Result<Option<Vec<u8>>> {
+    async fn more(
+        &self,
+        source: &mut Source,
+        id: PredictionId,
+        done: &mut usize,
+    ) -> Result<Option<Vec<u8>>> {
         let Some(piece) = source.piece().await? else {
             return Ok(None);
         };
         let place = |error: Error| error.at(format!("among the rows from {done} on"));
-        let answer = self.persist(&piece).await.map_err(place)?;
+        // Row i of the whole answer is labelled as `<its prediction_id>/i`.
+        let first_row = u32::try_from(*done).unwrap_or(u32::MAX);
+        let answer = self.persist(&piece, (id, first_row)).await.map_err(place)?;
         let answered = Instant::now();
         let bytes = predict::go_on(&answer.outputs)?;
         took(self.permit.model(), Stage::Encode, answered);
@@ -339,10 +353,10 @@ impl Streaming {
 
     /// Predicts a piece of an answer that has begun: a full queue can no longer be said as a status,
     /// and the client sent its rows when told to, so we come again as a client would.
-    async fn persist(&self, piece: &[u8]) -> Result<Answer> {
+    async fn persist(&self, piece: &[u8], part: (PredictionId, u32)) -> Result<Answer> {
         let until = Instant::now() + self.service.shared.options.limits.body_timeout;
         loop {
-            match self.predict(piece).await {
+            match self.predict(piece, Some(part)).await {
                 Err(error) if error.kind == ErrorKind::Overloaded && Instant::now() < until => {
                     let pause = error.retry_after.unwrap_or(LONGEST_PAUSE);
                     tokio::time::sleep(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
@@ -352,14 +366,18 @@ impl Streaming {
         }
     }
 
-    async fn predict(&self, piece: &[u8]) -> Result<Answer> {
+    async fn predict(&self, piece: &[u8], part: Option<(PredictionId, u32)>) -> Result<Answer> {
         let begun = Instant::now();
         let limits = &self.service.shared.protocol;
         let schema = Rows::check(self.permit.model())?;
         let table = rows::decode(piece, schema, self.extra, limits)?;
         took(self.permit.model(), Stage::Decode, begun);
         let input = Input::Table(table);
-        let options = CallOptions::default();
+        let options = CallOptions {
+            caller: self.permit.caller().cloned(),
+            piece_of: part,
+            ..CallOptions::default()
+        };
         Pending::new(&self.service, self.permit.model(), input, options, None)
             .answer()
             .await

@@ -24,7 +24,8 @@ impl Trace {
         let given = headers.get(&REQUEST_ID).filter(|id| sane(id.as_bytes()));
         let id = given.cloned().unwrap_or_else(|| {
             // Hexadecimal digits are always a header's value.
-            HeaderValue::try_from(ids.next()).unwrap_or_else(|_| HeaderValue::from_static("none"))
+            HeaderValue::try_from(ids.next().text())
+                .unwrap_or_else(|_| HeaderValue::from_static("none"))
         });
         Self { id }
     }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use tidegate_batching::{Refusal, Terms};
 use tidegate_features::Plan;
+use tidegate_predictionlog::PredictionId;
+use tidegate_predictionlog::log::Answered;
 use tidegate_protocol::columns;
-use tidegate_schema::{Error, Result, Table, TableBuf, Tensor, TensorData};
+use tidegate_schema::{ColumnBuf, Error, Result, Table, TableBuf, Tensor, TensorData};
 
 use super::Model;
 use crate::admit::admit;
@@ -56,11 +58,11 @@ impl Model {
                 .map(|(rows, outputs)| (rows, outputs, None)),
             (None, Input::Table(_)) => Err(self.no_columns()),
         };
-        let outcome = outcome.map(|(rows, outputs, table)| {
-            self.observe(table.filter(|_| options.watch), &outputs);
-            (rows, outputs)
-        });
-        self.conclude(begin, outcome)
+        let called = Called::new(begin, options);
+        match outcome {
+            Ok((rows, outputs, table)) => Ok(self.answered(&called, rows, outputs, table)),
+            Err(error) => Err(self.failed(begin, error)),
+        }
     }
 
     /// As [`Model::predict`] for borrowed columns, in pieces of at most a batch. They are watched
@@ -78,16 +80,24 @@ impl Model {
             None => Err(self.no_columns()),
             Some(plan) => self.table_outputs(plan, table, options.into()),
         };
-        let outcome = outcome.map(|outputs| {
-            if let Some(watch) = self.watch.as_ref().filter(|_| options.watch) {
-                match watch.read(&outputs) {
-                    Ok(answers) => watch.observe(table, &answers, self.shared.now()),
-                    Err(_) => watch.drop_rows(table.rows()),
+        let outputs = outcome.map_err(|error| self.failed(begin, error))?;
+        let called = Called::new(begin, options);
+        let (answer, seen) = self.dress(&called, table.rows(), outputs);
+        if let Some(observed) = self.observed.as_ref().filter(|_| options.watch) {
+            match observed.read(&answer.outputs) {
+                Ok(answers) => {
+                    observed.count(Some(table), &answers, std::slice::from_ref(&seen));
+                    if observed.is_logged() {
+                        match owned(table) {
+                            Ok(inputs) => observed.write(Some(inputs), answers, vec![seen]),
+                            Err(_) => observed.drop_rows(table.rows()),
+                        }
+                    }
                 }
+                Err(_) => observed.drop_rows(table.rows()),
             }
-            (table.rows(), outputs)
-        });
-        self.conclude(begin, outcome)
+        }
+        Ok(answer)
     }
 
     /// Puts a request into the queue; `done` is called exactly once, in whichever thread answers:
@@ -110,7 +120,7 @@ impl Model {
         let prepared = self.shared.check_open();
         let prepared = prepared.and_then(|()| self.prepare(input, begin, urgency));
         match prepared {
-            Err(error) => done(self.conclude(begin, Err(error))),
+            Err(error) => done(Err(self.failed(begin, error))),
             Ok(prepared) => {
                 let Prepared {
                     blocks,
@@ -119,9 +129,12 @@ impl Model {
                     table,
                 } = prepared;
                 let model = Arc::clone(self);
-                let watched = options.watch;
+                let called = Called::new(begin, options);
                 let reply: Reply = Box::new(move |outcome| {
-                    model.finish(begin, rows, table.filter(|_| watched), outcome, done);
+                    done(match outcome {
+                        Ok(outputs) => Ok(model.answered(&called, rows, outputs, table)),
+                        Err(error) => Err(model.failed(begin, error)),
+                    });
                 });
                 let reply = match urgency.deadline {
                     None => reply,
@@ -192,7 +205,7 @@ impl Model {
                     }],
                     rows,
                     rowwise: true,
-                    table: self.watch.is_some().then_some(table),
+                    table: self.observed.is_some().then_some(table),
                 })
             }
             (None, Input::Table(_)) => Err(self.no_columns()),
@@ -454,58 +467,90 @@ impl Model {
         }
     }
 
-    fn finish(
+    /// Counts an answered request, hands its rows over, and dresses its outputs. Rows are handed
+    /// over before the answer is given, to be counted after it: whoever has an answer and asks for
+    /// the drift, or labels it, finds its own rows there.
+    fn answered(
         self: &Arc<Self>,
-        begin: Instant,
+        called: &Called,
         rows: usize,
-        table: Option<TableBuf>,
-        outcome: Result<Vec<Tensor>>,
-        done: impl FnOnce(Result<Answer>),
-    ) {
-        if let Ok(outputs) = &outcome {
-            self.observe(table, outputs);
-        }
-        done(self.conclude(begin, outcome.map(|outputs| (rows, outputs))));
-    }
-
-    /// Hands the watched columns over before the answer is given, to be counted after it: whoever
-    /// has an answer and asks for the drift finds its own rows there.
-    fn observe(&self, inputs: Option<TableBuf>, outputs: &[Tensor]) {
-        let (Some(watch), Some(inputs)) = (&self.watch, inputs) else {
-            return;
-        };
-        match watch.read(outputs) {
-            Ok(answers) => {
-                let now = self.shared.now();
-                self.shared.observer.push(watch, inputs, answers, now);
+        outputs: Vec<Tensor>,
+        inputs: Option<TableBuf>,
+    ) -> Answer {
+        let (answer, seen) = self.dress(called, rows, outputs);
+        let observed = self.observed.as_ref().filter(|_| called.watch);
+        if let Some(observed) = observed {
+            match observed.read(&answer.outputs) {
+                Ok(answers) => self.shared.observer.push(observed, inputs, answers, seen),
+                Err(_) => observed.drop_rows(rows),
             }
-            Err(_) => watch.drop_rows(inputs.rows()),
         }
+        answer
     }
 
-    /// Counts a request and dresses its outputs.
-    fn conclude(
+    fn dress(
         self: &Arc<Self>,
-        begin: Instant,
-        outcome: Result<(usize, Vec<Tensor>)>,
-    ) -> Result<Answer> {
-        let elapsed: Duration = begin.elapsed();
-        match outcome {
-            Ok((rows, outputs)) => {
-                self.counters.succeeded(rows, elapsed, self.shared.now());
-                Ok(Answer {
-                    outputs,
-                    prediction_id: self.shared.ids.next(),
-                    revision: self.revision(),
-                    model: Arc::clone(self),
-                })
-            }
-            Err(error) => {
-                self.counters.failed(error.kind, elapsed);
-                Err(error)
-            }
+        called: &Called,
+        rows: usize,
+        outputs: Vec<Tensor>,
+    ) -> (Answer, Answered) {
+        let (latency, time) = (called.begin.elapsed(), self.shared.now());
+        self.counters.succeeded(rows, latency, time);
+        let piece = called.piece_of;
+        let (id, first_row) = piece.unwrap_or_else(|| (self.shared.ids.next(), 0));
+        let seen = Answered {
+            id,
+            first_row,
+            rows: u32::try_from(rows).unwrap_or(u32::MAX),
+            time,
+            revision: self.revision(),
+            latency,
+            caller: called.caller.clone(),
+        };
+        let answer = Answer {
+            outputs,
+            prediction_id: id,
+            revision: self.revision(),
+            model: Arc::clone(self),
+        };
+        (answer, seen)
+    }
+
+    /// Counts a request that failed.
+    fn failed(&self, begin: Instant, error: Error) -> Error {
+        self.counters.failed(error.kind, begin.elapsed());
+        error
+    }
+}
+
+/// What is remembered of a call until it is answered.
+struct Called {
+    begin: Instant,
+    watch: bool,
+    caller: Option<Arc<str>>,
+    piece_of: Option<(PredictionId, u32)>,
+}
+
+impl Called {
+    fn new(begin: Instant, options: &CallOptions) -> Self {
+        Self {
+            begin,
+            watch: options.watch,
+            caller: options.caller.clone(),
+            piece_of: options.piece_of,
         }
     }
+}
+
+/// A copy of borrowed columns.
+fn owned(table: &Table<'_>) -> Result<TableBuf> {
+    let columns = table.columns().iter().map(|column| {
+        let mut own = ColumnBuf::new(column.dtype(), table.rows());
+        own.extend_from(column).map(|()| own)
+    });
+    Ok(TableBuf {
+        columns: columns.collect::<Result<_>>()?,
+    })
 }
 
 fn check_time(deadline: Option<Instant>) -> Result<()> {

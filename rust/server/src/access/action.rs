@@ -60,8 +60,10 @@ pub const fn of_route(route: Route) -> Action {
         | Route::RowModels
         | Route::RowModel
         | Route::Drift
+        | Route::Quality
         | Route::Metrics => Action::Needs(Role::Viewer),
-        Route::Infer | Route::Predict => Action::Needs(Role::Predictor),
+        // Whoever may ask for predictions may say how they came out.
+        Route::Infer | Route::Predict | Route::Feedback => Action::Needs(Role::Predictor),
         Route::CloseDrift => Action::Needs(Role::Operator),
         Route::ChangeLogging => Action::Needs(Role::Admin),
     }

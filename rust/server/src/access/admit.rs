@@ -17,7 +17,7 @@ use super::tokens::{Tokens, Wrong};
 /// Somebody who is known.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Caller {
-    name: String,
+    name: Arc<str>,
     grants: Vec<Grant>,
 }
 
@@ -25,13 +25,22 @@ impl Caller {
     /// A caller with these grants. The name says what established it: `key:ci`, `token:alice`.
     #[must_use]
     pub fn new(name: String, grants: Vec<Grant>) -> Self {
-        Self { name, grants }
+        Self {
+            name: name.into(),
+            grants,
+        }
     }
 
     /// The name, which may stand in a header.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name, to be kept.
+    #[must_use]
+    pub fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// The grants as `role:pattern`, with commas between.

@@ -7,7 +7,7 @@ use tidegate_schema::{Error, Result};
 pub enum Role {
     /// Read metadata, statistics, metrics and drift.
     Viewer,
-    /// Ask for predictions.
+    /// Ask for predictions, and say how they came out.
     Predictor,
     /// Load and unload models, close windows.
     Operator,

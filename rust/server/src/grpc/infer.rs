@@ -38,7 +38,8 @@ pub async fn answer(call: &Call, body: Incoming) -> Result<Bytes> {
         return heavy(&call.service, work).await;
     }
     let (model, limits) = (permit.model(), &call.service.shared.protocol);
-    let (input, options, wanted) = read(model, &message, limits, call.deadline, call.begun)?;
+    let (input, mut options, wanted) = read(model, &message, limits, call.deadline, call.begun)?;
+    options.caller = permit.caller().cloned();
     let mut pending = Pending::new(&call.service, model, input, options, None);
     unary(&wanted, &pending.answer().await?)
 }
@@ -46,9 +47,11 @@ pub async fn answer(call: &Call, body: Incoming) -> Result<Bytes> {
 /// Asks at the door of a request's model, if the caller may ask for it. A message names its model,
 /// so it has come by now; it is held until it is answered.
 pub fn enter(call: &Call, target: Target<'_>, bytes: usize) -> Result<Permit> {
-    call.admit(Some(target.model))?;
+    let caller = call.admit(Some(target.model))?;
     let runtime = &call.service.shared.runtime;
-    let mut permit = Permit::new(runtime.model(target.model, target.version)?, bytes)?;
+    let model = runtime.model(target.model, target.version)?;
+    let caller = caller.map(|caller| caller.shared_name());
+    let mut permit = Permit::new(model, bytes)?.asked_by(caller);
     permit.hold_bytes(bytes)?;
     Ok(permit)
 }
@@ -65,7 +68,8 @@ pub fn large(
     let deadline = call.deadline;
     move || {
         let model = Arc::clone(permit.model());
-        let (input, options, wanted) = read(&model, &message, &limits, deadline, begun)?;
+        let (input, mut options, wanted) = read(&model, &message, &limits, deadline, begun)?;
+        options.caller = permit.caller().cloned();
         drop(message);
         write(&wanted, &model.predict(input, &options)?)
     }

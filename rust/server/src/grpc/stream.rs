@@ -139,7 +139,8 @@ fn begin(call: &Call, message: Bytes) -> Item {
     }
     let (model, limits) = (permit.model(), &call.service.shared.protocol);
     match infer::read(model, &message, limits, call.deadline, begun) {
-        Ok((input, options, wanted)) => {
+        Ok((input, mut options, wanted)) => {
+            options.caller = permit.caller().cloned();
             let pending = Pending::new(&call.service, model, input, options, None);
             Item::Queued {
                 pending,
