@@ -7,7 +7,6 @@ import os
 import re
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
@@ -23,6 +22,7 @@ from tidegate.registry import Bundle, Registry
 from tidegate.registry.reference import Reference
 from tidegate.runtime.batching import Batching
 from tidegate.runtime.channel import channel
+from tidegate.runtime.options import Deployment, Options
 
 if TYPE_CHECKING:
     from tidegate.monitoring import DriftReport, QualityReport, Received
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tidegate.monitoring.snapshots import Merged
     from tidegate.storage import Store
 
-__all__ = ["Deployment", "Options", "Runtime"]
+__all__ = ["Runtime"]
 
 Extra = Literal["error", "ignore"]
 
@@ -42,66 +42,6 @@ _BARE_VERSION: Final = "0.0.0"
 """The version that an ONNX file without a bundle answers with."""
 
 _alive: Final[weakref.WeakSet[Runtime]] = weakref.WeakSet()
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Limits of the runtime.
-
-    Attributes:
-        objective: The time within which 99 of 100 requests are to be answered, such as `"20ms"`,
-            for models that are deployed without one of their own; by default there is none, and
-            nothing is refused but by the bounds.
-        max_delay: The longest that a request may wait before its batch begins, such as `"5ms"`;
-            beyond, it is refused.
-        max_batch_rows: Most rows that one run of a model takes.
-        max_queue_rows: Most rows that wait for one model; beyond, requests are refused.
-        max_queue_bytes: Most bytes that wait for one model; beyond, requests are refused.
-        instances: How many batches of one model run at the same time, each on a thread; one for
-            each two cores, at most 4, by default.
-        watch: Observe features and predictions where a bundle has a baseline.
-        observe_bytes: Most bytes of answered requests that wait to be observed; beyond, they are
-            dropped and counted.
-        feedback_bytes: Most bytes of predictions that are kept for their labels; beyond, the oldest
-            leave. 0 keeps none, and then there is no quality.
-        feedback_folder: A folder in which they survive the process, of this process alone; nowhere
-            by default.
-        quality_seconds: The span of a window of quality, by the time of prediction.
-        guard: What is done about rows that break the rules of a bundle: `"reject"`, which is the
-            default, `"repair"` or `"count"`.
-    """
-
-    objective: str | None = None
-    max_delay: str | None = None
-    max_batch_rows: int | None = None
-    max_queue_rows: int | None = None
-    max_queue_bytes: int | None = None
-    instances: int | None = None
-    watch: bool = True
-    observe_bytes: int | None = None
-    feedback_bytes: int | None = None
-    feedback_folder: str | None = None
-    quality_seconds: float | None = None
-    guard: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """A served name and what stands behind it.
-
-    Attributes:
-        name: The name that requests use.
-        model: The bundle's own name.
-        version: The bundle's version.
-        digest: The bundle's digest, or `None` for a bare ONNX file.
-        revision: Which change of the deployment this is, from 1.
-    """
-
-    name: str
-    model: str
-    version: str
-    digest: str | None
-    revision: int
 
 
 class Runtime:
