@@ -24,7 +24,7 @@ from tidegate.errors import ConfigurationError, StorageError
 from tidegate.monitoring.log import Log, LogWriter
 from tidegate.registry import Bundle
 from tidegate.runtime import Options, Runtime
-from tidegate.storage import FolderStore, Store
+from tidegate.storage import FolderStore, Store, open_store
 
 __all__ = ["s3_endpoint"]
 
@@ -214,19 +214,18 @@ def test_the_log_is_written_to_s3_and_queried(
         urllib.request.Request(f"{s3_endpoint}/predictions-log", method="PUT")
     ) as answer:
         assert answer.status == 200
-    for name, value in {
-        "AWS_ENDPOINT": s3_endpoint,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():
-        monkeypatch.setenv(name, value)
-    location = "s3://predictions-log/here"
+    location = open_store(
+        "s3://predictions-log/here",
+        endpoint=s3_endpoint,
+        region="us-east-1",
+        access_key_id="test",
+        secret_access_key="test",
+    )
+    monkeypatch.setattr("tidegate.monitoring.log.writer.open_store", lambda *_, **__: location)
     table = tiny_table(2_000, seed=8)
     # A store that holds no prediction for long: labels find nothing, and are joined from the log.
     options = Options(feedback_bytes=1)
-    with Runtime(options=options, log=Log(location=location)) as runtime:
+    with Runtime(options=options, log=Log(location=location.location)) as runtime:
         runtime.deploy(bundle)
         answers = runtime.predict_many("tiny", table.drop("label"))
         received = runtime.feedback(

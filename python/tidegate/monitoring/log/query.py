@@ -21,7 +21,7 @@ KINDS: Final = ("predictions", "feedback")
 """The tables of a log."""
 
 _EMPTY_FEEDBACK: Final = (
-    "SELECT NULL::VARCHAR AS prediction_id, NULL::BIGINT AS row, NULL::TIMESTAMPTZ AS time, "
+    "SELECT NULL::VARCHAR AS prediction_id, NULL::BIGINT AS row, NULL::TIMESTAMP AS time, "
     "NULL::VARCHAR AS label, NULL::VARCHAR AS metric, NULL::DOUBLE AS value, "
     "NULL::VARCHAR AS outcome, NULL::VARCHAR AS model, NULL::DATE AS day WHERE false"
 )
@@ -123,7 +123,12 @@ def query(
                 relation = connection.read_parquet(
                     [str(path) for path in paths], union_by_name=True, hive_partitioning=True
                 )
-                relation.create_view(kind)
+                relation.create_view(f"{kind}_files")
+                # As UTC without a zone: values with one need a further package in Python.
+                connection.execute(
+                    f"CREATE VIEW {kind} AS SELECT * REPLACE "
+                    f"(make_timestamp(epoch_us(time)) AS time) FROM {kind}_files"
+                )
             else:
                 connection.execute(f"CREATE VIEW {kind} AS {_EMPTY_FEEDBACK}")
         try:
