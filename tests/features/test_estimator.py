@@ -122,3 +122,14 @@ def test_it_stands_in_a_column_transformer() -> None:
     assert found.tolist() == [[1, 1, 0, 1], [2, 0, 1, 2], [1.5, 1, 0, 3]]
     names = ["numbers__x", "codes__s=a", "codes__s=b", "remainder__left"]
     assert transformer.get_feature_names_out().tolist() == names
+
+
+def test_matrices_and_what_is_none() -> None:
+    matrix = np.array([[1.0, np.nan], [2.0, 4.0]])
+    assert repr(Schema.infer(matrix)) == "Schema(x0: float64, x1: float64?)"
+    structured = np.array([(1, 2.0)], dtype=[("a", "i8"), ("b", "f8")])
+    with pytest.raises(InputError, match=r"structured array .* pass it as a table"):
+        FeatureSet(features=[col("a")]).fit(structured)
+    column: Any = pd.Series([1, 2])
+    with pytest.raises(InputError, match="is no table with columns"):
+        Schema.infer(column)

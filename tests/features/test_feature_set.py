@@ -277,7 +277,9 @@ def test_describe_and_repr() -> None:
     assert repr(features) == "FeatureSet(12 features)"
     assert 'col("x").bucketize(buckets=3)' in features.describe()
     features.fit(table())
-    assert 'col("t").dt.hour().cyclical(period=24' in features.describe()
+    said = features.describe()
+    assert 'col("t").dt.hour().cyclical(period=24' in said
+    assert "\n    bucketize: edges [" in said
     assert "columns)" in repr(features)
 
 

@@ -401,6 +401,7 @@ def test_bucketize_tree_in_pieces_and_without_a_target() -> None:
     assert features.fit([table[:1000], table[1000:1001], table[1001:]]).to_json() == whole
     with pytest.raises(InputError, match="bucketize_tree"):
         FeatureSet(Schema.infer(table), [col("x").bucketize_tree()]).fit(table)
-    for wrong in ({"max_depth": 0}, {"max_leaves": 1}, {"min_rows": 0}):
+    cases: list[dict[str, Any]] = [{"max_depth": 0}, {"max_leaves": 1}, {"min_rows": 0}]
+    for wrong in [*cases, {"folds": 1}]:
         with pytest.raises(InputError, match=next(iter(wrong))):
             FeatureSet(Schema.infer(table), [col("x").bucketize_tree(**wrong)], target="y")

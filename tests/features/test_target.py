@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
+from sklearn.tree import DecisionTreeClassifier
 
 from tidegate.errors import InputError
 from tidegate.features import Expr, FeatureSet, Schema, col
@@ -112,6 +113,14 @@ def test_a_column_and_y_and_pieces_are_one(frame: pd.DataFrame) -> None:
         np.testing.assert_array_equal(named.fit_transform(data), expected)
         assert named.to_json() == state
     beside = FeatureSet(schema, feature)
+    cuts = [(0, 1000), (1000, 1000), (1000, ROWS)]
+    pairs = [(table.slice(a, b - a), frame["late"][a:b]) for a, b in cuts]
+
+    def streamed() -> Iterator[tuple[pa.Table, Any]]:
+        yield from pairs
+
+    for beside_each in (pairs, streamed):
+        np.testing.assert_array_equal(beside.fit_transform(beside_each), expected)
     for y in (frame["late"], table["late"], pl.Series(frame["late"]), frame["late"].tolist()):
         np.testing.assert_array_equal(beside.fit_transform(table, y), expected)
     # What is given is taken before what is named.
@@ -151,8 +160,8 @@ def test_bad_targets_are_refused(frame: pd.DataFrame) -> None:
     cases: list[tuple[object, str]] = [
         ([1.0], "y has 1 values for 3000 rows"),
         (np.ones((ROWS, 2)), r"shape \(3000, 2\)"),
-        (["a", "b", "c"] * 1000, "3 different texts"),
-        (["a", 1.0, None] * 1000, "1 different texts"),
+        (["a", "b", "c"] * 1000, "the target is a string: say classes=True"),
+        (["a", 1.0, None] * 1000, "y has texts and numbers"),
         ([np.inf] * ROWS, '"y" is infinite in row 0'),
         ([object()] * ROWS, "object in y"),
     ]
@@ -163,12 +172,15 @@ def test_bad_targets_are_refused(frame: pd.DataFrame) -> None:
         fitted(frame, feature)
     with pytest.raises(InputError, match='"late" is the target and cannot be a feature'):
         FeatureSet(Schema.infer(frame), [col("late")], target="late")
-    with pytest.raises(InputError, match='"code" is string: a target is'):
-        FeatureSet(Schema.infer(frame), [col("count")], target="code")
+    with pytest.raises(InputError, match="the target is a string: say classes=True"):
+        FeatureSet(Schema.infer(frame), [col("count").target_mean()], target="code").fit(frame)
     with pytest.raises(InputError, match='did you mean "late"'):
         FeatureSet(Schema.infer(frame), [col("count")], target="lat")
-    with pytest.raises(InputError, match="y beside several tables"):
+    with pytest.raises(InputError, match=r"give each its own as a pair \(table, y\)"):
         FeatureSet(Schema.infer(frame), [feature]).fit([frame], frame["late"])
+    mixed: list[Any] = [(frame, frame["late"]), frame]
+    with pytest.raises(InputError, match="some tables have a y beside them"):
+        FeatureSet(Schema.infer(frame), [feature]).fit(mixed)
     with pytest.raises(InputError, match="can be read once"):
         FeatureSet(Schema.infer(frame), [feature], target="late").fit_transform(iter([frame]))
     # Nothing learns from it, so it is not looked at.
@@ -189,3 +201,71 @@ def test_it_stands_in_a_pipeline_and_in_a_search(frame: pd.DataFrame) -> None:
     )
     search.fit(frame, labels)
     assert search.best_score_ > 0.6
+
+
+LABELS = np.array(["early", "late", "on time"])
+
+
+def classes(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    late = frame["late"].to_numpy().astype(np.int64)
+    return (late + (frame["count"].to_numpy() > 5)).astype(np.int64)
+
+
+@pytest.mark.parametrize("smooth", ["auto", 0.0, 12.5])
+def test_target_mean_of_classes_is_target_encoder(frame: pd.DataFrame, smooth: Any) -> None:
+    codes = classes(frame)
+    reference = TargetEncoder(smooth=smooth, target_type="multiclass").fit(frame[["code"]], codes)
+    live = pd.DataFrame({"code": ["ZZ", "UA"]})
+    feature = col("code").target_mean(smooth=smooth, classes=True)
+    for y, names in ((codes, "012"), (LABELS[codes], LABELS), (LABELS[codes].tolist(), LABELS)):
+        ours = fitted(frame, feature, y)
+        assert ours.get_feature_names_out().tolist() == [f"code_target_mean={n}" for n in names]
+        for rows in (frame, live):
+            same(ours.transform(rows), reference.transform(rows[["code"]]))
+        row = ours.transform_row({"code": "UA"})
+        same(row[None], reference.transform(live[["code"]])[1:])
+    named = frame.assign(label=LABELS[codes])
+    from_column = FeatureSet(Schema.infer(named), [feature], target="label")
+    pieces = [named[:1000], named[1000:]]
+    np.testing.assert_array_equal(
+        from_column.fit_transform(pieces), from_column.fit_transform(named)
+    )
+    pairs = [(part[["code"]], part["label"]) for part in pieces]
+    beside = FeatureSet(Schema.infer(frame), [feature]).fit(pairs)
+    same(beside.transform(frame), reference.transform(frame[["code"]]))
+
+
+def test_weight_of_evidence_of_classes_is_one_against_the_rest(frame: pd.DataFrame) -> None:
+    codes = classes(frame)
+    several = fitted(frame, col("code").weight_of_evidence(classes=True), LABELS[codes])
+    for place in range(3):
+        one = fitted(frame, col("code").weight_of_evidence(), codes == place)
+        same(several.transform(frame)[:, [place]], one.transform(frame))
+
+
+def test_bucketize_tree_of_classes_is_a_classifier(frame: pd.DataFrame) -> None:
+    codes = classes(frame)
+    values = frame[["delay"]].to_numpy()
+    tree = DecisionTreeClassifier(max_depth=3, min_samples_leaf=20).fit(values, codes)
+    inner = np.sort(tree.tree_.threshold[tree.tree_.feature >= 0])
+    expected = np.searchsorted(inner, values[:, 0], side="left")
+    for y, numbers in ((LABELS[codes], False), (codes, True)):
+        feature = col("delay").bucketize_tree(3, min_rows=20, classes=numbers)
+        found = fitted(frame, feature, y).transform(frame)[:, 0]
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_buckets_of_rows_that_taught_are_of_other_folds() -> None:
+    rng = np.random.default_rng(11)
+    noise = pd.DataFrame({"x": rng.random(2_000)})
+    y = rng.random(2_000)
+    features = FeatureSet(Schema.infer(noise), [col("x").bucketize_tree(13, min_rows=1)])
+    learned = features.fit_transform(noise, y)[:, 0]
+    served = features.transform(noise)[:, 0]
+
+    def explained(buckets: npt.NDArray[np.float32]) -> float:
+        means = pd.Series(y).groupby(buckets).transform("mean")
+        return float(np.corrcoef(means, y)[0, 1])
+
+    assert not np.array_equal(learned, served)
+    assert explained(served) > explained(learned) + 0.02

@@ -75,6 +75,7 @@ def test_values_of_each_type() -> None:
     same(features.transform(ROWS), EXPECTED)
     for row, expected in zip(ROWS, EXPECTED, strict=True):
         same(features.transform_row(row), expected)
+    same(features.transform_row({**ROWS[0], "e": "PT1M30S"}), EXPECTED[0])
     again = FeatureSet.from_json(features.to_json())
     assert again.fingerprint == features.fingerprint
     same(again.transform(TABLE, dtype="float64"), EXPECTED)
@@ -222,3 +223,39 @@ def test_missing_values_of_dicts() -> None:
         row = features.transform_row({"d": missing, "e": missing})
         assert np.isnan(row[:4]).all()
     same(features.transform_row({}), EXPECTED[2])
+
+
+def test_constants_of_every_type_fill() -> None:
+    moment = datetime(2013, 7, 1, 6, tzinfo=UTC)
+    table = pa.table(
+        {
+            "t": pa.array([moment, None], pa.timestamp("us", "UTC")),
+            "d": pa.array([None, DAY], pa.date32()),
+            "e": pa.array([timedelta(seconds=5), None], pa.duration("us")),
+            "b": pa.array([None, True]),
+            "s": pa.array(["a", None]),
+            "n": pa.array([None, 3]),
+        }
+    )
+    filled = [
+        col("t").fill_null(datetime(2020, 2, 29, 23, tzinfo=UTC)).dt.hour(),
+        col("t").fill_null(date(2020, 2, 29)).dt.year(),
+        col("d").fill_null(date(2020, 2, 29)).dt.day(),
+        col("d").fill_null(moment).dt.hour(),
+        col("e").fill_null(timedelta(minutes=1)),
+        col("b").fill_null(False),
+        col("s").fill_null("z").ordinal(categories=["z", "a"]),
+        col("n").fill_null(np.int64(7)),
+    ]
+    named = [feature.alias(f"f{place}") for place, feature in enumerate(filled)]
+    features = fitted(table, named)
+    same(features.transform(table), [[6, 2013, 29, 6, 5, 0, 1, 7], [23, 2020, 1, 0, 60, 1, 0, 3]])
+    assert FeatureSet.from_json(features.to_json()).fingerprint == features.fingerprint
+    for feature, message in [
+        (col("t").fill_null(0), "fills a timestamp with a number"),
+        (col("n").fill_null(moment), "fills a number with a timestamp"),
+        (col("b").fill_null(0), "fills a bool with a number"),
+        (col("t").fill_null("median").dt.hour(), "a number, string or bool to learn from"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            FeatureSet(Schema.infer(table), [feature])

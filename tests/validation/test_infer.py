@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
-from tidegate import Rules
+from tidegate import Rules, Schema
 from tidegate.errors import InputError
 from tidegate.validation import infer
 
@@ -41,6 +42,19 @@ def test_a_table_keeps_what_was_proposed_from_it() -> None:
         "tail length": '(col("tail").str.len_chars() == 5)',
         "at order": 'col("at") ascending',
     }
+
+
+def test_the_schema_carries_the_proposal() -> None:
+    schema = Schema.infer(TABLE, constraints=True)
+    assert infer(TABLE) == Rules(schema=schema)
+    assert schema == Schema.infer(TABLE)
+    assert Schema.infer(TABLE).constraints == ()
+    few = schema.select(["origin", "key"])
+    assert [c.name for c in few.constraints] == ["key unique", "key range", "origin values"]
+    assert schema.drop(["origin"]).constraints == schema.constraints[:6] + schema.constraints[7:]
+    assert pickle.loads(pickle.dumps(schema)).constraints == schema.constraints
+    falling = TABLE.with_columns(at=pl.col("at").reverse())
+    assert "at order" not in Rules(schema=Schema.infer(falling, constraints=True)).names
 
 
 def test_the_next_table_shows_as_a_small_diff() -> None:

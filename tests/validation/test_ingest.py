@@ -21,10 +21,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tidegate import Rules
+from tidegate import Rules, col
 from tidegate.errors import BackendError, DataError, InputError, NotFoundError, StateError
 from tidegate.storage import open_store
-from tidegate.validation import aggregate, fingerprint, in_range, ingest, ingested, not_null
+from tidegate.validation import (
+    aggregate,
+    fingerprint,
+    in_range,
+    ingest,
+    ingested,
+    not_null,
+    outliers,
+    rule,
+    unique,
+)
+from tidegate.validation.ingestion import Ingested
 from tidegate.validation.source import open_source
 
 RULES = Rules(in_range("x", 0, name="positive"), not_null("s", name="there"))
@@ -151,14 +162,17 @@ def test_a_part_that_is_refused_leaves_nothing(tmp_path: Path, rules: Rules, ref
     assert not lake.exists() or files(lake) == {}
 
 
-def test_a_killed_run_ends_in_the_same_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "checked", [RULES, Rules(unique("x", name="once"))], ids=["rows", "unique"]
+)
+def test_a_killed_run_ends_in_the_same_files(tmp_path: Path, checked: Rules) -> None:
     source = tmp_path / "in"
     source.mkdir()
     for number in range(12):
         rows = pa.table({"x": range(number, 40_000 + number), "s": ["a"] * 40_000})
         pq.write_table(rows, source / f"{number:02}.parquet")
     rules = tmp_path / "rules.json"
-    RULES.save(rules)
+    checked.save(rules)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     command = [sys.executable, "-m", "tidegate.cli", "ingest", str(source)]
     options = ["--rules", str(rules), "--rows-per-file", "7000"]
@@ -181,6 +195,67 @@ def test_a_killed_run_ends_in_the_same_files(tmp_path: Path) -> None:
     left = {name: sha for name, sha in files(killed).items() if not name.startswith(".")}
     expected = {name: sha for name, sha in expected.items() if not name.startswith(".")}
     assert left == expected
+
+
+def quarantined(lake: Path, part: Ingested) -> list[dict[str, object]]:
+    tables = [pq.read_table(lake / key).to_pylist() for key in part.quarantined]
+    return [row for rows in tables for row in rows]
+
+
+def test_unique_holds_across_parts(tmp_path: Path) -> None:
+    source, lake = tmp_path / "in", tmp_path / "lake"
+    source.mkdir()
+    rules = Rules(unique("x", "s", name="once"), in_range("x", high=90, name="small"))
+    parts = {"a": [1, 2, 2, 99], "b": [2, 3, 99, 4], "c": [4, 5, 1, 5]}
+    for name, values in parts.items():
+        pq.write_table(pa.table({"x": values, "s": ["s"] * 4}), source / f"{name}.parquet")
+    found = list(ingest(str(source), str(lake), rules=rules))
+    good = {
+        part.part[0]: [x for key in part.files for x in pq.read_table(lake / key)["x"].to_pylist()]
+        for part in found
+    }
+    # 99 was never let in, so it breaks its own rule only.
+    assert good == {"a": [1, 2], "b": [3, 4], "c": [5]}
+    bad = [[(row["_row"], row["_broken_rules"]) for row in quarantined(lake, p)] for p in found]
+    assert bad == [
+        [(2, "once"), (3, "small")],
+        [(0, "once"), (2, "small")],
+        [(0, "once"), (2, "once"), (3, "once")],
+    ]
+    assert [part.report is not None and part.report.passed for part in found] == [False] * 3
+    # Another rule than those of earlier parts: its keys are made of what was written.
+    pq.write_table(pa.table({"x": [5, 6], "s": ["t", "t"]}), source / "d.parquet")
+    *_, last = ingest(str(source), str(lake), rules=Rules(unique("x", name="x once")))
+    assert [(row["x"], row["_broken_rules"]) for row in quarantined(lake, last)] == [(5, "x once")]
+    assert last.rows == 1
+    assert [part.part for part in ingested(str(lake))] == [f"{name}.parquet" for name in "abcd"]
+
+
+def test_rows_to_blame_for_the_whole_are_quarantined(tmp_path: Path) -> None:
+    values = [float(row % 10) for row in range(200)] + [1e6, -1e6]
+    pq.write_table(pa.table({"x": values}), tmp_path / "t.parquet")
+    source = str(tmp_path / "t.parquet")
+    for name, checked in {
+        "iqr": outliers("x", "iqr", name="far"),
+        "max": aggregate("max", "x", high=9, name="far"),
+        "min": aggregate("min", "x", low=0, name="far"),
+    }.items():
+        lake = tmp_path / name
+        (part,) = ingest(source, str(lake), rules=Rules(checked))
+        rows = [row["x"] for row in quarantined(lake, part)]
+        assert rows == {"iqr": [1e6, -1e6], "max": [1e6], "min": [-1e6]}[name]
+        assert part.rows == 202 - len(rows)
+    mean = Rules(aggregate("mean", "x", low=100, name="mean"), rule(col("x") < 1e5, name="small"))
+    with pytest.raises(DataError, match="is refused"):
+        list(ingest(source, str(tmp_path / "mean"), rules=mean))
+    (part,) = ingest(source, str(tmp_path / "mean"), rules=mean, whole="pass")
+    assert part.report is not None
+    assert not part.report.passed
+    assert (part.rows, part.bad_rows) == (201, 1)
+    # That the least value is too large is no row's doing.
+    least = Rules(aggregate("min", "x", high=-1e7, name="least"))
+    with pytest.raises(DataError, match="is refused"):
+        list(ingest(source, str(tmp_path / "least"), rules=least))
 
 
 def test_a_query_is_a_part(tmp_path: Path) -> None:

@@ -37,6 +37,14 @@ def ingest(
             "--refuse", help="Refuse a part with any bad row, instead of writing those apart."
         ),
     ] = False,
+    pass_whole: Annotated[
+        bool,
+        typer.Option(
+            "--pass-whole",
+            help="Let a part pass that breaks a rule about the whole table which no rows are to "
+            "blame for: the report says so.",
+        ),
+    ] = False,
     rows_per_file: Annotated[
         int | None, typer.Option(min=1, help="Most rows of one Parquet file; a million by default.")
     ] = None,
@@ -70,6 +78,7 @@ def ingest(
             rules=None if rules is None else Rules.load(rules),
             references=references,
             refuse=refuse,
+            whole="pass" if pass_whole else "refuse",
             rows_per_file=rows_per_file or ROWS_PER_FILE,
             progress=lambda at: shown.update(
                 task,

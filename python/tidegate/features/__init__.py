@@ -6,6 +6,7 @@ does with missing values, is listed in `docs/features.md`.
 
 from __future__ import annotations
 
+from tidegate.features.constraints import Constraint
 from tidegate.features.dates import DatePart
 from tidegate.features.expression import Expr, coalesce, col, lit
 from tidegate.features.feature_set import FeatureSet
@@ -39,6 +40,7 @@ from tidegate.features.selection import (
 from tidegate.features.text import Text
 
 __all__ = [
+    "Constraint",
     "DatePart",
     "Expr",
     "FeatureSet",

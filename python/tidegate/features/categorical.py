@@ -108,6 +108,7 @@ class Categorical(Tree):
         self,
         *,
         smooth: Literal["auto"] | float | None = None,
+        classes: bool | None = None,
         folds: int | None = None,
         seed: int | None = None,
     ) -> Self:
@@ -119,11 +120,14 @@ class Categorical(Tree):
         Args:
             smooth: how much the mean of all rows weighs, in rows; `"auto"`, the default, takes it
                 from the variances (empirical Bayes).
+            classes: whether the target is of classes, texts or numbers, and there is a column for
+                each: how often the category is of it.
             folds: how many parts the rows are dealt to in `fit_transform`; 5 by default.
             seed: which rows are dealt to which part; 0 by default.
 
         Returns:
-            A number: the mean of all rows for unseen categories, missing for missing ones.
+            A number, or several columns that end the expression: the mean of all rows for unseen
+            categories, missing for missing ones.
 
         >>> import pyarrow as pa
         >>> from tidegate.features import FeatureSet, Schema, col
@@ -132,12 +136,13 @@ class Categorical(Tree):
         >>> features.fit(table, [1, 0, 1, 1]).transform(table)[:, 0].tolist()
         [0.5, 0.5, 1.0, 1.0]
         """
-        return self._apply("target_mean", smooth=smooth, folds=folds, seed=seed)
+        return self._apply("target_mean", smooth=smooth, classes=classes, folds=folds, seed=seed)
 
     def weight_of_evidence(
         self,
         *,
         regularization: float | None = None,
+        classes: bool | None = None,
         folds: int | None = None,
         seed: int | None = None,
     ) -> Self:
@@ -145,6 +150,8 @@ class Categorical(Tree):
 
         Args:
             regularization: what is added to each count; 1 by default.
+            classes: whether the target is of several classes, and there is a column for each of
+                them against all others.
             folds: how many parts the rows are dealt to in `fit_transform`; 5 by default.
             seed: which rows are dealt to which part; 0 by default.
 
@@ -153,7 +160,11 @@ class Categorical(Tree):
             unseen categories, missing for missing ones.
         """
         return self._apply(
-            "weight_of_evidence", regularization=regularization, folds=folds, seed=seed
+            "weight_of_evidence",
+            regularization=regularization,
+            classes=classes,
+            folds=folds,
+            seed=seed,
         )
 
     def hash(self, buckets: int) -> Self:

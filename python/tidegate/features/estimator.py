@@ -23,7 +23,10 @@ def is_matrix(data: object) -> bool:
     if is_table(data):
         return False
     if isinstance(data, list):
-        return bool(data) and isinstance(data[0], list | tuple | int | float)
+        # A table with its target beside it is a pair, and no row.
+        first = data[0] if data else None
+        pair = isinstance(first, tuple) and bool(first) and is_table(first[0])
+        return isinstance(first, list | tuple | int | float) and not pair
     return hasattr(data, "__array__") or hasattr(data, "tocsr")
 
 
@@ -50,7 +53,7 @@ def tabled(
 
     Args:
         data: the matrix.
-        estimator: what it is for; a fit notes the number of its columns there.
+        estimator: what it is for, if anything; a fit notes the number of its columns there.
         names: the names of a schema's columns, if there is one.
         reset: whether this is a fit.
 
@@ -60,6 +63,11 @@ def tabled(
     """
     import numpy as np
 
+    if getattr(getattr(data, "dtype", None), "names", None):
+        raise InputError(
+            "a structured array has columns of different types: pass it as a table, as in "
+            "pyarrow.table({name: data[name] for name in data.dtype.names})"
+        )
     try:
         from sklearn.utils import check_array
     except ImportError:
@@ -87,7 +95,7 @@ def _note_width(estimator: Any, columns: int, *, reset: bool) -> None:
             f"X has {columns} features, but {type(estimator).__name__} is expecting {due} features "
             "as input"
         )
-    if reset:
+    if reset and estimator is not None:
         estimator.n_features_in_ = columns
         # A matrix has no names, whatever was fitted before.
         vars(estimator).pop("feature_names_in_", None)

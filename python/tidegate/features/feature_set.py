@@ -13,10 +13,10 @@ from tidegate.features.expression import Expr
 from tidegate.features.output import check_output, container, framed, joined
 from tidegate.features.output import given as give
 from tidegate.features.parameters import parameters, replaced
-from tidegate.features.progress import Told
+from tidegate.features.pieces import fit_pieces, tables
 from tidegate.features.schema import Schema
 from tidegate.features.selection import numeric
-from tidegate.features.target import target_values
+from tidegate.features.target import classes_as_numbers, target_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     Data: TypeAlias = (
         ArrowTable
-        | Iterable[ArrowTable]
-        | Callable[[], Iterable[ArrowTable]]
+        | Iterable[ArrowTable | tuple[ArrowTable, object]]
+        | Callable[[], Iterable[ArrowTable | tuple[ArrowTable, object]]]
         | npt.NDArray[Any]
         | list[list[float]]
     )
@@ -110,11 +110,13 @@ class FeatureSet:
             X: a table of Arrow's PyCapsule interface (pyarrow, polars, pandas, DuckDB) with the
                 columns of `input_schema`, others beside them do not matter; or several tables that
                 are one in pieces: a list of them, or a function that begins to yield them anew,
-                since nested learning reads the data `passes` times; or, as scikit-learn has it, a
+                since nested learning reads the data `passes` times, each alone or as a pair
+                `(table, y)`; or, as scikit-learn has it, a
                 matrix of numbers with the schema's columns in their order (`x0`, `x1` and so on
                 without a schema).
             y: the target, one value a row, which is taken before the column `target`; not looked at
-                if no expression learns from one. With several tables the target is a column.
+                if no expression learns from one. With several tables the target is a column, or
+                stands beside each in a pair.
             progress: is called, on this thread, some twenty times a second and once at the end, with
                 the rows that were read so far, of all passes, and those of all of them (`None` if
                 the data comes in pieces). Ctrl-C ends a fit within a moment, with or without it.
@@ -135,16 +137,18 @@ class FeatureSet:
         spec = self._specified()
         beside = None if y is None or not spec.supervised else target_values(y)
         if is_table(table) and not (beside is None and self._streams(table)):
+            if beside is not None and not spec.learns_classes:
+                beside = classes_as_numbers(beside)
             self._plan = spec.fit(table, beside, progress)
             if not matrix:
                 self._note_columns(spec)
         elif beside is None:
-            self._plan = self._fit_pieces(table, progress)
+            self._plan = fit_pieces(spec, table, progress)
             self._note_columns(spec)
         else:
             raise InputError(
-                "y beside several tables: make the target a column of them and name it with "
-                "FeatureSet(..., target=...)"
+                "y beside several tables: give each its own as a pair (table, y), or make the "
+                "target a column of them and name it with FeatureSet(..., target=...)"
             )
         return self
 
@@ -176,28 +180,6 @@ class FeatureSet:
         Then its batches are read one by one, and never lie in memory together.
         """
         return isinstance(table, Iterator) and self.passes == 1
-
-    def _fit_pieces(self, pieces: object, progress: Progress | None) -> _core.Plan:
-        spec = self._specified()
-        again = pieces if callable(pieces) else None
-        if again is None and not hasattr(pieces, "__iter__"):
-            spec.fit(pieces)  # Fails, and says what a table is.
-        once = again is None and iter(pieces) is pieces  # type: ignore[call-overload]
-        if once and self.passes > 1:
-            raise InputError(
-                f"these features read the data {self.passes} times and an iterator can be read "
-                "once: pass a list of tables, or a function that returns a new iterator"
-            )
-        step: _core.Fitter | _core.Plan = _core.Fitter(spec)
-        told = None if progress is None else Told(progress)
-        while isinstance(step, _core.Fitter):
-            tables: Any = again() if again is not None else pieces
-            for table in tables:
-                step.update(table, progress=told)
-                if told is not None:
-                    told.end_piece()
-            step = step.finish()
-        return step
 
     @overload
     def transform(
@@ -344,10 +326,9 @@ class FeatureSet:
         self.fit(X, y, progress=progress)
         if is_table(X) or is_matrix(X):
             return cast("FloatMatrix", self._given(X, None, None, learned=0, progress=progress))
-        tables: Any = X() if callable(X) else X
         parts: list[Any] = []
         rows = 0
-        for table in tables:
+        for table in tables(X):
             parts.append(
                 give(self._fitted(), table, output=self.output, dtype=self.dtype, learned=rows)
             )
@@ -450,7 +431,18 @@ class FeatureSet:
         return cls(Schema._of(spec.schema), features, target=spec.target)
 
     def describe(self) -> str:
-        """One line a feature: how it is written, and the columns that it makes."""
+        """What was fitted: each feature with its columns, and below it what its parts have learned.
+
+        >>> import pyarrow as pa
+        >>> from tidegate.features import col
+        >>> table = pa.table({"x": [1.0, 3.0], "s": ["a", "b"]})
+        >>> features = FeatureSet(Schema.infer(table), [col("x").standardize(), col("s").one_hot()])
+        >>> print(features.fit(table).describe(), end="")
+        col("x").standardize() -> x
+            standardize: deviation 1.0, mean 2.0
+        col("s").one_hot() -> s=a … s=(unknown) (3 columns)
+            one_hot: categories ["a", "b"]
+        """
         if self._plan is not None:
             return self._plan.describe()
         return "".join(f"{feature!r}\n" for feature in self.features or ())

@@ -23,7 +23,8 @@ class Missing(Tree):
         """Replaces missing values.
 
         Args:
-            value_or_strategy: a constant of the column's type, another expression whose values are
+            value_or_strategy: a constant of the column's type (a `datetime` or `date` for times, a
+                `timedelta` for time spans), another expression whose values are
                 taken instead (and which may be missing too), or what `fit` is to learn: `"mean"`,
                 `"median"` or `"most_frequent"` (of equally frequent values the smallest).
             value: a constant, whatever it is called: `fill_null(value="mean")` fills in the text.
@@ -46,7 +47,7 @@ class Missing(Tree):
             raise InputError(
                 "fill_null needs a constant or one of 'mean', 'median' and 'most_frequent'"
             )
-        return self._apply("fill_null", value=constant(replacement)["value"])
+        return self._apply("fill_null", **constant(replacement))
 
     def is_null(self) -> Self:
         """1 where the value is missing, else 0; never missing itself."""

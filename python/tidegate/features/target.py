@@ -1,8 +1,8 @@
-"""The target beside a table, as numbers."""
+"""The target beside a table, as numbers or as texts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.errors import InputError
 
@@ -10,25 +10,25 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["target_values"]
+__all__ = ["classes_as_numbers", "target_kind", "target_values"]
 
 
-def target_values(y: Any) -> npt.NDArray[np.float64]:
-    """A target as 64-bit floats, with NaN for missing.
+def target_values(y: Any) -> npt.NDArray[np.float64] | list[str | None]:
+    """A target as 64-bit floats, with NaN for missing, or as texts.
 
     Args:
-        y: one value a row, in whatever NumPy can make an array of: bools, numbers, or texts of two
-            classes, which become 0 and 1 in their order.
+        y: one value a row, in whatever NumPy can make an array of: bools, numbers, or texts.
 
     Returns:
-        An array `[rows]`.
+        An array `[rows]`, or a list of texts with `None` for missing.
 
     Raises:
-        InputError: the target has more than one column, is of another type, or its texts are not of
-            two classes.
+        InputError: the target has more than one column, or is of another type.
 
+    >>> target_values([1, None, True])
+    array([ 1., nan,  1.])
     >>> target_values(["on time", None, "late"])
-    array([ 1., nan,  0.])
+    ['on time', None, 'late']
     """
     import numpy as np
 
@@ -40,15 +40,37 @@ def target_values(y: Any) -> npt.NDArray[np.float64]:
     if values.dtype.kind in "biuf":
         return np.ascontiguousarray(values, dtype=np.float64)
     found = [_scalar(value) for value in values.tolist()]
-    texts = sorted({value for value in found if isinstance(value, str)})
-    if texts:
-        if len(texts) != 2 or not all(value is None or isinstance(value, str) for value in found):
-            raise InputError(
-                f"y has {len(texts)} different texts: a target of texts has two, and other targets "
-                "are bools or numbers"
-            )
-        found = [None if value is None else value == texts[1] for value in found]
+    texts = [value for value in found if value is None or isinstance(value, str)]
+    if len(texts) == len(found) and any(value is not None for value in texts):
+        return texts
+    if any(isinstance(value, str) for value in found):
+        raise InputError("y has texts and numbers: a target is of bools, of numbers or of texts")
     return np.array([np.nan if value is None else float(value) for value in found])
+
+
+def classes_as_numbers(
+    values: npt.NDArray[np.float64] | list[str | None],
+) -> npt.NDArray[np.float64] | list[str | None]:
+    """The texts of two classes as 0 and 1 in their order; all else as it is.
+
+    >>> classes_as_numbers(["on time", None, "late"])
+    array([ 1., nan,  0.])
+    """
+    import numpy as np
+
+    if not isinstance(values, list):
+        return values
+    classes = sorted({value for value in values if value is not None})
+    if len(classes) != 2:
+        return values
+    return np.array([np.nan if value is None else float(value == classes[1]) for value in values])
+
+
+def target_kind(values: object) -> Literal["float64", "string"] | None:
+    """The type of a target that `target_values` gave; `None` where there is none."""
+    if values is None:
+        return None
+    return "string" if isinstance(values, list) else "float64"
 
 
 def _scalar(value: object) -> float | str | None:
@@ -58,4 +80,4 @@ def _scalar(value: object) -> float | str | None:
         return None
     if isinstance(value, bool | int | float | str):
         return value
-    raise InputError(f"{type(value).__name__} in y: a target is of bools or numbers")
+    raise InputError(f"{type(value).__name__} in y: a target is of bools, numbers or texts")

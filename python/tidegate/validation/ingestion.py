@@ -15,13 +15,15 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from tidegate import __version__, _core
 from tidegate.errors import DataError, InputError, MissingDependencyError, StateError
 from tidegate.storage import open_store
+from tidegate.validation.attribution import WHOLE, attributable, attributed
 from tidegate.validation.report import ValidationReport
 from tidegate.validation.rules import Rules
+from tidegate.validation.seen import KeyFiles, unique_columns
 from tidegate.validation.source import open_source
 
 if TYPE_CHECKING:
@@ -30,14 +32,17 @@ if TYPE_CHECKING:
     from tidegate.storage import Store
     from tidegate.types import ArrowTable, Json
     from tidegate.validation.part import Part
+    from tidegate.validation.stream import Validation
 
-__all__ = ["ROWS_PER_FILE", "Ingested", "Progress", "fingerprint", "ingest", "ingested"]
+__all__ = ["ROWS_PER_FILE", "Ingested", "Progress", "Whole", "fingerprint", "ingest", "ingested"]
 
 VERSION: Final = 1
 """Version of the records."""
 ROWS_PER_FILE: Final = 1_000_000
 """Most rows of one Parquet file."""
 RECORDS: Final = "_ingest"
+Whole = Literal["refuse", "pass"]
+"""What becomes of a part that breaks a rule about the whole table."""
 _PLAIN: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -132,6 +137,7 @@ def ingest(
     rules: Rules | None = None,
     references: Mapping[str, ArrowTable] | None = None,
     refuse: bool = False,
+    whole: Whole = "refuse",
     rows_per_file: int = ROWS_PER_FILE,
     progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Ingested]:
@@ -141,10 +147,14 @@ def ingest(
         source: what `open_source` takes: a file, a folder, object storage, a query.
         destination: a folder, or an address of object storage.
         rules: what the rows are held against. Rows that break a rule about rows go to
-            `quarantine/`, with the names of the rules; a part that breaks a rule about the whole
-            table, or has other columns than the schema, is refused.
+            `quarantine/`, with the names of the rules, and so do those that are to blame for a
+            broken rule about the whole table: outliers, and values beyond the bound of a least or
+            greatest value. A row that repeats one of an earlier part repeats. A part that has other
+            columns than the schema is refused.
         references: the other tables of foreign keys, by name.
         refuse: refuse a part that has any bad row, instead of writing those apart.
+        whole: what becomes of a part that breaks a rule about the whole table which no rows are to
+            blame for: `"refuse"`, or `"pass"`, which leaves it to the report.
         rows_per_file: most rows of one Parquet file.
         progress: called as rows are read.
 
@@ -177,7 +187,11 @@ def ingest(
             "ingestion takes pyarrow: pip install 'tidegate[training]'"
         ) from error
     found = open_source(source)
+    if whole not in ("refuse", "pass"):
+        raise InputError(f"whole={whole!r}: use 'refuse' or 'pass'")
     store = open_store(destination)
+    columns = unique_columns(rules)
+    records = _records(store) if columns else {}
     for number, part in enumerate(found.parts, 1):
         record = f"{RECORDS}/{_stem(part.name)}.json"
         digest = part.digest()
@@ -190,30 +204,36 @@ def ingest(
                 )
             yield _ingested(record, before, new=False)
             continue
-        job = _Job(part, digest, rules, rows_per_file, references or {})
+        keys = KeyFiles(store, columns, records) if columns else None
+        job = _Job(part, digest, rules, rows_per_file, references or {}, keys)
 
         def read(rows: int, name: str = part.name, number: int = number) -> None:
             if progress is not None:
                 progress(Progress(name, number, len(found.parts), rows))
 
         with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
-            written = job.stage(Path(folder), read, refuse=refuse)
+            written = job.stage(Path(folder), read, refuse=refuse, whole=whole)
             for key, path in written:
                 store.create(key, path.read_bytes())
+        for key, content in job.key_files():
+            store.create(key, content)
         document = job.document()
         store.create(record, json.dumps(document, sort_keys=True).encode())
+        records[record] = document
         yield _ingested(record, document, new=True)
 
 
 def ingested(destination: str) -> list[Ingested]:
     """What has been ingested into a destination, in the order of the parts' names."""
     store = open_store(destination, read_only=True)
-    found = []
-    for key in store.keys(RECORDS):
-        document = _read(store, key)
-        if document is not None:
-            found.append(_ingested(key, document, new=False))
-    return found
+    records = _records(store).items()
+    return [_ingested(key, document, new=False) for key, document in records]
+
+
+def _records(store: Store) -> dict[str, dict[str, Any]]:
+    """The records of a destination by their keys."""
+    found = ((key, _read(store, key)) for key in store.keys(RECORDS))
+    return {key: document for key, document in found if document is not None}
 
 
 def _stem(name: str) -> str:
@@ -261,6 +281,7 @@ class _Job:
         rules: Rules | None,
         rows_per_file: int,
         references: Mapping[str, ArrowTable],
+        keys: KeyFiles | None,
     ) -> None:
         import pyarrow as pa
 
@@ -276,11 +297,15 @@ class _Job:
             "rows_per_file": rows_per_file,
             "references": {name: fingerprint(table) for name, table in references.items()},
         }
+        if keys is not None:
+            self._lineage["after"] = str(keys)
         # Other rules or another writer make other bytes, so they get other names.
         text = json.dumps(self._lineage, sort_keys=True)
         self._prefix = f"{_stem(part.name)}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
         self._sum = _Sum()
         self._report: ValidationReport | None = None
+        self._keys = keys
+        self._key_files: list[tuple[list[str], str, bytes]] = []
         self._good: list[dict[str, Json]] = []
         self._bad: list[dict[str, Json]] = []
 
@@ -290,13 +315,15 @@ class _Job:
         read: Callable[[int], None],
         *,
         refuse: bool,
+        whole: Whole,
     ) -> list[tuple[str, Path]]:
         """Writes the files of the part into a folder of this machine; keys and paths of them."""
         import pyarrow as pa
 
         good = _Files(folder, f"data/{self._prefix}", self._rows_per_file, self._lineage)
         bad = _Files(folder, f"quarantine/{self._prefix}", self._rows_per_file, self._lineage)
-        validation = None if self._rules is None else self._rules.start(references=self._references)
+        validation = self._start()
+        collector = None if self._keys is None else self._keys.collector()
         rows = 0
         for batch in self._part.batches():
             table = pa.table(batch)
@@ -305,30 +332,56 @@ class _Job:
                 kept, broken = validation.split(table)
                 table = pa.table(kept)
                 bad.write(pa.table(broken))
+            if collector is not None:
+                collector.update(table)
             self._sum.update(table)
             good.write(table)
             read(rows)
         if validation is not None:
             self._report = validation.finish()
-            self._check(self._report, refuse=refuse)
+            self._check(self._report, refuse=refuse, whole=whole)
+        if self._keys is not None and collector is not None:
+            self._key_files = self._keys.files(self._prefix, collector.keys())
         # A table without a row is a table: it has columns. A quarantine without one is not.
         self._good, self._bad = good.close(empty=True), bad.close(empty=False)
         return [(str(file["key"]), folder / str(file["key"])) for file in self._good + self._bad]
 
-    def _check(self, report: ValidationReport, *, refuse: bool) -> None:
+    def _start(self) -> Validation | None:
+        """Begins the validation that takes rows apart.
+
+        A first look comes before it where one is due: at keys that stand in the destination, and at
+        rules about the whole that rows are to blame for.
+        """
+        if self._rules is None:
+            return None
+        rules, known = self._rules, None
+        if self._keys is not None or attributable(rules):
+            look = rules.start(references=self._references)
+            collector = None if self._keys is None else self._keys.collector()
+            for batch in self._part.batches():
+                look.update(batch)
+                if collector is not None:
+                    collector.update(batch)
+            rules = attributed(rules, look.finish())
+            if self._keys is not None and collector is not None:
+                known = self._keys.known(collector.keys())
+        return rules.start(references=self._references, known=known)
+
+    def _check(self, report: ValidationReport, *, refuse: bool, whole: Whole) -> None:
         """Refuses what taking rows out cannot mend."""
-        whole = [
-            rule
-            for rule in report.rules
-            if rule.status == "failed" and rule.kind in ("aggregate", "distribution", "outliers")
-        ]
+        failed = [rule for rule in report.rules if rule.status == "failed" and rule.kind in WHOLE]
         columns = [finding for finding in report.schema if finding.severity == "error"]
-        if whole or columns or (refuse and not report.passed):
+        if (failed and whole == "refuse") or columns or (refuse and not report.passed):
             raise DataError(f"{self._part.name} is refused: {report.verdict}", report)
+
+    def key_files(self) -> list[tuple[str, bytes]]:
+        """Key and content of the files with the keys of its good rows."""
+        return [(key, content) for _, key, content in self._key_files]
 
     def document(self) -> dict[str, Any]:
         """The record of the part."""
         return {
+            "keys": [{"columns": columns, "key": key} for columns, key, _ in self._key_files],
             "version": VERSION,
             "lineage": self._lineage,
             "fingerprint": str(self._sum),

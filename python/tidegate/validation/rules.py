@@ -37,7 +37,7 @@ class Rules:
 
     Args:
         *rules: rules.
-        schema: the columns that are due.
+        schema: the columns that are due. What `Schema.infer` proposed beside them become rules.
         extra: what columns beyond the schema mean; nothing by default.
         ordered: whether the order of the schema's columns counts.
 
@@ -70,6 +70,9 @@ class Rules:
                     f"{type(rule).__name__} is no rule: make one with rule(...) or another "
                     "function of tidegate.validation"
                 )
+        if schema is not None:
+            proposed = schema.constraints
+            rules += tuple(Rule(c.check, name=c.name, allow=c.allow) for c in proposed)
         document: dict[str, Json] = {
             "version": 1,
             "rules": [rule.to_dict() for rule in rules],
@@ -132,6 +135,17 @@ class Rules:
         """The columns that are due."""
         native = self._native.schema
         return None if native is None else Schema.from_json(native.to_json())
+
+    @property
+    def extra(self) -> Extra:
+        """What columns beyond the schema mean."""
+        found: Extra = json.loads(self.to_json())["extra"]
+        return found
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the schema's columns counts."""
+        return bool(json.loads(self.to_json())["ordered"])
 
     @property
     def names(self) -> list[str]:
@@ -261,13 +275,23 @@ class Rules:
         references: Mapping[str, ArrowTable] | None = None,
         samples: int | None = None,
         distinct_bytes: int | None = None,
+        known: Mapping[str, bytes] | None = None,
     ) -> Validation:
-        """Begins a validation of data that comes in pieces; the arguments are `validate`'s."""
+        """Begins a validation of data that comes in pieces.
+
+        Args:
+            references: as for `validate`, like `samples` and `distinct_bytes`.
+            samples: rows of each broken rule that the report shows.
+            distinct_bytes: memory for the keys of a rule about uniqueness.
+            known: by the rule's name, keys of rows that stand elsewhere, as `Validation.keys` gives
+                them: a row that has one of them repeats.
+        """
         return Validation(
             _core.Validation(
                 self._native,
                 None if references is None else dict(references),
                 samples,
                 distinct_bytes,
+                None if known is None else dict(known),
             )
         )

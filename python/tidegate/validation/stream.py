@@ -57,6 +57,17 @@ class Validation:
         """
         return self._native.split(table)
 
+    def keys(self) -> dict[str, bytes]:
+        """The keys of all rows that were seen, for each rule about uniqueness by its name.
+
+        Returns:
+            16 bytes for each different key, in order: what `Rules.start` takes as `known`.
+
+        Raises:
+            TooLargeError: there are more than the memory for them holds.
+        """
+        return dict(self._native.keys())
+
     def fork(self) -> Validation:
         """An empty validation of the same rules and columns, for another part of the data."""
         return Validation(self._native.fork())

@@ -1,10 +1,17 @@
-//! A graph in words: what is computed, what is learned when, and what is shared.
+//! A graph in words: what is computed, what is learned when, what is shared, and what was learned.
 
 use std::fmt::Write;
+
+use serde_json::Value;
 
 use crate::compile::Role;
 use crate::graph::{Graph, Source};
 use crate::program::Program;
+
+/// Most values of a list that are shown.
+const SHOWN: usize = 5;
+/// Most characters of a text that are shown.
+const CHARACTERS: usize = 40;
 
 /// One line for each computation, numbered in the order in which they run, and one for each
 /// feature. A program adds what it made of them: which were computed once and for all, and which
@@ -71,4 +78,74 @@ pub(crate) fn explain(graph: &Graph, program: Option<&Program>) -> String {
         let _ = writeln!(text, "{steps} steps over {rows} rows at a time");
     }
     text
+}
+
+/// What was fitted: for each feature how it is written and the columns that it makes, and below it
+/// what each of its parts has learned.
+pub(crate) fn describe(graph: &Graph) -> String {
+    let mut text = String::new();
+    for feature in &graph.features {
+        let names = graph.names(feature).unwrap_or_default();
+        let made = match names.as_slice() {
+            [one] => one.clone(),
+            [first, .., last] => format!("{first} … {last} ({} columns)", names.len()),
+            [] => String::new(),
+        };
+        let _ = writeln!(text, "{} -> {made}", feature.text);
+        let mut parts = vec![false; graph.nodes.len()];
+        parts[feature.node()] = true;
+        for position in (0..=feature.node()).rev() {
+            if parts[position] {
+                graph.reads(position).for_each(|read| parts[read] = true);
+            }
+        }
+        for (node, _) in graph.nodes.iter().zip(parts).filter(|(_, part)| *part) {
+            if let Source::Apply {
+                operation,
+                state: Some(state),
+                ..
+            } = &node.source
+            {
+                let _ = writeln!(text, "    {}: {}", operation.name(), learned(state));
+            }
+        }
+    }
+    text
+}
+
+/// A state in a line: `deviation 1.25, mean 3.5`.
+fn learned(state: &Value) -> String {
+    let Some(map) = state.as_object() else {
+        return shown(state);
+    };
+    let parts: Vec<String> = map
+        .iter()
+        .map(|(name, value)| format!("{name} {}", shown(value)))
+        .collect();
+    parts.join(", ")
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(values) => {
+            let some: Vec<String> = values.iter().take(SHOWN).map(shown).collect();
+            let more = values.len().saturating_sub(SHOWN);
+            match more {
+                0 => format!("[{}]", some.join(", ")),
+                _ => format!("[{}, and {more} more]", some.join(", ")),
+            }
+        }
+        Value::Object(map) => {
+            let parts = map.iter().take(SHOWN);
+            let some: Vec<String> = parts
+                .map(|(name, value)| format!("{name}: {}", shown(value)))
+                .collect();
+            format!("{{{}}}", some.join(", "))
+        }
+        Value::String(text) if text.chars().count() > CHARACTERS => {
+            let head: String = text.chars().take(CHARACTERS).collect();
+            Value::from(format!("{head}…")).to_string()
+        }
+        value => value.to_string(),
+    }
 }

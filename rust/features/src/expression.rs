@@ -101,7 +101,13 @@ pub(crate) trait Expression: Serialize + DeserializeOwned + Send + Sync + 'stati
     /// The type of the result, or what is wrong with the inputs.
     fn output(&self, inputs: &[Type]) -> Result<Type>;
 
-    /// Starts to learn; `None` where these parameters leave nothing to learn.
+    /// Are the values of the target classes, and not numbers to be added up?
+    fn learns_classes(&self) -> bool {
+        false
+    }
+
+    /// Starts to learn; `None` where these parameters leave nothing to learn. The type
+    /// of the target, if it learns from one and it is known, stands behind those of the inputs.
     fn fit(&self, _inputs: &[Type]) -> Option<Self::Fit> {
         None
     }
@@ -182,6 +188,7 @@ pub(crate) trait Operation: Send + Sync {
     fn parameters(&self) -> Result<Map<String, Value>>;
     fn output(&self, inputs: &[Type]) -> Result<Type>;
     fn supervised(&self) -> bool;
+    fn learns_classes(&self) -> bool;
     fn fit(&self, inputs: &[Type]) -> Option<Box<dyn AnyFit>>;
     /// The code for a state in JSON; `None` for the state of an expression that learns nothing.
     fn kernel(&self, state: Option<&Value>, inputs: &[Type]) -> Result<Kernel>;
@@ -224,6 +231,10 @@ impl<E: Expression> Operation for E {
 
     fn supervised(&self) -> bool {
         E::SUPERVISED
+    }
+
+    fn learns_classes(&self) -> bool {
+        Expression::learns_classes(self)
     }
 
     fn fit(&self, inputs: &[Type]) -> Option<Box<dyn AnyFit>> {

@@ -134,6 +134,7 @@ impl Graph {
 
     /// Makes a target the last column of the data, under a name that no column has.
     pub(crate) fn add_target(&mut self, mut field: Field) -> Result<()> {
+        self.check_target(Type::from(field.dtype))?;
         while self.schema.position(&field.name).is_some() {
             field.name.push('\'');
         }
@@ -147,6 +148,25 @@ impl Graph {
         });
         fields.push(field);
         self.schema = Schema::new(fields)?;
+        Ok(())
+    }
+
+    /// Checks that what learns from the target can learn from one of this type.
+    pub(crate) fn check_target(&self, kind: Type) -> Result<()> {
+        if kind.is_number() {
+            return Ok(());
+        }
+        for node in &self.nodes {
+            if let Source::Apply { operation, .. } = &node.source
+                && operation.supervised()
+                && !operation.learns_classes()
+            {
+                return Err(Error::invalid(format!(
+                    "{} learns from a number or a bool, and the target is {kind}: say classes=True for its classes, or compare it with one of them",
+                    node.text
+                )));
+            }
+        }
         Ok(())
     }
 
@@ -275,7 +295,12 @@ impl Graph {
                 inputs,
                 learns: true,
                 ..
-            } => operation.fit(&self.types(inputs)),
+            } => {
+                let mut types = self.types(inputs);
+                let target = self.target.filter(|_| operation.supervised());
+                types.extend(target.map(|target| self.nodes[target].kind));
+                operation.fit(&types)
+            }
             _ => None,
         }
     }

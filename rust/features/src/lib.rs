@@ -10,11 +10,14 @@
 mod calendar;
 mod compile;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod damage;
 mod explain;
 mod expr;
 mod expression;
 mod fitter;
+pub mod fuzz;
 mod graph;
 mod kernel;
 mod load;

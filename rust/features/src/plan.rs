@@ -2,7 +2,7 @@
 
 use tidegate_schema::{Error, Result, Schema, Table};
 
-use crate::explain::explain;
+use crate::explain::{describe, explain};
 use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::load::check_columns;
@@ -249,20 +249,10 @@ impl Plan {
         explain(&self.graph, Some(&self.program))
     }
 
-    /// One line a feature: how it is written and which columns it makes.
+    /// What was fitted: a line for each feature with the columns that it makes, and below it what
+    /// its parts have learned.
     #[must_use]
     pub fn describe(&self) -> String {
-        use std::fmt::Write;
-        let mut text = String::new();
-        for feature in &self.graph.features {
-            let names = self.graph.names(feature).unwrap_or_default();
-            let made = match names.as_slice() {
-                [one] => one.clone(),
-                [first, .., last] => format!("{first} … {last} ({} columns)", names.len()),
-                [] => String::new(),
-            };
-            let _ = writeln!(text, "{} -> {made}", feature.text);
-        }
-        text
+        describe(&self.graph)
     }
 }

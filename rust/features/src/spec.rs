@@ -240,6 +240,12 @@ impl FeatureSpec {
         self.graph.supervised().is_some()
     }
 
+    /// Can all that learns from a target learn from one of classes?
+    #[must_use]
+    pub fn learns_classes(&self) -> bool {
+        self.graph.check_target(Type::Text).is_ok()
+    }
+
     /// The column of the target. Rows in which it is missing teach nothing, so it may be.
     pub(crate) fn target_field(&self) -> Result<Option<Field>> {
         let Some(name) = &self.target else {
@@ -283,11 +289,14 @@ impl FeatureSpec {
 
 /// Checks that a column can be a target.
 pub(crate) fn check_target(field: &Field) -> Result<()> {
-    if matches!(field.dtype, DType::Bool | DType::Int64 | DType::Float64) {
+    if matches!(
+        field.dtype,
+        DType::Bool | DType::Int64 | DType::Float64 | DType::String
+    ) {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "target {:?} is {}: a target is a bool or a number, so compare it with something first",
+        "target {:?} is {}: a target is a bool, a number or a text, so compare it with something first",
         field.name, field.dtype
     )))
 }

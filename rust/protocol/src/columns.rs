@@ -5,7 +5,7 @@ use tidegate_schema::{
 };
 
 use crate::json::quote;
-use crate::timestamp;
+use crate::{duration, timestamp};
 
 pub use crate::metadata::{datatype_of, signature};
 
@@ -255,6 +255,11 @@ fn fill(column: &mut ColumnBuf, data: &TensorData, is_null: impl Fn(usize) -> bo
                 text(value)
                     .and_then(timestamp::parse_date)
                     .and_then(|days| column.push_date(days))
+            }),
+            DType::Duration => push!(values, value => {
+                text(value)
+                    .and_then(duration::parse)
+                    .and_then(|micros| column.push_duration(micros))
             }),
             _ => return Err(mismatch()),
         },

@@ -5,6 +5,7 @@
 
 pub mod arrow;
 pub mod columns;
+pub mod duration;
 mod element;
 mod error;
 pub mod feedback;

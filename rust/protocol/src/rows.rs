@@ -7,7 +7,7 @@ use tidegate_schema::{ColumnBuf, DType, Error, Field, Schema, TableBuf};
 
 use crate::json::{Context, Result, Skip, keys, parse, quote, twice};
 use crate::limits::too_many;
-use crate::{Limits, columns, timestamp};
+use crate::{Limits, columns, duration, timestamp};
 
 /// What to do with keys that no column has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,8 @@ pub enum Extra {
 ///
 /// An absent or null value of a nullable column is missing; of another column it is an error.
 /// Integers are floats where floats are due, whole floats integers where integers are due;
-/// a timestamp is an RFC 3339 text or a whole number of microseconds. Nothing else is converted,
+/// a timestamp is an RFC 3339 text or a whole number of microseconds, a duration an ISO 8601 text or
+/// such a number. Nothing else is converted,
 /// and a text is never a number. No rows at all is an error.
 pub fn decode(body: &[u8], schema: &Schema, extra: Extra, limits: &Limits) -> Result<TableBuf> {
     let context = Context::new(limits, body.len());
@@ -288,7 +289,7 @@ impl Value<'_> {
             DType::String => "a text in quotes",
             DType::Timestamp => "an RFC 3339 text or whole microseconds since 1970",
             DType::Date => "a text like \"2013-07-01\" or whole days since 1970",
-            DType::Duration => "whole microseconds",
+            DType::Duration => "a text like \"PT1H30M\" or whole microseconds",
             DType::NumberList => "an array of numbers",
             DType::TextList => "an array of texts",
         };
@@ -355,6 +356,9 @@ impl<'de> Visitor<'de> for Value<'_> {
                 .and_then(|micros| self.column.push_timestamp(micros)),
             DType::Date => timestamp::parse_date(value)
                 .and_then(|days| self.column.push_date(days))
+                .map_err(|error| error.at(self.place())),
+            DType::Duration => duration::parse(value)
+                .and_then(|micros| self.column.push_duration(micros))
                 .map_err(|error| error.at(self.place())),
             _ => {
                 return Err(self.refuse(&format!("the text {}", quote(value))));

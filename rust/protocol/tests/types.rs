@@ -32,7 +32,7 @@ fn rows_hold_dates_time_spans_and_lists() {
     let table = decode(
         r#"{"instances":[
             {"d":"2013-07-01","e":1500000,"l":[1,2.5,null],"w":["a",null,"\u00e9"]},
-            {"d":-1,"e":-1,"l":[],"w":[]},
+            {"d":-1,"e":"-PT0.000001S","l":[],"w":[]},
             {"d":null,"l":null}
         ]}"#,
     )
@@ -72,7 +72,11 @@ fn rows_of_other_types_are_refused_by_name() {
             r#"{"d":9000000000000}"#,
             "column \"d\" in row 0: a date 9000000000000 days from 1970",
         ),
-        (r#"{"e":"90s"}"#, "whole microseconds"),
+        (
+            r#"{"e":"90s"}"#,
+            "column \"e\" in row 0: \"90s\" is not an ISO 8601 duration",
+        ),
+        (r#"{"e":1.5}"#, "whole microseconds"),
         (r#"{"l":1}"#, "an array of numbers"),
         (r#"{"l":["1"]}"#, "an array with other items in row 0"),
         (r#"{"l":[true]}"#, "an array of numbers"),
@@ -113,6 +117,12 @@ fn tensors_hold_dates_and_time_spans_but_no_lists() {
     let text = TensorData::Bytes(vec![b"1970-01-04".to_vec()]);
     let table = from_tensors(&[tensor("d", text)], &schema()).unwrap();
     assert!(matches!(&table.view().unwrap().columns()[0], Column::Date(d) if d.get(0) == Some(3)));
+    let text = TensorData::Bytes(vec![b"P1DT1H".to_vec()]);
+    let table = from_tensors(&[tensor("e", text)], &schema()).unwrap();
+    let Column::Duration(spans) = table.view().unwrap().columns()[1] else {
+        panic!()
+    };
+    assert_eq!(spans.get(0), Some(90_000_000_000));
     let list = tensor("l", TensorData::Fp64(vec![1.0]));
     let error = from_tensors(&[list], &schema()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unsupported);

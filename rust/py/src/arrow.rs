@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
@@ -28,12 +29,20 @@ pub struct Batches {
 /// Takes a table from any producer of the PyCapsule interface, without a copy of ours.
 pub fn import(table: &Bound<'_, PyAny>) -> PyResult<Batches> {
     let py = table.py();
+    let columns = |error: PyErr| {
+        raise(Error::invalid(format!(
+            "this object speaks Arrow's PyCapsule interface but is no table with columns ({error}): pass a table, a column of its own as a table of one"
+        )))
+    };
     if table.hasattr(intern!(py, "__arrow_c_stream__"))? {
-        let (batches, schema) = table.extract::<PyTable>()?.into_inner();
+        let (batches, schema) = table.extract::<PyTable>().map_err(columns)?.into_inner();
         return Ok(Batches { schema, batches });
     }
     if table.hasattr(intern!(py, "__arrow_c_array__"))? {
-        let batch = table.extract::<PyRecordBatch>()?.into_inner();
+        let batch = table
+            .extract::<PyRecordBatch>()
+            .map_err(columns)?
+            .into_inner();
         return Ok(Batches {
             schema: batch.schema(),
             batches: vec![batch],
@@ -216,6 +225,58 @@ impl Batches {
         }
         Ok(())
     }
+
+    /// The same in pieces of at most so many rows, so that what is made of a column for us is made
+    /// piece by piece; with each piece its batch.
+    pub fn for_each_piece(
+        &self,
+        schema: &Schema,
+        rows: usize,
+        mut use_piece: impl FnMut(&RecordBatch, &Table<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let empty = [RecordBatch::new_empty(Arc::clone(&self.schema))];
+        let batches = if self.batches.is_empty() {
+            &empty
+        } else {
+            self.batches.as_slice()
+        };
+        let mut before = 0;
+        for batch in batches {
+            let step = if has_large_dictionary(batch) {
+                batch.num_rows().max(1)
+            } else {
+                rows
+            };
+            let mut start = 0;
+            loop {
+                let piece = batch.slice(start, step.min(batch.num_rows() - start));
+                BoundBatch::new(&piece, schema)
+                    .and_then(|bound| bound.lend(|table| use_piece(&piece, table)))
+                    .map_err(|error| match before + start {
+                        0 => error,
+                        first => error.at(format!("in the piece that begins at row {first}")),
+                    })?;
+                start += step;
+                if start >= batch.num_rows() {
+                    break;
+                }
+            }
+            before += batch.num_rows();
+        }
+        Ok(())
+    }
+}
+
+/// A dictionary of more values is not looked at anew for every piece.
+const SMALL_DICTIONARY: usize = 1024;
+
+/// Does some column have a dictionary so large that a piece costs what the whole costs?
+fn has_large_dictionary(batch: &RecordBatch) -> bool {
+    batch.columns().iter().any(|column| {
+        column
+            .as_any_dictionary_opt()
+            .is_some_and(|dictionary| dictionary.values().len() > SMALL_DICTIONARY)
+    })
 }
 
 /// An Arrow table made by tidegate.

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use tidegate_features as core;
-use tidegate_schema::{Column, DType, Error, Field, Primitive, Result, Table};
+use tidegate_schema::{Column, ColumnBuf, DType, Error, Field, Primitive, Result, Table};
 
 use crate::arrow::{Batches, import};
 use crate::enter::{Watch, run, run_attached, run_watched};
 use crate::plan::Plan;
-use crate::schema::Schema;
+use crate::schema::{Schema, parse};
 
 /// An expression as it would be written in Python.
 #[pyfunction]
@@ -90,6 +90,12 @@ impl FeatureSpec {
         self.0.explain()
     }
 
+    /// Can all that learns from a target learn from one of classes?
+    #[getter]
+    fn learns_classes(&self) -> bool {
+        self.0.learns_classes()
+    }
+
     /// The names of the columns, if they do not depend on what a fit learns.
     #[getter]
     fn names(&self) -> PyResult<Option<Vec<String>>> {
@@ -102,16 +108,18 @@ impl FeatureSpec {
         &self,
         py: Python<'_>,
         table: &Bound<'_, PyAny>,
-        y: Option<PyReadonlyArray1<'_, f64>>,
+        y: Option<Target<'_>>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Plan> {
         let batches = import(table)?;
-        let y = y.as_ref().map(|y| y.as_slice()).transpose()?;
+        let y = y.as_ref().map(Target::lend).transpose()?;
         let total = (batches.rows() * self.0.passes()) as u64;
         run_watched(py, progress, Some(total), |watch| {
-            let mut fitter = first_pass(&self.0, y.is_some())?;
+            let y = y.map(Lent::held).transpose()?;
+            let view = y.as_ref().map(Held::view);
+            let mut fitter = first_pass(&self.0, view.as_ref().map(Column::dtype))?;
             loop {
-                update(&mut fitter, &batches, y, watch)?;
+                update(&mut fitter, &batches, view.as_ref(), watch)?;
                 match fitter.finish()? {
                     core::Step::Again(next) => fitter = next,
                     core::Step::Done(plan) => return Ok(Plan::new(plan)),
@@ -121,12 +129,66 @@ impl FeatureSpec {
     }
 }
 
-/// The first pass of a fit, with a target beside the tables or without one.
-fn first_pass(spec: &Arc<core::FeatureSpec>, beside: bool) -> Result<core::Fitter> {
-    if beside {
-        core::Fitter::with_target(Arc::clone(spec), Field::nullable("y", DType::Float64))
-    } else {
-        core::Fitter::new(Arc::clone(spec))
+/// A target from Python: numbers in which NaN is missing, or texts.
+#[derive(FromPyObject)]
+enum Target<'py> {
+    Numbers(PyReadonlyArray1<'py, f64>),
+    Texts(Vec<Option<String>>),
+}
+
+/// The same without the interpreter.
+enum Lent<'a> {
+    Numbers(&'a [f64]),
+    Texts(&'a [Option<String>]),
+}
+
+/// The same as a column, or what a column is of.
+enum Held<'a> {
+    Numbers(&'a [f64]),
+    Texts(ColumnBuf),
+}
+
+impl Target<'_> {
+    fn lend(&self) -> PyResult<Lent<'_>> {
+        Ok(match self {
+            Self::Numbers(numbers) => Lent::Numbers(numbers.as_slice()?),
+            Self::Texts(texts) => Lent::Texts(texts),
+        })
+    }
+}
+
+impl<'a> Lent<'a> {
+    fn held(self) -> Result<Held<'a>> {
+        Ok(match self {
+            Self::Numbers(numbers) => Held::Numbers(numbers),
+            Self::Texts(texts) => {
+                let mut column = ColumnBuf::new(DType::String, texts.len());
+                for text in texts {
+                    match text {
+                        Some(text) => column.push_str(text)?,
+                        None => column.push_null(),
+                    }
+                }
+                Held::Texts(column)
+            }
+        })
+    }
+}
+
+impl Held<'_> {
+    fn view(&self) -> Column<'_> {
+        match self {
+            Self::Numbers(numbers) => Column::Float64(Primitive::all(numbers)),
+            Self::Texts(column) => column.view(),
+        }
+    }
+}
+
+/// The first pass of a fit, with a target of this type beside the tables or without one.
+fn first_pass(spec: &Arc<core::FeatureSpec>, beside: Option<DType>) -> Result<core::Fitter> {
+    match beside {
+        Some(dtype) => core::Fitter::with_target(Arc::clone(spec), Field::nullable("y", dtype)),
+        None => core::Fitter::new(Arc::clone(spec)),
     }
 }
 
@@ -134,7 +196,7 @@ fn first_pass(spec: &Arc<core::FeatureSpec>, beside: bool) -> Result<core::Fitte
 fn update(
     fitter: &mut core::Fitter,
     batches: &Batches,
-    y: Option<&[f64]>,
+    y: Option<&Column<'_>>,
     watch: &mut Watch,
 ) -> Result<()> {
     let schema = fitter.input_schema().clone();
@@ -154,12 +216,11 @@ fn update(
         )));
     }
     let columns: Vec<usize> = (0..schema.len().saturating_sub(1)).collect();
-    let mut rest = y;
+    let mut first = 0;
     in_chunks(batches, &schema.select(&columns)?, |table| {
-        let (target, after) = rest.split_at(table.rows());
-        rest = after;
         let mut columns = table.columns().to_vec();
-        columns.push(Column::Float64(Primitive::all(target)));
+        columns.push(y.slice(first, table.rows()));
+        first += table.rows();
         show(fitter, &Table::new(columns, table.rows())?)
     })
 }
@@ -211,11 +272,14 @@ impl Fitter {
 
 #[pymethods]
 impl Fitter {
-    /// The first pass; `beside` says that a target comes beside the tables.
+    /// The first pass; `beside` is the type of a target that comes beside the tables.
     #[new]
-    #[pyo3(signature = (spec, beside=false))]
-    fn new(spec: &FeatureSpec, beside: bool) -> PyResult<Self> {
-        run_attached(|| first_pass(&spec.0, beside).map(|fitter| Self(Mutex::new(Some(fitter)))))
+    #[pyo3(signature = (spec, beside=None))]
+    fn new(spec: &FeatureSpec, beside: Option<&str>) -> PyResult<Self> {
+        run_attached(|| {
+            let beside = beside.map(parse).transpose()?;
+            first_pass(&spec.0, beside).map(|fitter| Self(Mutex::new(Some(fitter))))
+        })
     }
 
     /// Learns from a table; `progress` is told how many of its rows are done.
@@ -224,13 +288,15 @@ impl Fitter {
         &self,
         py: Python<'_>,
         table: &Bound<'_, PyAny>,
-        y: Option<PyReadonlyArray1<'_, f64>>,
+        y: Option<Target<'_>>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let batches = import(table)?;
-        let y = y.as_ref().map(|y| y.as_slice()).transpose()?;
+        let y = y.as_ref().map(Target::lend).transpose()?;
         run_watched(py, progress, None, |watch| {
-            self.with(|fitter| update(fitter, &batches, y, watch))
+            let y = y.map(Lent::held).transpose()?;
+            let view = y.as_ref().map(Held::view);
+            self.with(|fitter| update(fitter, &batches, view.as_ref(), watch))
         })
     }
 

@@ -91,7 +91,9 @@ mod _core {
     #[pymodule_export]
     use super::tracer::Tracer;
     #[pymodule_export]
-    use super::validation::{RuleSet, Validation, check_guard, compare_schemas, row_sum};
+    use super::validation::{
+        RuleSet, Validation, check_guard, common_keys, compare_schemas, row_sum,
+    };
 
     /// The version of the native half, which must equal the package's.
     #[pymodule_export]

@@ -170,6 +170,9 @@ fn push_text(column: &mut ColumnBuf, text: &str) -> Result<()> {
     if column.dtype() == DType::Date {
         return column.push_date(tidegate_protocol::timestamp::parse_date(text)?);
     }
+    if column.dtype() == DType::Duration {
+        return column.push_duration(tidegate_protocol::duration::parse(text)?);
+    }
     column.push_str(text)
 }
 

@@ -17,7 +17,8 @@ enum Nullable {
     Some(Vec<String>),
 }
 
-fn parse(dtype: &str) -> Result<DType> {
+/// The type of this name.
+pub fn parse(dtype: &str) -> Result<DType> {
     DType::ALL
         .into_iter()
         .find(|known| known.name() == dtype)

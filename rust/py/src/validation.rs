@@ -8,6 +8,7 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::{DataType, Field as ArrowField};
 use arrow_select::filter::filter_record_batch;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use tidegate_features::rules::Rule as CoreRule;
 use tidegate_features::rules::{
     Check, Checker, FoundColumn, Guard, KeySet, Mark, References, RuleSet as CoreRules, Run,
@@ -173,8 +174,12 @@ pub fn select(table: &Batches, names: &[String]) -> Result<CoreSchema> {
     all.select(&positions?)
 }
 
-/// What is told of each batch: its position, the number of its first row, and its marks.
-type Marked<'a> = &'a mut dyn FnMut(usize, u64, Vec<Mark>) -> Result<()>;
+/// Rows that are looked at in one: what is read of them is still in the cache when the next rule
+/// comes to it.
+const PIECE_ROWS: usize = 4 * 1024;
+
+/// What is told of each piece: its rows, the number of the first of them, and its marks.
+type Marked<'a> = &'a mut dyn FnMut(&RecordBatch, u64, Vec<Mark>) -> Result<()>;
 
 /// A run that is under way.
 struct State {
@@ -195,34 +200,17 @@ fn start(
 }
 
 impl State {
-    /// Looks at all batches; with `marks` calls it with the rows of each that break a rule.
+    /// Looks at all batches; with `marked` calls it with the rows of each piece that break a rule.
     fn update(&mut self, batches: &Batches, mut marked: Option<Marked<'_>>) -> Result<()> {
         let schema = self.run.checker().input_schema().clone();
-        if schema.is_empty() {
-            // Rules that look at no column, such as those about the number of rows.
-            for (position, batch) in batches.all().iter().enumerate() {
-                let before = self.run.rows();
-                let table = tidegate_schema::Table::new(Vec::new(), batch.num_rows())?;
-                self.run.update(&table, None)?;
-                if let Some(marked) = &mut marked {
-                    marked(position, before, Vec::new())?;
-                }
-            }
-            return Ok(());
-        }
-        let mut position = 0;
-        batches.for_each(&schema, |table| {
+        batches.for_each_piece(&schema, PIECE_ROWS, |piece, table| {
             let before = self.run.rows();
-            match &mut marked {
-                None => self.run.update(table, None)?,
-                Some(marked) => {
-                    let mut marks = Vec::new();
-                    self.run.update(table, Some(&mut marks))?;
-                    marked(position, before, marks)?;
-                }
-            }
-            position += 1;
-            Ok(())
+            let Some(marked) = &mut marked else {
+                return self.run.update(table, None);
+            };
+            let mut marks = Vec::new();
+            self.run.update(table, Some(&mut marks))?;
+            marked(piece, before, marks)
         })
     }
 }
@@ -232,6 +220,8 @@ impl State {
 pub struct Validation {
     rules: Arc<CoreRules>,
     references: HashMap<String, Batches>,
+    /// Keys of rows that stand elsewhere, by the rule about uniqueness.
+    known: HashMap<String, Vec<u8>>,
     options: RunOptions,
     state: Mutex<Option<State>>,
     finished: Mutex<bool>,
@@ -245,7 +235,13 @@ impl Validation {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = match &mut *state {
             Some(state) => state,
-            none => none.insert(start(&self.rules, batches, &self.references, self.options)?),
+            none => {
+                let mut begun = start(&self.rules, batches, &self.references, self.options)?;
+                for (rule, keys) in &self.known {
+                    begun.run.know(rule, &read_keys(keys));
+                }
+                none.insert(begun)
+            }
         };
         work(state)
     }
@@ -258,14 +254,16 @@ fn over() -> Error {
 #[pymethods]
 impl Validation {
     #[new]
-    #[pyo3(signature = (rules, references=None, samples=None, distinct_bytes=None))]
+    #[pyo3(signature = (rules, references=None, samples=None, distinct_bytes=None, known=None))]
     fn new(
         rules: &RuleSet,
         references: Option<HashMap<String, Bound<'_, PyAny>>>,
         samples: Option<usize>,
         distinct_bytes: Option<usize>,
+        known: Option<HashMap<String, Vec<u8>>>,
     ) -> PyResult<Self> {
         Ok(Self {
+            known: known.unwrap_or_default(),
             rules: Arc::clone(&rules.0),
             references: import_all(references)?,
             options: options(samples, distinct_bytes, 0),
@@ -297,12 +295,10 @@ impl Validation {
                 let (mut good, mut bad) = (Vec::new(), Vec::new());
                 state.update(
                     &batches,
-                    Some(&mut |position, before, marks| {
-                        if let Some(batch) = batches.all().get(position) {
-                            let (kept, broken) = cut(batch, before, &marks, &names)?;
-                            good.push(kept);
-                            bad.push(broken);
-                        }
+                    Some(&mut |piece, before, marks| {
+                        let (kept, broken) = cut(piece, before, &marks, &names)?;
+                        good.push(kept);
+                        bad.push(broken);
                         Ok(())
                     }),
                 )?;
@@ -316,6 +312,24 @@ impl Validation {
         })
     }
 
+    /// The keys of all rows for each rule about uniqueness, by its name: 16 bytes each, in order.
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Bound<'py, PyBytes>)>> {
+        let found = run(py, || {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(state) = &*state else {
+                return Ok(Vec::new());
+            };
+            let keys = state.run.keys()?.into_iter();
+            Ok(keys
+                .map(|(name, keys)| (name.to_owned(), key_bytes(&keys)))
+                .collect::<Vec<_>>())
+        })?;
+        let made = found.into_iter();
+        Ok(made
+            .map(|(name, keys)| (name, PyBytes::new(py, &keys)))
+            .collect())
+    }
+
     /// An empty validation of the same rules, for another part of the data.
     fn fork(&self) -> PyResult<Self> {
         run_attached(|| {
@@ -327,6 +341,7 @@ impl Validation {
                 Some(state) => Ok(Self {
                     rules: Arc::clone(&self.rules),
                     references: HashMap::new(),
+                    known: HashMap::new(),
                     options: self.options,
                     state: Mutex::new(Some(State {
                         run: state.run.fork(),
@@ -375,6 +390,46 @@ impl Validation {
                 .transpose()
         })
     }
+}
+
+fn key_bytes(keys: &[[u64; 2]]) -> Vec<u8> {
+    let words = keys.iter().flatten();
+    words.flat_map(|word| word.to_be_bytes()).collect()
+}
+
+fn read_keys(bytes: &[u8]) -> Vec<[u64; 2]> {
+    let (words, _) = bytes.as_chunks::<8>();
+    let (keys, _) = words.as_chunks::<2>();
+    keys.iter().map(|key| key.map(u64::from_be_bytes)).collect()
+}
+
+/// The keys, of 16 bytes each and in order, that stand in both.
+#[pyfunction]
+pub fn common_keys<'py>(
+    py: Python<'py>,
+    left: &[u8],
+    right: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+    let common = run(py, || {
+        // Big-endian bytes are in the order of the numbers.
+        let (left, _) = left.as_chunks::<16>();
+        let (right, _) = right.as_chunks::<16>();
+        let mut common = Vec::new();
+        let (mut one, mut other) = (left.iter().peekable(), right.iter().peekable());
+        while let (Some(first), Some(second)) = (one.peek(), other.peek()) {
+            match first.cmp(second) {
+                std::cmp::Ordering::Less => drop(one.next()),
+                std::cmp::Ordering::Greater => drop(other.next()),
+                std::cmp::Ordering::Equal => {
+                    common.extend_from_slice(*first);
+                    one.next();
+                    other.next();
+                }
+            }
+        }
+        Ok(common)
+    })?;
+    Ok(PyBytes::new(py, &common))
 }
 
 fn quarantine_schema(schema: &arrow_schema::SchemaRef) -> arrow_schema::SchemaRef {

@@ -61,11 +61,10 @@ impl<'a> Strings<'a> {
         buffers: &'a [&'a [u8]],
         validity: Validity<'a>,
     ) -> Result<Self> {
-        // Most texts are short ASCII: two tests on the view itself, no look at its bytes, and no
-        // branch for each.
+        // Most texts are short ASCII, which a view itself tells; of a whole block it is told at once.
         let plain = |view: &u128| *view as u32 as usize <= INLINE && *view >> 32 & HIGH_BITS == 0;
         let blocks = views.chunks(VIEWS_AT_ONCE).enumerate();
-        let others = blocks.filter(|(_, block)| !block.iter().fold(true, |all, v| all & plain(v)));
+        let others = blocks.filter(|(_, block)| !all_plain(block));
         let rows = others.flat_map(|(at, block)| {
             let rows = at * VIEWS_AT_ONCE..;
             rows.zip(block)
@@ -209,8 +208,12 @@ impl<'a> Strings<'a> {
             }
             Layout::Views(views, _) => {
                 for (out, view) in out.iter_mut().zip(&views[rows]) {
-                    // Short texts stand in the view itself, after their length of 32 bits.
-                    *out = word((view >> 32) as u64, *view as u32 as usize);
+                    // Short texts stand in the view itself, after their length of 32 bits. What a
+                    // producer leaves behind them is not counted on.
+                    let length = *view as u32 as usize;
+                    let bytes = (view >> 32) as u64 & WITHIN.get(length).copied().unwrap_or(0);
+                    let short = bytes | (length as u64) << 56;
+                    *out = if length > WORD { LONG_TEXT } else { short };
                 }
             }
             Layout::Slices(slices) => {
@@ -226,13 +229,11 @@ impl<'a> Strings<'a> {
                 }
             }
         }
-        if !self.validity.is_all() {
-            for (row, out) in out.iter_mut().enumerate() {
-                if !self.validity.get(row) {
-                    *out = MISSING_TEXT;
-                }
+        self.validity.each_missing(self.rows, |row| {
+            if let Some(out) = out.get_mut(row) {
+                *out = MISSING_TEXT;
             }
-        }
+        });
     }
 
     /// The rows `start .. start + rows`.
@@ -254,6 +255,17 @@ pub const MISSING_TEXT: u64 = u64::MAX;
 pub const LONG_TEXT: u64 = u64::MAX - 1;
 /// Most bytes of a text that fits into a word beside its length.
 const WORD: usize = 7;
+
+/// The bytes of a text of each length that fits into a word.
+const WITHIN: [u64; WORD + 1] = {
+    let mut masks = [0; WORD + 1];
+    let mut length = 0;
+    while length <= WORD {
+        masks[length] = !(u64::MAX << (8 * length));
+        length += 1;
+    }
+    masks
+};
 
 /// The word of a text of this length whose bytes are the low ones of `bytes`.
 #[inline]
@@ -295,6 +307,23 @@ const VIEWS_AT_ONCE: usize = 64;
 /// The highest bit of each of those bytes: set in none of an ASCII text.
 const HIGH_BITS: u128 = 0x8080_8080_8080_8080_8080_8080;
 
+/// Are all of these texts short, and ASCII? Nothing is compared on the way: a length beyond the
+/// bound, like a byte beyond ASCII, leaves the highest bit of its place.
+#[inline]
+fn all_plain(views: &[u128]) -> bool {
+    /// What makes a length of more than [`INLINE`] one of 32 bits with the highest set.
+    const BEYOND: u64 = 0x7fff_ffff - INLINE as u64;
+    let (mut low, mut high, mut long) = (0_u64, 0_u64, 0_u64);
+    for view in views {
+        let half = *view as u64;
+        low |= half;
+        high |= (*view >> 64) as u64;
+        long |= half.wrapping_add(BEYOND);
+    }
+    let bytes = (u128::from(high) << 64 | u128::from(low)) >> 32;
+    bytes & HIGH_BITS == 0 && (low | long) & 0x8000_0000 == 0
+}
+
 /// Text `i` of those that lie one behind the other; `text` begins at `offsets[0]`.
 #[inline]
 fn between<'a, T: Copy + Into<i64>>(offsets: &[T], text: &'a str, i: usize) -> &'a str {
@@ -329,6 +358,35 @@ fn view_bytes<'a>(view: &'a u128, buffers: &'a [&'a [u8]]) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_of_views_are_plain_if_each_is() {
+        let view = |text: &[u8], length: u32| {
+            let mut view = [0; 16];
+            view[..4].copy_from_slice(&length.to_le_bytes());
+            view[4..4 + text.len()].copy_from_slice(text);
+            u128::from_le_bytes(view)
+        };
+        let plain = [view(b"", 0), view(b"abc", 3), view(b"abcdefghijkl", 12)];
+        assert!(all_plain(&plain) && all_plain(&[]));
+        for length in [
+            13,
+            14,
+            127,
+            128,
+            1 << 30,
+            i32::MAX as u32,
+            1 << 31,
+            u32::MAX,
+        ] {
+            assert!(!all_plain(&[plain[1], view(b"abcd", length)]), "{length}");
+        }
+        for at in 0..12 {
+            let mut text = *b"abcdefghijkl";
+            text[at] = 0x80;
+            assert!(!all_plain(&[plain[0], view(&text, 12)]), "{at}");
+        }
+    }
 
     /// Text by text, the word of each layout against what it must say.
     #[test]

@@ -1,26 +1,30 @@
 //! The number of the bucket that a value falls into, from 0, with edges where a decision tree on
 //! this one column splits the target best. Missing values, and rows without a target, are not
 //! learned from; missing in, missing out; a column or a target that does not vary has one bucket.
+//! The rows that were learned from get the buckets of a tree that other folds than their own have
+//! grown, as with the encodings by the target.
 //!
-//! The splits are those of scikit-learn's `DecisionTreeRegressor`, and for a target of 0 and 1
-//! those of its `DecisionTreeClassifier`: the deviation from the mean and Gini's impurity are the
-//! same there but for a factor. Up to a million different values they are exact; beyond, values are
-//! joined into about 65,536 ranges, so that a split is off by at most 1/32,768 of the rows.
+//! The splits are those of scikit-learn's `DecisionTreeRegressor`, and for a target of 0 and 1 or
+//! of classes those of its `DecisionTreeClassifier`: of two classes the deviation from the mean and
+//! Gini's impurity are the same but for a factor. Up to a million different values, with classes
+//! 100,000, they are exact; beyond, values are joined into about 65,536 ranges, so that a split is
+//! off by at most 1/32,768 of the rows.
 
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 
 use super::bucketize::MAX_BUCKETS;
 use super::cells::{Cell, Cells};
+use super::split::{Classes, Split, Target};
 use super::sums::Stat;
+use super::target::Folds;
+use super::target_classes::{CLASSES, MAX_CLASSES, Places, labels};
 use crate::expression::{Entry, Expression, Fit, number};
 use crate::kernel::Kernel;
 use crate::value::{Type, Values};
 
 /// Values closer than this are one, as in scikit-learn's trees.
 const COINCIDE: f64 = 1e-7;
-/// A group whose target deviates less than this is not split.
-const PURE: f64 = f64::EPSILON;
 /// A split must be better than an earlier one by more than rounding.
 const EQUAL: f64 = 1.0 + 1e-12;
 /// Deepest tree.
@@ -29,6 +33,12 @@ const MAX_DEPTH: usize = 13;
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BucketizeTree {
+    /// Are the values of the target classes, whatever they are? Texts always are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    classes: bool,
+    // Left out where they are usual, as they were before they came.
+    #[serde(default, skip_serializing_if = "Folds::is_usual")]
+    folds: Folds,
     #[serde(default = "three")]
     max_depth: usize,
     /// At most so many buckets, the best splits first; as the depth allows where it is left out.
@@ -37,6 +47,13 @@ struct BucketizeTree {
     /// Fewest rows of a bucket.
     #[serde(default = "one")]
     min_rows: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    seed: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+const fn is_zero(seed: &u64) -> bool {
+    *seed == 0
 }
 
 const fn three() -> usize {
@@ -56,40 +73,74 @@ struct State {
 
 struct Learn {
     bounds: BucketizeTree,
-    cells: Cells,
+    folds: Seen,
+}
+
+/// What each fold saw.
+enum Seen {
+    /// Of a target of numbers.
+    Numbers(Vec<Cells<Stat>>),
+    /// Of a target of classes.
+    Classes {
+        kind: Type,
+        places: Places,
+        key: String,
+        folds: Vec<Cells<Classes>>,
+    },
+}
+
+impl Learn {
+    /// The edges that all folds teach, or all but one.
+    fn edges(&self, without: Option<usize>) -> Vec<f64> {
+        match &self.folds {
+            Seen::Numbers(folds) => self.bounds.grow(&joined(folds, without)),
+            Seen::Classes { folds, .. } => self.bounds.grow(&joined(folds, without)),
+        }
+    }
+}
+
+/// The cells of all folds, or of all but one.
+fn joined<T: Target>(folds: &[Cells<T>], without: Option<usize>) -> Vec<Cell<T>> {
+    let mut all = Cells::default();
+    let folds = folds.iter().enumerate();
+    for (_, cells) in folds.filter(|(fold, _)| Some(*fold) != without) {
+        all.merge(cells.clone());
+    }
+    all.finish()
+}
+
+/// The bucket of a value; missing stays missing.
+fn bucket(edges: &[f64], value: f64) -> f64 {
+    if value.is_nan() {
+        return value;
+    }
+    edges.partition_point(|edge| *edge < value) as f64
 }
 
 /// A group of cells and how it is best split: the first cell of the right part, the edge, and by
 /// how much the split lowers the deviation.
-struct Group<'a> {
-    cells: &'a [Cell],
+struct Group<'a, T> {
+    cells: &'a [Cell<T>],
     depth: usize,
     split: Option<(usize, f64, f64)>,
 }
 
 /// The best split of a group, the first of equal ones.
-fn split(cells: &[Cell], min_rows: u64) -> Option<(usize, f64, f64)> {
-    let mut all = Stat::default();
+fn split<T: Target>(cells: &[Cell<T>], min_rows: u64) -> Option<(usize, f64, f64)> {
+    let mut all = T::default();
     cells.iter().for_each(|cell| all.merge(&cell.stat));
-    // One class or one value has no deviation, whatever it is split by.
-    if all.count < 2 || all.variance() <= PURE {
-        return None;
-    }
-    // What is to be made large: the deviations of both parts are what the squares of their sums
-    // take away from the sum of all squares. Targets are taken from their mean, which costs no
-    // digits where they are large.
-    let mean = all.mean();
-    let (mut count, mut sum) = (0, 0.0);
+    let mut split = all.split()?;
+    let mut count = 0;
     let mut best: Option<(usize, f64, f64)> = None;
     for (place, pair) in cells.windows(2).enumerate() {
         let [left, right] = pair else { continue };
-        count += left.stat.count;
-        sum += left.stat.sum() - mean * left.stat.count as f64;
-        let rest = all.count - count;
+        count += left.stat.count();
+        split.push(&left.stat);
+        let rest = all.count() - count;
         if right.low <= left.high + COINCIDE || count < min_rows || rest < min_rows {
             continue;
         }
-        let gain = sum * sum / count as f64 + sum * sum / rest as f64;
+        let gain = split.gain(count, rest);
         if best.is_none_or(|best| gain > best.2 * EQUAL) {
             // Halves, so that the sum does not overflow.
             let middle = left.high / 2.0 + right.low / 2.0;
@@ -105,7 +156,7 @@ fn split(cells: &[Cell], min_rows: u64) -> Option<(usize, f64, f64)> {
 }
 
 impl BucketizeTree {
-    fn group<'a>(&self, cells: &'a [Cell], depth: usize) -> Group<'a> {
+    fn group<'a, T: Target>(&self, cells: &'a [Cell<T>], depth: usize) -> Group<'a, T> {
         let split = if depth < self.max_depth {
             split(cells, self.min_rows)
         } else {
@@ -119,13 +170,14 @@ impl BucketizeTree {
     }
 
     /// The edges of the tree, rising.
-    fn grow(&self, cells: &[Cell]) -> Vec<f64> {
+    fn grow<T: Target>(&self, cells: &[Cell<T>]) -> Vec<f64> {
         let most = self.max_leaves.unwrap_or(MAX_BUCKETS);
         let mut groups = vec![self.group(cells, 0)];
         let mut edges: Vec<f64> = Vec::new();
         while edges.len() + 1 < most {
             // The best split of all groups; of equal ones the leftmost.
-            let gain = |group: &Group<'_>| group.split.map_or(f64::NEG_INFINITY, |split| split.2);
+            let gain =
+                |group: &Group<'_, T>| group.split.map_or(f64::NEG_INFINITY, |split| split.2);
             let mut best = 0;
             for (place, group) in groups.iter().enumerate() {
                 if groups
@@ -156,25 +208,78 @@ impl Fit for Learn {
     type State = State;
 
     fn update(&mut self, inputs: &[Values<'_>]) -> Result<()> {
-        let [values, target, ..] = inputs else {
+        let [values, target, rows] = inputs else {
             return Err(Error::internal("a tree without a target"));
         };
-        for (&value, &target) in values.numbers().iter().zip(target.numbers()) {
-            if !value.is_nan() && !target.is_nan() {
-                self.cells.update(value, target);
+        let rows = values.numbers().iter().zip(rows.numbers());
+        let (deal, seed) = (self.bounds.folds, self.bounds.seed);
+        match &mut self.folds {
+            Seen::Numbers(folds) => {
+                for ((&value, &row), &target) in rows.zip(target.numbers()) {
+                    if !value.is_nan() && !target.is_nan() {
+                        folds[deal.of(row as u64, seed)].update(value, target);
+                    }
+                }
+            }
+            Seen::Classes {
+                kind,
+                places,
+                key,
+                folds,
+            } => {
+                let labels = labels(places, *kind, target, key)?;
+                for ((&value, &row), label) in rows.zip(&labels) {
+                    if let (false, Some(label)) = (value.is_nan(), label) {
+                        folds[deal.of(row as u64, seed)].update(value, *label as f64);
+                    }
+                }
             }
         }
         Ok(())
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
-        self.cells.merge(other.cells);
-        Ok(())
+        match (&mut self.folds, other.folds) {
+            (Seen::Numbers(folds), Seen::Numbers(others)) => {
+                let pairs = folds.iter_mut().zip(others);
+                pairs.for_each(|(cells, others)| cells.merge(others));
+                Ok(())
+            }
+            (
+                Seen::Classes { places, folds, .. },
+                Seen::Classes {
+                    places: theirs,
+                    folds: others,
+                    ..
+                },
+            ) => {
+                let moved = places.join(&theirs, MAX_CLASSES, CLASSES)?;
+                for (cells, mut others) in folds.iter_mut().zip(others) {
+                    others.change(|seen| *seen = seen.moved(&moved));
+                    cells.merge(others);
+                }
+                Ok(())
+            }
+            _ => Err(Error::internal("two trees of different targets met")),
+        }
+    }
+
+    fn training(&self) -> Result<Option<Kernel>> {
+        let (folds, seed) = (self.bounds.folds, self.bounds.seed);
+        let trees: Vec<Vec<f64>> = (0..folds.count())
+            .map(|fold| self.edges(Some(fold)))
+            .collect();
+        Ok(Some(Kernel::Numbers(Box::new(move |inputs, out| {
+            let rows = inputs[0].numbers().iter().zip(inputs[1].numbers());
+            for (out, (&value, &row)) in out.iter_mut().zip(rows) {
+                *out = bucket(&trees[folds.of(row as u64, seed)], value);
+            }
+        }))))
     }
 
     fn finish(self) -> Result<State> {
         Ok(State {
-            edges: self.bounds.grow(&self.cells.finish()),
+            edges: self.edges(None),
         })
     }
 }
@@ -185,6 +290,7 @@ impl Expression for BucketizeTree {
     type Fit = Learn;
 
     fn check(&self) -> Result<()> {
+        self.folds.check()?;
         if !(1..=MAX_DEPTH).contains(&self.max_depth) {
             return Err(Error::invalid(format!(
                 "max_depth {}: use 1 to {MAX_DEPTH}",
@@ -212,10 +318,26 @@ impl Expression for BucketizeTree {
         number(inputs).map(|()| Type::Number)
     }
 
-    fn fit(&self, _: &[Type]) -> Option<Learn> {
+    fn learns_classes(&self) -> bool {
+        // Texts are classes without being called so.
+        true
+    }
+
+    fn fit(&self, inputs: &[Type]) -> Option<Learn> {
+        let target = inputs.last().copied()?;
+        let folds = if self.classes || target == Type::Text {
+            Seen::Classes {
+                kind: target,
+                places: Places::default(),
+                key: String::new(),
+                folds: vec![Cells::default(); self.folds.count()],
+            }
+        } else {
+            Seen::Numbers(vec![Cells::default(); self.folds.count()])
+        };
         Some(Learn {
             bounds: *self,
-            cells: Cells::default(),
+            folds,
         })
     }
 
@@ -226,12 +348,7 @@ impl Expression for BucketizeTree {
         if !rising || edges.len() >= MAX_BUCKETS {
             return Err(Error::state("bucketize_tree: the edges do not rise"));
         }
-        Ok(Kernel::map(move |value| {
-            if value.is_nan() {
-                return value;
-            }
-            edges.partition_point(|edge| *edge < value) as f64
-        }))
+        Ok(Kernel::map(move |value| bucket(&edges, value)))
     }
 
     fn name(&self, inputs: &[&str]) -> String {
@@ -241,5 +358,6 @@ impl Expression for BucketizeTree {
 
 pub(super) const ENTRY: Entry = Entry::of::<BucketizeTree>(&[
     r#"{"op":"bucketize_tree","input":{"op":"col","name":"x"}}"#,
+    r#"{"op":"bucketize_tree","classes":true,"input":{"op":"col","name":"x"}}"#,
     r#"{"op":"bucketize_tree","max_depth":5,"max_leaves":4,"min_rows":2,"input":{"op":"col","name":"n"}}"#,
 ]);

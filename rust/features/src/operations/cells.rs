@@ -1,33 +1,31 @@
 //! A target along a column of numbers: for each value, or from a bound on for each narrow range of
 //! values, how many rows had it and what their target adds up to. What a tree is grown from.
 
-use super::sums::Stat;
+use super::split::Target;
 
-/// Up to so many different values each has a cell of its own, and all is exact.
-const EXACT_CELLS: usize = 1_000_000;
 /// Beyond, neighbours are joined until about so many are left.
 const COARSE_CELLS: usize = 65_536;
 /// Rows that wait to be put into cells together.
 const WAITING: usize = 65_536;
 
 /// A range of values.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cell {
+#[derive(Clone, Debug)]
+pub(super) struct Cell<T> {
     pub low: f64,
     pub high: f64,
-    pub stat: Stat,
+    pub stat: T,
 }
 
 /// Cells in order of their values.
-#[derive(Debug, Default)]
-pub(super) struct Cells {
-    cells: Vec<Cell>,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cells<T> {
+    cells: Vec<Cell<T>>,
     waiting: Vec<(f64, f64)>,
 }
 
 /// Joins cells of one value that stand beside each other.
-fn join(cells: Vec<Cell>) -> Vec<Cell> {
-    let mut joined: Vec<Cell> = Vec::with_capacity(cells.len());
+fn join<T: Target>(cells: Vec<Cell<T>>) -> Vec<Cell<T>> {
+    let mut joined: Vec<Cell<T>> = Vec::with_capacity(cells.len());
     for cell in cells {
         match joined.last_mut() {
             // Ranges of merged pieces may overlap: they become one.
@@ -41,7 +39,7 @@ fn join(cells: Vec<Cell>) -> Vec<Cell> {
     joined
 }
 
-impl Cells {
+impl<T: Target> Cells<T> {
     /// Takes in a row, neither of whose values is missing.
     pub(super) fn update(&mut self, value: f64, target: f64) {
         // A negative zero is a zero, and would stand beside it.
@@ -60,7 +58,7 @@ impl Cells {
         rows.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
         let mut cells = std::mem::take(&mut self.cells);
         for same in rows.chunk_by(|left, right| left.0 == right.0) {
-            let mut stat = Stat::default();
+            let mut stat = T::default();
             same.iter().for_each(|(_, target)| stat.add(*target));
             let value = same.first().map_or(0.0, |row| row.0);
             cells.push(Cell {
@@ -74,23 +72,23 @@ impl Cells {
         self.order(cells);
     }
 
-    fn order(&mut self, mut cells: Vec<Cell>) {
+    fn order(&mut self, mut cells: Vec<Cell<T>>) {
         // Two runs, each in order, which a stable sort merges.
         cells.sort_by(|left, right| left.low.total_cmp(&right.low));
         self.cells = join(cells);
-        if self.cells.len() > EXACT_CELLS {
+        if self.cells.len() > T::EXACT {
             self.coarsen();
         }
     }
 
     /// Joins neighbours until a cell holds about its share of the rows.
     fn coarsen(&mut self) {
-        let total: u64 = self.cells.iter().map(|cell| cell.stat.count).sum();
+        let total: u64 = self.cells.iter().map(|cell| cell.stat.count()).sum();
         let share = total / COARSE_CELLS as u64;
-        let mut coarse: Vec<Cell> = Vec::with_capacity(COARSE_CELLS * 2);
+        let mut coarse: Vec<Cell<T>> = Vec::with_capacity(COARSE_CELLS * 2);
         for cell in self.cells.drain(..) {
             match coarse.last_mut() {
-                Some(last) if last.stat.count + cell.stat.count <= share.max(1) => {
+                Some(last) if last.stat.count() + cell.stat.count() <= share.max(1) => {
                     last.high = cell.high;
                     last.stat.merge(&cell.stat);
                 }
@@ -109,8 +107,16 @@ impl Cells {
         self.order(cells);
     }
 
+    /// Changes what each cell has seen of the target.
+    pub(super) fn change(&mut self, mut change: impl FnMut(&mut T)) {
+        self.settle();
+        self.cells
+            .iter_mut()
+            .for_each(|cell| change(&mut cell.stat));
+    }
+
     /// The cells in order.
-    pub(super) fn finish(mut self) -> Vec<Cell> {
+    pub(super) fn finish(mut self) -> Vec<Cell<T>> {
         self.settle();
         self.cells
     }
@@ -118,11 +124,14 @@ impl Cells {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sums::Stat;
     use super::*;
+
+    const EXACT_CELLS: usize = <Stat as Target>::EXACT;
 
     #[test]
     fn beyond_the_bound_cells_are_narrow_and_lose_no_row() {
-        let mut cells = Cells::default();
+        let mut cells = Cells::<Stat>::default();
         let rows = EXACT_CELLS as u32 * 3 / 2;
         for row in 0..rows {
             // Every value once, far from their order.

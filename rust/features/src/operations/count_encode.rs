@@ -44,6 +44,7 @@ impl Fit for Learn {
         };
         let sorted = counted.sorted();
         Ok(Encoded {
+            classes: Vec::new(),
             values: sorted
                 .iter()
                 .map(|(_, count)| *count as f64 / total)

@@ -5,7 +5,7 @@
 //! median is exact up to a million values and within the stated rank error of the summary above.
 
 use serde::{Deserialize, Serialize};
-use tidegate_schema::{Error, Result};
+use tidegate_schema::{DType, Error, Result};
 use tidegate_sketch::{DISTINCT_LIMIT, Frequencies, Moments, Overflow, Quantiles};
 
 use super::learn::figure;
@@ -27,6 +27,9 @@ enum Strategy {
 struct FillNull {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<Constant>,
+    /// Says that the value is a time in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dtype: Option<DType>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     strategy: Option<Strategy>,
 }
@@ -122,11 +125,11 @@ fn most_frequent(kind: Type, counts: &Frequencies) -> Option<Constant> {
 }
 
 impl FillNull {
-    fn fits(constant: &Constant, kind: Type) -> bool {
-        match kind {
-            Type::Text => constant.kind() == Type::Text,
-            Type::Bool => constant.kind() == Type::Bool,
-            _ => constant.kind() == Type::Number,
+    /// The type of the constant.
+    fn kind(&self, constant: &Constant) -> Type {
+        match self.dtype {
+            Some(DType::Timestamp) => Type::Timestamp,
+            _ => constant.kind(),
         }
     }
 }
@@ -136,6 +139,14 @@ impl Expression for FillNull {
     type Fit = Learn;
 
     fn check(&self) -> Result<()> {
+        match (&self.value, self.dtype) {
+            (_, None) | (Some(Constant::Number(_)), Some(DType::Timestamp)) => {}
+            (_, Some(dtype)) => {
+                return Err(Error::invalid(format!(
+                    "dtype is {dtype}: leave it out, or say that a number is a timestamp"
+                )));
+            }
+        }
         if self.value.is_some() != self.strategy.is_some() {
             return Ok(());
         }
@@ -146,18 +157,21 @@ impl Expression for FillNull {
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
         let kind = inputs.first().copied().unwrap_or(Type::Number);
-        if matches!(kind, Type::Columns | Type::Timestamp) {
-            return Err(takes("a number, string or bool", kind));
+        if matches!(kind, Type::Columns | Type::NumberList | Type::TextList) {
+            return Err(takes("a number, string, bool or time", kind));
         }
         if let Some(value) = &self.value {
-            return if Self::fits(value, kind) {
+            let found = self.kind(value);
+            return if found == kind {
                 Ok(kind)
             } else {
                 Err(Error::invalid(format!(
-                    "fills {kind} with {}: give a value of the column's type",
-                    value.kind()
+                    "fills {kind} with {found}: give a value of the column's type"
                 )))
             };
+        }
+        if kind == Type::Timestamp {
+            return Err(takes("a number, string or bool to learn from", kind));
         }
         if self.strategy == Some(Strategy::MostFrequent) {
             return Ok(kind);
@@ -210,5 +224,7 @@ pub(super) const ENTRY: Entry = Entry::of::<FillNull>(&[
     r#"{"op":"fill_null","strategy":"most_frequent","input":{"op":"col","name":"n"}}"#,
     r#"{"op":"fill_null","strategy":"most_frequent","input":{"op":"col","name":"b"}}"#,
     r#"{"op":"one_hot","input":{"op":"fill_null","strategy":"most_frequent","input":{"op":"col","name":"s"}}}"#,
+    r#"{"op":"dt","part":"hour","input":{"op":"fill_null","value":-1,"dtype":"timestamp","input":{"op":"col","name":"t"}}}"#,
+    r#"{"op":"fill_null","value":true,"input":{"op":"col","name":"b"}}"#,
     r#"{"op":"ordinal","input":{"op":"fill_null","value":"none","input":{"op":"col","name":"k"}}}"#,
 ]);

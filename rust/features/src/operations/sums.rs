@@ -79,6 +79,19 @@ pub(super) struct Stat {
 }
 
 impl Stat {
+    /// What a target of 0 and 1 with so many values, so many of them 1, would be.
+    pub(super) fn of_ones(count: u64, ones: u64) -> Self {
+        let sum = Sum {
+            high: ones as f64,
+            low: 0.0,
+        };
+        Self {
+            count,
+            sum,
+            squares: sum,
+        }
+    }
+
     /// Takes in one value of the target.
     #[inline]
     pub(super) fn add(&mut self, value: f64) {

@@ -13,6 +13,7 @@ use tidegate_sketch::{DISTINCT_LIMIT, TextHash};
 
 use super::categories::{Categories, sort_categories};
 use super::sums::Stat;
+use super::target_classes;
 use crate::expression::Fit;
 use crate::kernel::Kernel;
 use crate::value::{Type, Values, each_key};
@@ -21,7 +22,7 @@ use crate::value::{Type, Values, each_key};
 const MAX_FOLDS: u32 = 64;
 
 /// How rows are dealt to folds.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Folds(pub u32);
 
@@ -40,6 +41,16 @@ impl Folds {
             "{} folds: use 2 to {MAX_FOLDS}",
             self.0
         )))
+    }
+
+    /// How many there are.
+    pub(super) const fn count(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Are they as many as where nothing is said?
+    pub(super) fn is_usual(&self) -> bool {
+        *self == Self::default()
     }
 
     /// The fold of a row: each run of as many rows as there are folds has one of each, beginning
@@ -72,9 +83,13 @@ pub(super) trait Encode: Clone + Send + Sync + 'static {
 #[serde(deny_unknown_fields)]
 pub(super) struct Encoded {
     pub categories: Vec<String>,
+    /// The classes of the target, where each has a column.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// What a category is that was not seen; absent where nothing was seen at all.
     pub unknown: Option<f64>,
-    /// The values in the order of the categories.
+    /// The values in the order of the categories; with classes those of all classes for each, and
+    /// those of unknown categories at the end.
     pub values: Vec<f64>,
 }
 
@@ -274,14 +289,13 @@ impl<E: Encode> Fit for Learn<E> {
 
     fn finish(self) -> Result<Encoded> {
         if self.all.iter().all(|stat| stat.count == 0) {
-            return Err(Error::invalid(
-                "saw only missing targets: give the target a value in some rows",
-            ));
+            return Err(target_classes::only_missing());
         }
         let sorted = self.sorted();
         let mut values = self.values(&sorted, None);
         let unknown = values.pop().filter(|value| value.is_finite());
         Ok(Encoded {
+            classes: Vec::new(),
             categories: sorted.into_iter().map(|(key, _)| key.to_owned()).collect(),
             unknown,
             values,

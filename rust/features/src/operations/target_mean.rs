@@ -7,7 +7,8 @@ use tidegate_schema::{Error, Result};
 
 use super::categories::category;
 use super::sums::Stat;
-use super::target::{Encode, Encoded, Folds, Learn};
+use super::target::{Encode, Encoded, Folds};
+use super::target_classes::{self, LearnTarget};
 use crate::expression::{Entry, Expression};
 use crate::kernel::Kernel;
 use crate::value::Type;
@@ -60,6 +61,9 @@ impl Encode for Smooth {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TargetMean {
+    /// Is there a column for each class of the target?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    classes: bool,
     #[serde(default)]
     folds: Folds,
     #[serde(default)]
@@ -71,7 +75,7 @@ struct TargetMean {
 impl Expression for TargetMean {
     const NAME: &'static str = "target_mean";
     const SUPERVISED: bool = true;
-    type Fit = Learn<Smooth>;
+    type Fit = LearnTarget<Smooth>;
 
     fn check(&self) -> Result<()> {
         self.folds.check()?;
@@ -84,16 +88,33 @@ impl Expression for TargetMean {
     }
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
-        category(inputs).map(|()| Type::Number)
+        let kind = if self.classes {
+            Type::Columns
+        } else {
+            Type::Number
+        };
+        category(inputs).map(|()| kind)
     }
 
-    fn fit(&self, inputs: &[Type]) -> Option<Learn<Smooth>> {
-        let kind = inputs.first().copied()?;
-        Some(Learn::new(kind, self.smooth, self.folds, self.seed))
+    fn fit(&self, inputs: &[Type]) -> Option<LearnTarget<Smooth>> {
+        LearnTarget::new(inputs, self.classes, self.smooth, self.folds, self.seed)
     }
 
     fn kernel(&self, state: Encoded, inputs: &[Type]) -> Result<Kernel> {
-        state.kernel(inputs.first().copied().unwrap_or(Type::Text))
+        let kind = inputs.first().copied().unwrap_or(Type::Text);
+        if self.classes {
+            return target_classes::kernel(state, kind);
+        }
+        state.kernel(kind)
+    }
+
+    fn learns_classes(&self) -> bool {
+        self.classes
+    }
+
+    fn suffixes(&self, state: &Encoded) -> Vec<String> {
+        let classes = state.classes.iter();
+        classes.map(|class| format!("={class}")).collect()
     }
 
     fn name(&self, inputs: &[&str]) -> String {
@@ -103,6 +124,7 @@ impl Expression for TargetMean {
 }
 
 pub(super) const ENTRY: Entry = Entry::of::<TargetMean>(&[
+    r#"{"op":"target_mean","classes":true,"input":{"op":"col","name":"s"}}"#,
     r#"{"op":"target_mean","input":{"op":"col","name":"s"}}"#,
     r#"{"op":"target_mean","smooth":10,"folds":2,"seed":7,"input":{"op":"col","name":"n"}}"#,
     r#"{"op":"target_mean","smooth":0,"input":{"op":"col","name":"b"}}"#,

@@ -7,10 +7,14 @@ use tidegate_schema::{Error, Result};
 
 use super::categories::category;
 use super::sums::Stat;
-use super::target::{Encode, Encoded, Folds, Learn};
+use super::target::{Encode, Encoded, Folds};
+use super::target_classes::{self, LearnTarget};
 use crate::expression::{Entry, Expression};
 use crate::kernel::Kernel;
 use crate::value::Type;
+
+/// Largest regularization: beyond, all weights are 0 but for rounding.
+const MOST: f64 = 1e15;
 
 #[derive(Clone, Copy)]
 struct Weight {
@@ -46,6 +50,9 @@ impl Encode for Weight {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WeightOfEvidence {
+    /// Is there a column for each class of the target?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    classes: bool,
     #[serde(default)]
     folds: Folds,
     #[serde(default = "one")]
@@ -61,33 +68,50 @@ const fn one() -> f64 {
 impl Expression for WeightOfEvidence {
     const NAME: &'static str = "weight_of_evidence";
     const SUPERVISED: bool = true;
-    type Fit = Learn<Weight>;
+    type Fit = LearnTarget<Weight>;
 
     fn check(&self) -> Result<()> {
         self.folds.check()?;
-        if self.regularization.is_finite() && self.regularization > 0.0 {
+        if self.regularization > 0.0 && self.regularization <= MOST {
             return Ok(());
         }
         Err(Error::invalid(format!(
-            "regularization {}: use a number above 0",
+            "regularization {}: use a number above 0, up to {MOST}",
             self.regularization
         )))
     }
 
     fn output(&self, inputs: &[Type]) -> Result<Type> {
-        category(inputs).map(|()| Type::Number)
+        let kind = if self.classes {
+            Type::Columns
+        } else {
+            Type::Number
+        };
+        category(inputs).map(|()| kind)
     }
 
-    fn fit(&self, inputs: &[Type]) -> Option<Learn<Weight>> {
+    fn fit(&self, inputs: &[Type]) -> Option<LearnTarget<Weight>> {
         let weight = Weight {
             regularization: self.regularization,
         };
-        let kind = inputs.first().copied()?;
-        Some(Learn::new(kind, weight, self.folds, self.seed))
+        LearnTarget::new(inputs, self.classes, weight, self.folds, self.seed)
     }
 
     fn kernel(&self, state: Encoded, inputs: &[Type]) -> Result<Kernel> {
-        state.kernel(inputs.first().copied().unwrap_or(Type::Text))
+        let kind = inputs.first().copied().unwrap_or(Type::Text);
+        if self.classes {
+            return target_classes::kernel(state, kind);
+        }
+        state.kernel(kind)
+    }
+
+    fn learns_classes(&self) -> bool {
+        self.classes
+    }
+
+    fn suffixes(&self, state: &Encoded) -> Vec<String> {
+        let classes = state.classes.iter();
+        classes.map(|class| format!("={class}")).collect()
     }
 
     fn name(&self, inputs: &[&str]) -> String {
@@ -97,6 +121,7 @@ impl Expression for WeightOfEvidence {
 }
 
 pub(super) const ENTRY: Entry = Entry::of::<WeightOfEvidence>(&[
+    r#"{"op":"weight_of_evidence","classes":true,"input":{"op":"col","name":"k"}}"#,
     r#"{"op":"weight_of_evidence","input":{"op":"col","name":"s"}}"#,
     r#"{"op":"weight_of_evidence","regularization":0.5,"folds":3,"input":{"op":"col","name":"n"}}"#,
 ]);

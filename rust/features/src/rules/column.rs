@@ -1,5 +1,6 @@
 //! Single values of columns, for reports.
 
+use jiff::SignedDuration;
 use serde_json::Value;
 use tidegate_schema::Column;
 
@@ -12,7 +13,7 @@ const ITEMS: usize = 20;
 /// Microseconds in a day.
 const DAY: i64 = 86_400_000_000;
 
-/// A value as JSON: null where it is missing, times in RFC 3339, long texts cut.
+/// A value as JSON: null where it is missing, times in RFC 3339, time spans in ISO 8601, long texts cut.
 pub(super) fn json(column: &Column<'_>, row: usize) -> Value {
     match column {
         Column::Bool(values) => values
@@ -33,7 +34,9 @@ pub(super) fn json(column: &Column<'_>, row: usize) -> Value {
         Column::Date(values) => values
             .get(row)
             .map_or(Value::Null, |days| date(days).into()),
-        Column::Duration(values) => values.get(row).map_or(Value::Null, Value::from),
+        Column::Duration(values) => values.get(row).map_or(Value::Null, |micros| {
+            SignedDuration::from_micros(micros).to_string().into()
+        }),
         Column::NumberList(lists) => lists.get(row).map_or(Value::Null, |items| {
             items
                 .iter()
@@ -97,6 +100,9 @@ mod tests {
         let times = Column::Timestamp(Primitive::all(&times));
         assert_eq!(json(&times, 0), "2013-07-01T00:00:00Z");
         assert_eq!(json(&times, 1), "1969-12-31T23:59:59.999999Z");
+        let spans = Column::Duration(Primitive::all(&[5_400_500_000, -1]));
+        assert_eq!(json(&spans, 0), "PT1H30M0.5S");
+        assert_eq!(json(&spans, 1), "-PT0.000001S");
         let long = "é".repeat(300);
         let texts = [long.as_str()];
         let texts = Column::String(Strings::slices(&texts, Validity::ALL));

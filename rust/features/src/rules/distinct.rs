@@ -70,6 +70,24 @@ impl Distinct {
         Ok(())
     }
 
+    /// Takes in keys of rows that stand elsewhere: a row with one of them repeats, and they are no
+    /// rows themselves.
+    pub(super) fn know(&mut self, keys: impl Iterator<Item = Key>) {
+        keys.for_each(|key| {
+            self.set.insert(key);
+        });
+    }
+
+    /// The keys in order, unless they went to disk.
+    pub(super) fn keys(&self) -> Option<Vec<Key>> {
+        if self.is_spilled() {
+            return None;
+        }
+        let mut keys: Vec<Key> = self.set.iter().collect();
+        keys.sort_unstable();
+        Some(keys)
+    }
+
     /// Have the keys gone to disk?
     #[must_use]
     pub const fn is_spilled(&self) -> bool {

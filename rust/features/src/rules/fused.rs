@@ -91,7 +91,7 @@ impl Predicate {
         })
     }
 
-    /// What the expression says of texts, at most a morsel of them.
+    /// What the expression says of texts, morsel by morsel.
     pub fn run(&self, texts: Strings<'_>, mut each: impl FnMut(&[f64])) -> Result<()> {
         let rows = texts.len();
         let table = Table::new(vec![Column::String(texts)], rows)?;
@@ -220,7 +220,7 @@ impl Fused {
         !matches!(self, Self::Text { .. })
     }
 
-    /// How many rows of a morsel break the rule, and how many it says nothing of.
+    /// How many rows of some break the rule, and how many it says nothing of.
     pub fn count(&self, morsel: &[Column<'_>], memo: &mut Memo) -> Result<(u64, u64)> {
         Ok(match self {
             Self::Present { column } => (morsel.get(*column).map_or(0, missing), 0),
@@ -230,7 +230,7 @@ impl Fused {
                 }
                 Some(Column::Int64(values) | Column::Timestamp(values)) => {
                     let (low, high) = whole(*low, *high);
-                    integers(values, |value| value < low || value > high)
+                    integers(values, low, high)
                 }
                 _ => (0, 0),
             },
@@ -303,11 +303,13 @@ impl Fused {
             }
             Self::Text { column, predicate } => {
                 if let Some(Column::String(texts)) = morsel.get(*column) {
+                    let mut row = 0;
                     predicate.run(*texts, |values| {
-                        for (row, value) in values.iter().enumerate() {
+                        for value in values {
                             if *value == 0.0 || (unknown && value.is_nan()) {
                                 each(row);
                             }
+                            row += 1;
                         }
                     })?;
                 }
@@ -358,52 +360,46 @@ fn missing(column: &Column<'_>) -> u64 {
 }
 
 fn absent(validity: &Validity<'_>, rows: usize) -> u64 {
-    if validity.is_all() {
-        return 0;
-    }
-    let mut there = 0;
-    for start in (0..rows).step_by(8) {
-        there += u64::from(validity.eight(start, rows - start).count_ones());
-    }
-    rows as u64 - there
+    let mut missing = 0;
+    validity.each_missing(rows, |_| missing += 1);
+    missing
 }
 
+/// How many values are bad, and how many are missing. All are looked at as if they were there,
+/// which leaves the loop without a branch; few are missing, and those are taken back.
 fn floats(values: &Primitive<'_, f64>, bad: impl Fn(f64) -> bool) -> (u64, u64) {
     let (mut failures, mut unknown) = (0, 0);
-    if values.validity.is_all() {
-        for &value in values.values {
-            failures += u64::from(bad(value) & !value.is_nan());
-            unknown += u64::from(value.is_nan());
+    for &value in values.values {
+        failures += u64::from(bad(value) & !value.is_nan());
+        unknown += u64::from(value.is_nan());
+    }
+    values.validity.each_missing(values.values.len(), |row| {
+        let value = values.values[row];
+        if !value.is_nan() {
+            unknown += 1;
+            failures -= u64::from(bad(value));
         }
-        return (failures, unknown);
-    }
-    for (row, &value) in values.values.iter().enumerate() {
-        let there = values.validity.get(row) & !value.is_nan();
-        failures += u64::from(bad(value) & there);
-        unknown += u64::from(!there);
-    }
+    });
     (failures, unknown)
 }
 
-/// Eight rows at a time, so that their validity is one byte.
-fn integers(values: &Primitive<'_, i64>, bad: impl Fn(i64) -> bool) -> (u64, u64) {
-    if values.validity.is_all() {
-        let failures = values.values.iter().filter(|value| bad(**value)).count();
-        return (failures as u64, 0);
-    }
-    let (mut failures, mut there) = (0, 0);
+/// How many values lie outside of bounds, and how many are missing; as [`floats`] does it.
+fn integers(values: &Primitive<'_, i64>, low: i64, high: i64) -> (u64, u64) {
     let rows = values.values.len();
-    for (position, eight) in values.values.chunks(8).enumerate() {
-        let start = position * 8;
-        let valid = values.validity.eight(start, rows - start);
-        let mut broken = 0_u8;
-        for (bit, &value) in eight.iter().enumerate() {
-            broken |= u8::from(bad(value)) << bit;
-        }
-        failures += u64::from((broken & valid).count_ones());
-        there += u64::from(valid.count_ones());
+    let mut unknown = 0;
+    if low > high {
+        values.validity.each_missing(rows, |_| unknown += 1);
+        return (rows as u64 - unknown, unknown);
     }
-    (failures, rows as u64 - there)
+    // One comparison in place of two: what lies below wraps around to what is far above.
+    let span = high.wrapping_sub(low) as u64;
+    let bad = |value: i64| u64::from(value.wrapping_sub(low) as u64 > span);
+    let mut failures: u64 = values.values.iter().map(|value| bad(*value)).sum();
+    values.validity.each_missing(rows, |row| {
+        unknown += 1;
+        failures -= bad(values.values[row]);
+    });
+    (failures, unknown)
 }
 
 /// Calls `each` with what a comparison says of every row; `None` where a side is missing.

@@ -4,6 +4,7 @@
 use tidegate_schema::{LONG_TEXT, MISSING_TEXT, Result, Strings};
 
 use super::fused::Predicate;
+use crate::program::MORSEL_ROWS;
 
 /// Multiplier of Fibonacci hashing: 2^64 divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -45,22 +46,25 @@ pub(super) struct Memo {
 }
 
 impl Memo {
-    /// How many rows of a morsel break the rule, and how many it says nothing of.
+    /// How many rows break the rule, and how many it says nothing of.
     pub fn count(&mut self, texts: Strings<'_>, predicate: &Predicate) -> Result<(u64, u64)> {
+        let (mut failures, mut unknown) = (0, 0);
         let mut words = std::mem::take(&mut self.words);
-        let short = !self.given_up && {
-            words.clear();
-            words.resize(texts.len(), 0);
-            texts.words(&mut words);
-            !words.contains(&LONG_TEXT)
-        };
-        let outcome = if short {
-            self.remembered(&words, texts, predicate)
-        } else {
-            computed(texts, predicate)
-        };
+        for start in (0..texts.len()).step_by(MORSEL_ROWS) {
+            let morsel = texts.slice(start, MORSEL_ROWS.min(texts.len() - start));
+            let counted = if self.given_up {
+                computed(morsel, predicate)?
+            } else {
+                words.clear();
+                words.resize(morsel.len(), 0);
+                morsel.words(&mut words);
+                self.remembered(&words, morsel, predicate)?
+            };
+            failures += counted.0;
+            unknown += counted.1;
+        }
         self.words = words;
-        outcome
+        Ok((failures, unknown))
     }
 
     fn remembered(
@@ -72,20 +76,34 @@ impl Memo {
         if self.places.is_empty() {
             self.grow();
         }
-        let (mut failures, mut unknown) = (0, 0);
-        for (row, &word) in words.iter().enumerate() {
-            let at = (word.wrapping_mul(GOLDEN) >> self.shift) as usize;
-            let found = self.places.get(at).copied().unwrap_or(MISSING_TEXT);
-            // The first place decides nearly always.
-            let said = if found & !SAID == word {
-                found >> SHIFT & 3
-            } else {
-                self.search(word, at, texts, row, predicate)?
+        let (mut failures, mut unknown, mut row) = (0, 0, 0);
+        loop {
+            row += self.holding(words.get(row..).unwrap_or_default());
+            let Some(&word) = words.get(row) else {
+                return Ok((failures, unknown));
             };
+            if word == LONG_TEXT {
+                // Where one is long others are: the engine looks at the rest.
+                let rest = computed(texts.slice(row, texts.len() - row), predicate)?;
+                return Ok((failures + rest.0, unknown + rest.1));
+            }
+            let at = (word.wrapping_mul(GOLDEN) >> self.shift) as usize;
+            let said = self.search(word, at, texts, row, predicate)?;
             failures += u64::from(said == FAILS);
             unknown += u64::from(said == UNKNOWN);
+            row += 1;
         }
-        Ok((failures, unknown))
+    }
+
+    /// How many of the first texts hold by a look at their first place alone: nearly all do.
+    fn holding(&self, words: &[u64]) -> usize {
+        let (places, shift) = (self.places.as_slice(), self.shift);
+        let others = words.iter().position(|&word| {
+            let at = (word.wrapping_mul(GOLDEN) >> shift) as usize;
+            // No vacant place is found for a missing text: the bit that says so is turned.
+            places.get(at).copied() != Some(word ^ (HOLDS << SHIFT))
+        });
+        others.unwrap_or(words.len())
     }
 
     /// What is said of a text that is not in the first place where it may stand.

@@ -32,7 +32,7 @@ pub use found::{Finding, FindingKind, FoundColumn};
 pub use guard::{Guard, Policy, Verdict};
 pub use keys::{KeySet, row_keys};
 pub use report::{Report, RuleReport, Status};
-pub use run::{Mark, Run, RunOptions, SAMPLES};
+pub use run::{Mark, RuleKeys, Run, RunOptions, SAMPLES};
 pub use spec::{
     Aggregate, Check, Distance, Extra, MAX_RULES, Method, Missing, Rule, RuleSet, Severity,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_schema::{Column, Error, Result, Table};
+use tidegate_schema::{Column, Error, ErrorKind, Result, Table};
 
 use super::aggregate::Tally;
 use super::checker::{Checker, Compiled, Entry, TableCheck};
@@ -16,10 +16,14 @@ use super::report::{Report, RowReport, RuleReport, Status};
 use super::sample::{Place, Sample};
 use super::spec::Severity;
 use crate::load::check_columns;
-use crate::program::{MORSEL_ROWS, View};
+use crate::program::View;
 
 /// Rows of each broken rule that a report shows, where nothing else is said.
 pub const SAMPLES: usize = 5;
+
+/// Rows that a rule with a shorter way looks at before the next rule does: enough for memory to be
+/// read ahead, since most rules look at columns of their own.
+const FUSED_ROWS: usize = 4 * 1024;
 
 /// How a run goes.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +54,9 @@ pub struct Mark {
     /// The rule, by its position in [`Checker::names`].
     pub rule: usize,
 }
+
+/// The keys of rows, in order, by the name of the rule about uniqueness.
+pub type RuleKeys<'a> = Vec<(&'a str, Vec<[u64; 2]>)>;
 
 /// What is known of a rule so far.
 struct State {
@@ -108,6 +115,40 @@ impl Run {
         }
     }
 
+    /// Takes in the keys of rows that stand elsewhere, for the rule about uniqueness of this name:
+    /// a row that has one of them repeats.
+    pub fn know(&mut self, rule: &str, keys: &[[u64; 2]]) {
+        for (state, entry) in self.states.iter_mut().zip(&self.checker.entries) {
+            if let (true, Kind::Unique(distinct)) = (entry.name == rule, &mut state.kind) {
+                distinct.know(keys.iter().copied());
+            }
+        }
+    }
+
+    /// The keys of all rows for each rule about uniqueness, in order, by the rule's name.
+    ///
+    /// # Errors
+    /// `TooLarge` if there are more than the memory for them holds.
+    pub fn keys(&self) -> Result<RuleKeys<'_>> {
+        let mut all = Vec::new();
+        for (state, entry) in self.states.iter().zip(&self.checker.entries) {
+            let Kind::Unique(distinct) = &state.kind else {
+                continue;
+            };
+            let keys = distinct.keys().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::TooLarge,
+                    format!(
+                        "rule {:?}: there are more keys than the {} bytes for them hold: raise distinct_bytes, or cut the part in two",
+                        entry.name, self.options.distinct_bytes
+                    ),
+                )
+            })?;
+            all.push((entry.name.as_str(), keys));
+        }
+        Ok(all)
+    }
+
     /// The compiled rules.
     #[must_use]
     pub const fn checker(&self) -> &Arc<Checker> {
@@ -135,8 +176,8 @@ impl Run {
         let (states, keys, before) = (&mut self.states, &mut self.keys, self.rows);
         let at = |entry: &Entry, error: Error| error.at(format!("rule {:?}", entry.name));
         if checker.fuses() {
-            for start in (0..table.rows()).step_by(MORSEL_ROWS) {
-                let rows = MORSEL_ROWS.min(table.rows() - start);
+            for start in (0..table.rows()).step_by(FUSED_ROWS) {
+                let rows = FUSED_ROWS.min(table.rows() - start);
                 let morsel: Vec<Column<'_>> = table
                     .columns()
                     .iter()
