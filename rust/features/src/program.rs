@@ -19,8 +19,8 @@ use crate::value::{Operands, TextBuf, Values};
 pub(crate) const MORSEL_ROWS: usize = 1024;
 /// Fewest rows of a morsel, however wide the matrix.
 const MIN_MORSEL_ROWS: usize = 64;
-/// Bytes of the matrix that one morsel may write, so that they stay in the first cache.
-const MORSEL_BYTES: usize = 32 * 1024;
+/// Bytes of the matrix that one morsel may write, so that they stay in the nearer caches.
+const MORSEL_BYTES: usize = 64 * 1024;
 
 /// Where a node's values are during a run.
 #[derive(Clone, Copy, Debug)]

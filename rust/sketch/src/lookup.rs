@@ -69,8 +69,10 @@ pub struct TextMap {
     slots: Box<[Slot]>,
     multiplier: u64,
     shift: u32,
-    /// No two texts want one place, and none is long: the first look decides.
+    /// No two texts want one place: the first look decides.
     perfect: bool,
+    /// Is one of the texts longer than its view?
+    long: bool,
     /// The long texts, by position.
     texts: Box<[Box<str>]>,
 }
@@ -132,7 +134,8 @@ impl TextMap {
             slots,
             multiplier,
             shift,
-            perfect: found.is_some() && !views.iter().any(|&view| is_long(view)),
+            perfect: found.is_some(),
+            long: views.iter().any(|&view| is_long(view)),
             texts: texts
                 .iter()
                 .zip(&views)
@@ -178,13 +181,28 @@ impl TextMap {
         out: &mut [u32],
         text: impl Fn(usize) -> &'t str,
     ) {
-        let mask = self.slots.len() - 1;
         if self.perfect {
-            // Known or not: no branch to be mistaken about.
+            let mask = self.slots.len() - 1;
             for (out, &view) in out.iter_mut().zip(views) {
                 let slot = self.slots[home(view, self.multiplier, self.shift) & mask];
-                let known = u32::from(slot.view == view).wrapping_neg();
+                // All ones if the views are equal, else zero, computed: a branch would be mistaken
+                // wherever unknown texts are frequent.
+                let differ = (slot.view ^ view) as u64 | ((slot.view ^ view) >> 64) as u64;
+                let known = (((differ | differ.wrapping_neg()) >> 63) as u32).wrapping_sub(1);
                 *out = slot.position & known | unknown & !known;
+            }
+            if self.long {
+                let beginnings = views.iter().enumerate().filter(|(_, view)| is_long(**view));
+                for (at, _) in beginnings {
+                    let Some(out) = out.get_mut(at) else { break };
+                    if self
+                        .texts
+                        .get(*out as usize)
+                        .is_some_and(|known| **known != *text(at))
+                    {
+                        *out = unknown;
+                    }
+                }
             }
             return;
         }
@@ -290,12 +308,14 @@ mod tests {
     #[test]
     fn all_at_once_are_found_as_one_by_one() {
         let short: Vec<String> = (0..200).map(|i| format!("N{i}")).collect();
+        let long: Vec<String> = (0..9).map(|i| "long".repeat(i + 4)).collect();
+        assert!(TextMap::new(&long).perfect);
         let mixed: Vec<String> = (0..200)
             .map(|i| "x".repeat(i % 20) + &i.to_string())
             .collect();
         let many: Vec<String> = (0..5000).map(|i| format!("{i}")).collect();
         assert!(TextMap::new(&short).perfect);
-        for texts in [short, mixed, many] {
+        for texts in [short, long, mixed, many] {
             let map = TextMap::new(&texts);
             let asked: Vec<String> = texts
                 .iter()
