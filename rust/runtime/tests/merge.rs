@@ -66,7 +66,7 @@ proptest! {
                 Ok(answer) => {
                     prop_assert!(*poison != 0);
                     check_doubled(answer, &values(number, *count, false));
-                    prop_assert!(ids.insert(answer.prediction_id.clone()));
+                    prop_assert!(ids.insert(answer.prediction_id));
                 }
                 Err(error) => {
                     prop_assert_eq!(*poison, 0, "{}", error);

@@ -19,6 +19,7 @@ fn load(observation_bytes: usize, rows: u64) -> (Folder, Arc<Runtime>, Arc<Model
     let options = Options {
         clock: Arc::new(|| NOW),
         observation_bytes,
+        ..Options::default()
     };
     let runtime = Runtime::new(&options).unwrap();
     let load = LoadOptions {
