@@ -13,7 +13,7 @@ fn observe(bencher: Bencher, kind: Kind, rows: usize) {
     let table = kind.table(rows);
     let windows = Windows {
         rows: u64::MAX,
-        seconds: 3600.0,
+        ..Windows::default()
     };
     let (Ok(mut monitor), Ok(view)) = (monitor(kind, windows), table.view()) else {
         return;
@@ -53,7 +53,7 @@ fn report_of_48_windows(bencher: Bencher) {
     let build = || {
         let windows = Windows {
             rows: 400,
-            seconds: 3600.0,
+            ..Windows::default()
         };
         let (mut monitor, table) = (monitor(kind, windows)?, kind.table(20_000));
         monitor.observe(&table.view()?, 1.0)?;

@@ -224,7 +224,7 @@ fn features_of_a_row(calls: usize) -> Result<()> {
 fn watch_a_row(calls: usize) -> Result<()> {
     let windows = Windows {
         rows: u64::MAX,
-        seconds: 3600.0,
+        ..Windows::default()
     };
     let (mut monitor, table) = (
         monitor(Kind::Flights, windows)?,

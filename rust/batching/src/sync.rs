@@ -33,7 +33,7 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 /// Lets another thread run that waits for this core, if there is one.
 pub(crate) fn give_way() {
     #[cfg(not(loom))]
-    std::thread::yield_now();
+    thread::yield_now();
 }
 
 /// Waits for a notification; may wake without one.

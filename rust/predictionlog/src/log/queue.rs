@@ -556,7 +556,7 @@ mod tests {
         log.close();
         let file = log.next(Duration::ZERO).unwrap();
         assert!(
-            file.rows % 3 == 0 && (400..800).contains(&file.rows),
+            file.rows.is_multiple_of(3) && (400..800).contains(&file.rows),
             "{}",
             file.rows
         );
