@@ -39,8 +39,8 @@ SUITES: Final[Mapping[str, Callable[[Context], None]]] = {
     "memory": memory.measure,
     "loading": loading.measure,
     "validation": validation.measure,
-    "watching": watching.measure,
     "features": feature_suite.measure,
+    "watching": watching.measure,
 }
 """Each suite with what it does."""
 

@@ -23,6 +23,7 @@ SUITES: Final = (
     "loading",
     "validation",
     "features",
+    "watching",
 )
 """The suites of `tidegate.bench.suite`, which is imported when it is run; the first is the usual."""
 

@@ -439,7 +439,7 @@ class FeatureSet:
         >>> features = FeatureSet(Schema.infer(table), [col("x").standardize(), col("s").one_hot()])
         >>> print(features.fit(table).describe(), end="")
         col("x").standardize() -> x
-            standardize: deviation 1.0, mean 2.0
+            standardize: mean 2.0, std 1.0
         col("s").one_hot() -> s=a … s=(unknown) (3 columns)
             one_hot: categories ["a", "b"]
         """
