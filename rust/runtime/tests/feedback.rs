@@ -18,7 +18,6 @@ use tidegate_schema::TensorData;
 const NOW: f64 = 1_000_000.0;
 
 fn start(bundle: &Path, folder: Option<&Path>, bytes: usize) -> (Arc<Runtime>, Arc<Model>) {
-    ort();
     let options = Options {
         clock: Arc::new(|| NOW),
         feedback_bytes: bytes,
@@ -74,6 +73,7 @@ fn figures(quality: &ModelQuality) -> (u64, u64, Vec<Vec<f64>>, usize, usize) {
 #[test]
 fn what_was_known_is_known_again_and_old_files_are_gone() {
     let (made, kept) = (Folder::new(), Folder::new());
+    ort();
     bundle::write(made.path());
     let bytes = 2 << 20;
     let mut answers = Vec::new();
@@ -144,6 +144,7 @@ fn a_version_that_is_served_no_more_goes_on_being_labelled() {
 #[test]
 fn probes_are_not_kept_and_a_closed_runtime_says_so() {
     let made = Folder::new();
+    ort();
     bundle::write(made.path());
     let (runtime, model) = start(made.path(), None, 1 << 20);
     let unwatched = CallOptions {
