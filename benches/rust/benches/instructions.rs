@@ -75,7 +75,7 @@ const HOT: [Hot; 11] = [
     Hot {
         name: "encode_grpc",
         run: encode_grpc,
-        at_most: 2_500,
+        at_most: 2_250,
     },
     Hot {
         name: "encode_predictions",
@@ -85,7 +85,7 @@ const HOT: [Hot; 11] = [
     Hot {
         name: "features_of_a_row",
         run: features_of_a_row,
-        at_most: 13_000,
+        at_most: 11_400,
     },
     Hot {
         name: "watch_a_row",
