@@ -107,9 +107,11 @@ def install(peer: Path, environments: Path) -> Path:
     lock = peer / "requirements.lock"
     if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
         return python
+    pip = (str(python), "-m", "pip")
     for command in (
         [sys.executable, "-m", "venv", "--clear", str(place)],
-        [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)],
+        # A lock is complete, and pip's resolver asks for hashes of extras a second time.
+        [*pip, "install", "--quiet", "--require-hashes", "--no-deps", "-r", str(lock)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
