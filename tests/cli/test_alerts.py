@@ -11,7 +11,7 @@ from tests.cli.test_config import run
 FILE = """
 [alerts.channels.ops]
 kind = "slack"
-url = "https://hooks.example.org/SECRET"
+url = "https://hooks.example.com/SECRET"
 
 [[alerts.rules]]
 name = "idle"
@@ -53,7 +53,7 @@ def test_a_wrong_rule_ends_the_server_with_one_sentence(folder: Path) -> None:
     done = run(folder, "--port", "0", command="serve")
     assert done.returncode == 1
     assert done.stderr.startswith("error: section [alerts]: rule 'idle': there is no kind 'idle'")
-    (folder / "tidegate.toml").write_text(FILE.replace("https://hooks.example.org", "env:NONE"))
+    (folder / "tidegate.toml").write_text(FILE.replace("https://hooks.example.com", "env:NONE"))
     done = run(folder, "--port", "0", command="serve")
     assert done.returncode == 1
     assert "channel 'ops': the environment has no variable" in done.stderr

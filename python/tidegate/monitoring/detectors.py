@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate import _core
+from tidegate.errors import StateError
 from tidegate.sketch.summary import Numbers, floats
 
 __all__ = [
@@ -121,8 +122,6 @@ class Detector:
                 detector = kind.__new__(kind)
                 detector._native = native
                 return detector
-        from tidegate.errors import StateError
-
         raise StateError(f"a detector of method {native.method} is no {cls.__name__}")
 
     def __reduce__(self) -> tuple[object, tuple[str]]:

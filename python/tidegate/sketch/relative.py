@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self, overload
-
-import numpy as np
-import numpy.typing as npt
+from typing import Self
 
 from tidegate import _core
-from tidegate.sketch.summary import Numbers, Summary, floats
+from tidegate.sketch.quantile_summary import QuantileSummary
+from tidegate.sketch.summary import Numbers
 
 __all__ = ["RelativeQuantiles"]
 
 
-class RelativeQuantiles(Summary):
+class RelativeQuantiles(QuantileSummary):
     """Quantiles off by at most a share of their own value, whatever the distribution.
 
     With the usual accuracy of 0.01 a p99 of 80 ms is between 79.2 and 80.8 ms. Answers are those of
@@ -63,50 +60,9 @@ class RelativeQuantiles(Summary):
         quantiles._native = _core.RelativeQuantiles.from_json(text)
         return quantiles
 
-    def update(self, values: Numbers) -> None:
-        """Takes in numbers of any shape; raises `InputError` for anything else."""
-        self._native.update(floats(values))
-
     def merge(self, other: RelativeQuantiles) -> None:
         """Takes in all that another has seen; raises `InputError` when it is not of the same make."""
         self._native.merge(other._native)
-
-    @overload
-    def quantile(self, q: float) -> float: ...
-    @overload
-    def quantile(self, q: Sequence[float]) -> npt.NDArray[np.float64]: ...
-    def quantile(self, q: float | Sequence[float]) -> float | npt.NDArray[np.float64]:
-        """The value below which a share `q` of the values lies, or one for each of several shares.
-
-        Args:
-            q: shares within 0 and 1.
-
-        Returns:
-            The quantiles; NaN without values.
-
-        Raises:
-            InputError: a share is outside 0 to 1.
-        """
-        one = isinstance(q, int | float)
-        shares = [float(q)] if isinstance(q, int | float) else [float(share) for share in q]
-        found = self._native.quantiles(shares)
-        values = np.array([np.nan] * len(shares) if found is None else found)
-        return float(values[0]) if one else values
-
-    @property
-    def count(self) -> int:
-        """Finite values seen."""
-        return self._native.count
-
-    @property
-    def missing(self) -> int:
-        """NaN values seen."""
-        return self._native.missing
-
-    @property
-    def infinite(self) -> tuple[int, int]:
-        """How often −∞ and how often +∞ was seen."""
-        return self._native.infinite
 
     @property
     def accuracy(self) -> float:

@@ -126,7 +126,7 @@ group_wait = "10s"
 
 [alerts.channels.ops]
 kind = "slack"
-url = "https://hooks.example.org/SECRET"
+url = "https://hooks.example.com/SECRET"
 
 [[alerts.rules]]
 name = "slow"

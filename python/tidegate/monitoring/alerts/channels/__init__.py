@@ -74,7 +74,7 @@ def channels_of(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Channel]:
         ConfigurationError: If one is wrong; the message holds nothing secret.
 
     Example:
-        >>> list(channels_of({"ops": {"kind": "slack", "url": "https://hooks.example.org/x"}}))
+        >>> list(channels_of({"ops": {"kind": "slack", "url": "https://hooks.example.com/x"}}))
         ['ops']
     """
     if len(tables) > MOST_CHANNELS:

@@ -64,8 +64,8 @@ def secret(text: str, place: str) -> str:
         ConfigurationError: If the variable or the file is not there.
 
     Example:
-        >>> secret("https://hooks.example.org/x", "channel 'ops'")
-        'https://hooks.example.org/x'
+        >>> secret("https://hooks.example.com/x", "channel 'ops'")
+        'https://hooks.example.com/x'
     """
     scheme, _, rest = text.partition(":")
     if scheme == "env":
