@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use tidegate_benches::batching::{Row, batcher};
+use tidegate_benches::batching::{Row, batcher_in_virtual_time};
 use tidegate_benches::drift::{Kind, monitor};
 use tidegate_benches::{features, samples};
 use tidegate_drift::Windows;
@@ -238,8 +238,8 @@ fn watch_a_row(calls: usize) -> Result<()> {
 }
 
 fn turn(calls: usize) -> Result<()> {
-    let batcher = batcher().unwrap_or_else(|| panic!("no batcher"));
     let arrived = Instant::now();
+    let batcher = batcher_in_virtual_time(arrived).unwrap_or_else(|| panic!("no batcher"));
     for _ in 0..calls {
         for _ in 0..32 {
             let _ = batcher.enqueue(Row { arrived });

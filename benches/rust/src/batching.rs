@@ -2,9 +2,10 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use tidegate_batching::{Batcher, Execute, Limits, Refused, Work};
+use tidegate_batching::{Batcher, Clock, Execute, Limits, Refused, Work};
 
 /// A row that arrived then.
 #[derive(Debug)]
@@ -58,7 +59,21 @@ impl Execute<Row> for Nothing {
 /// A batcher that has learned that its backend is quick.
 #[must_use]
 pub fn batcher() -> Option<Arc<Batcher<Row, Nothing>>> {
-    let batcher = Batcher::new("bench", vec![Nothing], Limits::default()).ok()?;
+    taught(Box::new(Instant::now))
+}
+
+/// The same by a clock that goes on by a microsecond at each look, so that every run decides alike:
+/// for counting instructions, which a busy machine must not change.
+#[must_use]
+pub fn batcher_in_virtual_time(start: Instant) -> Option<Arc<Batcher<Row, Nothing>>> {
+    let looks = AtomicU64::new(0);
+    taught(Box::new(move || {
+        start + Duration::from_micros(looks.fetch_add(1, Ordering::Relaxed))
+    }))
+}
+
+fn taught(clock: Clock) -> Option<Arc<Batcher<Row, Nothing>>> {
+    let batcher = Batcher::with_clock("bench", vec![Nothing], Limits::default(), clock).ok()?;
     // Teaches the cost, so that a flush runs here.
     batcher.try_direct(|_| ());
     Some(batcher)
