@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tidegate.configuration.table import Table
 from tidegate.errors import ConfigurationError
 from tidegate.monitoring.alerts.conditions import KINDS, Condition, Selector
-from tidegate.monitoring.alerts.table import Table
 
 __all__ = ["SEVERITIES", "Policy", "Rule", "Step", "rules_of"]
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tidegate.configuration.duration import seconds
+from tidegate.configuration.table import Table
 from tidegate.errors import ConfigurationError, InputError
 from tidegate.monitoring.alerts.rule import Policy, Rule, policy_of, rules_of
-from tidegate.monitoring.alerts.table import Table
 
 __all__ = ["Alerts"]
 

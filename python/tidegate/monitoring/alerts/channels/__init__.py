@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from tidegate.configuration.table import Table
 from tidegate.errors import ConfigurationError
 from tidegate.monitoring.alerts.channels.alertmanager import Alertmanager
 from tidegate.monitoring.alerts.channels.http import ChannelError, Post, post
@@ -14,7 +15,6 @@ from tidegate.monitoring.alerts.channels.message import Alert, Message
 from tidegate.monitoring.alerts.channels.pagerduty import PagerDuty
 from tidegate.monitoring.alerts.channels.slack import Slack
 from tidegate.monitoring.alerts.channels.webhook import Webhook
-from tidegate.monitoring.alerts.table import Table
 
 __all__ = [
     "KINDS",

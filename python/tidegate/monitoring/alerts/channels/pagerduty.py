@@ -7,9 +7,9 @@ from typing import Final
 
 import orjson
 
+from tidegate.configuration.table import Table
 from tidegate.monitoring.alerts.channels.http import Post, address, secret
 from tidegate.monitoring.alerts.channels.message import Alert, Message, rfc3339
-from tidegate.monitoring.alerts.table import Table
 
 __all__ = ["PagerDuty"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from tidegate.configuration.table import Table
 from tidegate.monitoring.alerts.channels.http import Post, address, secret
 from tidegate.monitoring.alerts.channels.message import Message, rfc3339
-from tidegate.monitoring.alerts.table import Table
 
 __all__ = ["Webhook"]
 

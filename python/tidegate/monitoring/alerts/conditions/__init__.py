@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from tidegate.configuration.table import Table
 from tidegate.monitoring.alerts.conditions.anomaly import Anomaly
 from tidegate.monitoring.alerts.conditions.base import Condition, Finding, Selector, duration
 from tidegate.monitoring.alerts.conditions.burn_rate import BurnRate
@@ -12,7 +13,6 @@ from tidegate.monitoring.alerts.conditions.drift import Drift
 from tidegate.monitoring.alerts.conditions.no_traffic import NoTraffic
 from tidegate.monitoring.alerts.conditions.quality import Quality
 from tidegate.monitoring.alerts.conditions.threshold import Threshold
-from tidegate.monitoring.alerts.table import Table
 
 __all__ = ["KINDS", "Condition", "Finding", "Selector", "duration"]
 

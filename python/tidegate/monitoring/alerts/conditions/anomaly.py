@@ -6,11 +6,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from tidegate.configuration.table import Table
 from tidegate.monitoring.alerts.conditions.base import Finding, Selector, duration
 from tidegate.monitoring.alerts.conditions.threshold import OVER
 from tidegate.monitoring.alerts.history import History
 from tidegate.monitoring.alerts.signals import Signal, signal
-from tidegate.monitoring.alerts.table import Table
 from tidegate.monitoring.exposition import Labels
 
 __all__ = ["Anomaly"]

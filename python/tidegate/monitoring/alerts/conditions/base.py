@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from tidegate.configuration.table import Table
 from tidegate.monitoring.alerts.history import History
-from tidegate.monitoring.alerts.table import Table
 from tidegate.monitoring.exposition import Labels
 
 __all__ = ["Condition", "Finding", "Selector", "duration"]

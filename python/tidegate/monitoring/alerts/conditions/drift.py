@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from tidegate.configuration.table import Table
 from tidegate.monitoring.alerts.conditions.base import Finding, Selector
 from tidegate.monitoring.alerts.history import History
-from tidegate.monitoring.alerts.table import Table
 
 __all__ = ["Drift"]
 

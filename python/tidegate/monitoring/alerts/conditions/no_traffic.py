@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from tidegate.configuration.table import Table
 from tidegate.monitoring.alerts.conditions.base import Finding, Selector, duration
 from tidegate.monitoring.alerts.history import History
 from tidegate.monitoring.alerts.signals import TOTAL
-from tidegate.monitoring.alerts.table import Table
 
 __all__ = ["NoTraffic"]
 

@@ -6,9 +6,9 @@ import difflib
 from dataclasses import dataclass
 from typing import Final
 
+from tidegate.configuration.table import Table
 from tidegate.monitoring.alerts.conditions.base import Finding, Selector, duration
 from tidegate.monitoring.alerts.history import History
-from tidegate.monitoring.alerts.table import Table
 from tidegate.monitoring.exposition import Labels
 
 __all__ = ["ERRORS", "SHARES", "Quality"]

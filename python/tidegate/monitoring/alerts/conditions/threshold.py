@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidegate.configuration.table import Table
 from tidegate.monitoring.alerts.conditions.base import Finding, Selector
 from tidegate.monitoring.alerts.history import History
 from tidegate.monitoring.alerts.signals import Signal, signal
-from tidegate.monitoring.alerts.table import Table
 
 __all__ = ["Threshold"]
 

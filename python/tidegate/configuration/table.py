@@ -1,4 +1,4 @@
-"""Reading one table of the settings file: each key once, by type, and no key that nobody asks for."""
+"""Reading one table of a file or document: each key once, by type, and no key that nobody asks for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from tidegate.configuration.duration import seconds
-from tidegate.errors import ConfigurationError, InputError
+from tidegate.errors import ConfigurationError, InputError, TidegateError
 
 __all__ = ["Table"]
 
@@ -19,8 +19,9 @@ class Table:
     """A table whose keys are taken one by one; what is left at the end is a mistake.
 
     Args:
-        values: As TOML has them.
+        values: As TOML or JSON has them.
         place: How messages name the table.
+        error: The class of what is raised.
 
     Example:
         >>> table = Table({"fro": "5m"}, "rule 'slow'")
@@ -32,14 +33,20 @@ class Table:
         tidegate.errors.ConfigurationError: rule 'slow': there is no key 'fro': did you mean 'for'?
     """
 
-    def __init__(self, values: Mapping[str, Any], place: str) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        place: str,
+        error: type[TidegateError] = ConfigurationError,
+    ) -> None:
         self._values = dict(values)
         self._asked: list[str] = []
+        self._error = error
         self.place = place
 
-    def wrong(self, what: str) -> ConfigurationError:
+    def wrong(self, what: str) -> TidegateError:
         """The error for something that is wrong here."""
-        return ConfigurationError(f"{self.place}: {what}")
+        return self._error(f"{self.place}: {what}")
 
     def has(self, key: str) -> bool:
         """Whether a key is there and was not taken yet."""
@@ -81,6 +88,14 @@ class Table:
             raise self.wrong(f"{key} is {found}: give it a finite number")
         return found
 
+    def whole(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number within bounds."""
+        found = self._take(key, int, "a whole number")
+        value = default if found is None else found
+        if not low <= value <= high:
+            raise self.wrong(f"{key} is {value}: give it a whole number from {low} to {high}")
+        return value
+
     def bounded(self, key: str, default: float, low: float, high: float) -> float:
         """A number within bounds."""
         found = self.number(key)
@@ -94,7 +109,8 @@ class Table:
     ) -> float:
         """A time within bounds: seconds, or a text such as `"5m"`."""
         self._asked.append(key)
-        value = self._values.pop(key, default)
+        value = self._values.pop(key, None)
+        value = default if value is None else value
         try:
             if isinstance(value, bool) or not isinstance(value, str | int | float):
                 raise InputError("no time")
@@ -105,12 +121,31 @@ class Table:
             raise self.wrong(f"{key} is {value!r}: give it a time from {least:g} to {most:g} s")
         return found
 
+    def some_seconds(self, key: str, *, most: float) -> float | None:
+        """A time from 0 up to a bound; `None` where there is none."""
+        if self._values.get(key) is None:
+            self._take(key, str, "a time")
+            return None
+        return self.seconds(key, 0.0, most=most)
+
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts."""
         found = self._take(key, list, "a list of texts") or []
         if not all(isinstance(item, str) for item in found):
             raise self.wrong(f"{key} is {found!r}: give it a list of texts")
         return tuple(found)
+
+    def numbers(self, key: str, default: tuple[float, ...] = ()) -> tuple[float, ...]:
+        """A list of finite numbers."""
+        found = self._take(key, list, "a list of numbers")
+        if found is None:
+            return default
+        if not all(
+            isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
+            for item in found
+        ):
+            raise self.wrong(f"{key} is {found!r}: give it a list of finite numbers")
+        return tuple(float(item) for item in found)
 
     def strings(self, key: str) -> dict[str, str]:
         """A table of texts."""
@@ -119,11 +154,26 @@ class Table:
             raise self.wrong(f"{key} is {found!r}: give it a table of texts")
         return found
 
+    def table(self, key: str, place: str = "") -> Table | None:
+        """A table within this one; `None` where there is none.
+
+        Args:
+            key: Its key.
+            place: How messages name it; the key within this one by default.
+        """
+        found = self._take(key, dict, "a table")
+        return None if found is None else Table(found, place or f"{self.place}: {key}", self._error)
+
     def tables(self, key: str) -> list[Mapping[str, Any]]:
         """A list of tables."""
         found = self._take(key, list, "a list of tables") or []
         if not all(isinstance(item, dict) for item in found):
             raise self.wrong(f"{key} is {found!r}: give it a list of tables")
+        return found
+
+    def rest(self) -> dict[str, Any]:
+        """Everything that was not taken yet, taken."""
+        found, self._values = self._values, {}
         return found
 
     def done(self) -> None:
