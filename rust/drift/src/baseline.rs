@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Column, DType, Error, Result, Table};
 
+use crate::blocks::blocks;
 use crate::{Categorical, Numeric};
 
 /// The version written into serialised baselines.
@@ -45,7 +46,18 @@ impl Reference {
         }
     }
 
-    const fn suits(&self, dtype: DType) -> bool {
+    /// Adds the values of a column to their cells.
+    pub(crate) fn count(&self, column: &Column<'_>, counts: &mut [u64]) {
+        match self {
+            Self::Numeric(numeric) => {
+                let cuts = numeric.histogram.cuts();
+                blocks(column, |values| cuts.count(values, counts));
+            }
+            Self::Categorical(categorical) => categorical.count(column, counts),
+        }
+    }
+
+    pub(crate) const fn suits(&self, dtype: DType) -> bool {
         match self {
             Self::Numeric(_) => !matches!(dtype, DType::String | DType::Bool),
             Self::Categorical(_) => matches!(dtype, DType::String | DType::Bool),

@@ -23,6 +23,7 @@ pub mod quality;
 mod report;
 pub mod sequential;
 mod snapshot;
+pub mod tally;
 mod window;
 
 pub use alarm_report::{AlarmReport, AlarmsReport};

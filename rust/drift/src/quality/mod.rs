@@ -7,13 +7,13 @@
 mod auc;
 mod brier;
 mod calibration;
-mod classification;
+pub(crate) mod classification;
 mod confusion;
 mod error;
 mod evidence;
 mod figures;
 mod label;
-mod log_loss;
+pub(crate) mod log_loss;
 mod mean;
 mod report;
 mod task;

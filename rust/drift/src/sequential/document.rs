@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tidegate_schema::{Error, Result};
 
 /// The version written into serialised states.
@@ -23,32 +24,54 @@ struct Document<T> {
     version: u32,
 }
 
-/// Canonical JSON: sorted keys, no white space.
-pub(crate) fn write<T: Versioned>(state: &T) -> String {
+/// A state as a part of another document; as a text it is canonical.
+pub(crate) fn value<T: Versioned>(state: &T) -> Value {
     let document = Document {
         state,
         version: VERSION,
     };
-    serde_json::to_value(&document)
-        .map(|value| value.to_string())
-        .unwrap_or_default()
+    // `Value` keeps its keys sorted.
+    serde_json::to_value(&document).unwrap_or_default()
 }
 
-/// Reads what [`write`] wrote.
-pub(crate) fn read<T: Versioned>(text: &str) -> Result<T> {
-    #[derive(Deserialize)]
-    struct Version {
-        version: u32,
+/// Canonical JSON: sorted keys, no white space.
+pub(crate) fn write<T: Versioned>(state: &T) -> String {
+    match value(state) {
+        Value::Null => String::new(),
+        value => value.to_string(),
     }
-    let unreadable = |error| Error::state(format!("not {}: {error}", T::WHAT));
-    let Version { version } = serde_json::from_str(text).map_err(unreadable)?;
-    if version > VERSION {
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+fn check<T: Versioned>(Version { version }: &Version) -> Result<()> {
+    if *version > VERSION {
         return Err(Error::state(format!(
             "{} of version {version} is newer than {VERSION}, the newest this tidegate reads: upgrade tidegate",
             T::WHAT
         )));
     }
-    let document: Document<T> = serde_json::from_str(text).map_err(unreadable)?;
+    Ok(())
+}
+
+/// Reads what [`write`] wrote.
+pub(crate) fn read<T: Versioned>(text: &str) -> Result<T> {
+    let unreadable = |error| Error::state(format!("not {}: {error}", T::WHAT));
+    check::<T>(&serde_json::from_str(text).map_err(unreadable)?)?;
+    sound(serde_json::from_str(text).map_err(unreadable)?)
+}
+
+/// Reads what [`value`] gave.
+pub(crate) fn read_value<T: Versioned>(value: Value) -> Result<T> {
+    let unreadable = |error| Error::state(format!("not {}: {error}", T::WHAT));
+    check::<T>(&Version::deserialize(&value).map_err(unreadable)?)?;
+    sound(serde_json::from_value(value).map_err(unreadable)?)
+}
+
+fn sound<T: Versioned>(document: Document<T>) -> Result<T> {
     if !document.state.is_sound() {
         return Err(Error::state(format!(
             "{} whose sums contradict each other: it was damaged or edited, begin a new one",

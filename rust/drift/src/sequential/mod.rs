@@ -12,7 +12,7 @@
 mod cells;
 mod difference;
 mod discovery;
-mod document;
+pub(crate) mod document;
 mod interval;
 mod mean;
 mod mixture;

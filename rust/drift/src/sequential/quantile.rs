@@ -31,6 +31,11 @@ pub struct Quantile {
 impl Quantile {
     /// No value yet; `level` is a share between 0 and 1, such as 0.99.
     pub fn new(level: f64) -> Result<Self> {
+        Self::with_limits(level, EXACT, LEVEL)
+    }
+
+    /// As [`Quantile::new`], with another number of values that are kept exactly and, beyond, a level.
+    pub(crate) fn with_limits(level: f64, exact: usize, thinned: usize) -> Result<Self> {
         if !(level > 0.0 && level < 1.0) {
             return Err(Error::invalid(format!(
                 "a quantile of level {level}: use a share between 0 and 1, such as 0.99"
@@ -38,7 +43,7 @@ impl Quantile {
         }
         Ok(Self {
             level,
-            values: Quantiles::with_limits(EXACT, LEVEL).map_err(lift)?,
+            values: Quantiles::with_limits(exact, thinned).map_err(lift)?,
         })
     }
 
