@@ -20,6 +20,7 @@ __all__ = [
     "CancelledError",
     "ClosedError",
     "ConfigurationError",
+    "ConflictError",
     "DataError",
     "DeadlineError",
     "ExportError",
@@ -123,6 +124,10 @@ class StorageError(TidegateError, OSError):
 
 class ConfigurationError(TidegateError, ValueError):
     """A setting is unknown, contradictory or out of its range."""
+
+
+class ConflictError(TidegateError):
+    """A command does not fit what stands by now: somebody was first, or it is over already."""
 
 
 class DataError(TidegateError, ValueError):

@@ -29,6 +29,7 @@ from tidegate.routing.weights import FULL
 VERSIONS = st.builds("{}.{}.{}".format, *[st.integers(0, 9)] * 3)
 DIGESTS = st.none() | st.binary(min_size=32, max_size=32).map(lambda b: f"sha256:{b.hex()}")
 NAMES = st.text("abcxyz-_09", min_size=1, max_size=12).filter(lambda name: name[0].isalnum())
+VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=5)
 SHARES = st.integers(1, FULL).map(lambda points: points / 100)
 TIMES = st.floats(0, 2**33, allow_nan=False)
 
@@ -70,7 +71,7 @@ def routings(draw: st.DrawFn) -> Routing:
                 Rule,
                 st.sampled_from(["header", "claim", "column"]),
                 NAMES,
-                st.lists(st.text(max_size=5), min_size=1, max_size=3).map(tuple),
+                st.lists(VALUES, min_size=1, max_size=3).map(tuple),
                 st.sampled_from(versions),
             ),
             max_size=3,

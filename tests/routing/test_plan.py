@@ -66,6 +66,8 @@ def test_settling_gives_one_version_everything(routing: Routing) -> None:
         (lambda: Shadow("1.0.0", 0), "share of shadow 1.0.0 is 0"),
         (lambda: Key("cookie", "x"), "routing key is from 'cookie'"),  # type: ignore[arg-type]
         (lambda: Key("header"), "the header of the routing key is None"),
+        (lambda: Key("header", "X-User"), "lower-case"),
+        (lambda: Rule("header", "x", ("a\n",), "1.0.0"), "plain text"),
         (lambda: Key("request", "x"), "which has no name"),
         (lambda: Rule("request", "x", ("a",), "1.0.0"), "rule is from"),  # type: ignore[arg-type]
         (lambda: Rule("header", "x", (), "1.0.0"), "has 0 values"),
@@ -89,3 +91,8 @@ def test_settling_gives_one_version_everything(routing: Routing) -> None:
 def test_what_cannot_be_served_is_refused(make: Callable[[], object], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         make()
+
+
+def test_headers_have_no_case() -> None:
+    document = {**Routing((WHOLE,)).to_document(), "key": {"from": "header", "name": "X-User"}}
+    assert Routing.from_document(document).key == Key("header", "x-user")

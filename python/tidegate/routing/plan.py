@@ -40,7 +40,7 @@ RuleSource = Literal["header", "claim", "column"]
 MAX_ARMS: Final = 16
 """Most versions that share the traffic of one deployment."""
 
-MAX_RULES: Final = 100
+MAX_RULES: Final = 64
 """Most rules of one deployment."""
 
 MAX_RULE_VALUES: Final = 1_000
@@ -52,9 +52,11 @@ MAX_METRICS: Final = 16
 MAX_QUANTILES: Final = 8
 """Most quantiles of the latency that are counted."""
 
-MAX_NAME: Final = 128
-"""Longest name of a header, claim, column, metric or experiment."""
+MAX_TEXT: Final = 256
+"""Longest name of a header, claim, column or metric, and longest value of a rule, in bytes."""
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
+_HEADER: Final = re.compile(r"[a-z0-9._-]+\Z", re.ASCII)
 _EXPERIMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z", re.ASCII)
 
 
@@ -128,7 +130,7 @@ class Key:
         if self.source == "request" and self.name is not None:
             raise InputError("the routing key is the request id, which has no name: take it out")
         if self.source != "request":
-            _check_name(self.name, f"the {self.source} of the routing key")
+            _check_name(self.name, f"the {self.source} of the routing key", self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +154,14 @@ class Rule:
             raise InputError(
                 f"a rule is from {self.source!r}: use {', '.join(get_args(RuleSource))}"
             )
-        _check_name(self.name, f"the {self.source} of a rule")
+        _check_name(self.name, f"the {self.source} of a rule", self.source)
         if not 1 <= len(self.values) <= MAX_RULE_VALUES:
             raise InputError(
                 f"the rule by {self.source} {self.name!r} has {len(self.values)} values: "
                 f"give it 1 to {MAX_RULE_VALUES}"
             )
+        for value in self.values:
+            _check_name(value, f"a value of the rule by {self.source} {self.name!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ class Experiment:
         for what, name in (("experiment", self.name), ("group", self.group)):
             if name is not None and not _EXPERIMENT.match(name):
                 raise InputError(
-                    f"{what} {name[:40]!r}: use up to {MAX_NAME} letters, digits, '.', '_' and "
+                    f"{what} {name[:40]!r}: use up to 128 letters, digits, '.', '_' and "
                     "'-', beginning with a letter or digit"
                 )
         if not 0 <= self.begin < self.end <= FULL:
@@ -443,17 +447,24 @@ class Routing:
 
 def key_of(table: Table) -> Key:
     """Reads a key: `from` and `name`."""
-    source, name = table.text("from", "request"), table.text("name")
+    source = table.text("from", "request")
+    name = _named(source, table.text("name")) or None
     table.done()
-    return Key(source, name or None)  # type: ignore[arg-type]  # it checks itself
+    return Key(source, name)  # type: ignore[arg-type]  # it checks itself
 
 
 def rule_of(table: Table) -> Rule:
     """Reads a rule: `from`, `name`, `in` and `version`."""
-    source, name = table.need("from"), table.need("name")
+    source = table.need("from")
+    name = _named(source, table.need("name"))
     values, version = table.texts("in"), table.need("version")
     table.done()
     return Rule(source, name, values, version)  # type: ignore[arg-type]  # it checks itself
+
+
+def _named(source: str, name: str) -> str:
+    """Headers have no case: they are written as the data plane reads them."""
+    return name.lower() if source == "header" else name
 
 
 def observe_of(table: Table) -> Observe:
@@ -507,9 +518,11 @@ def _check_version(version: str, digest: str | None) -> None:
         check_digest(digest)
 
 
-def _check_name(name: str | None, what: str) -> None:
-    if not name or len(name) > MAX_NAME:
-        raise InputError(f"{what} is {name!r}: give it a name of 1 to {MAX_NAME} characters")
+def _check_name(name: str | None, what: str, source: str = "") -> None:
+    if not name or len(name.encode(errors="replace")) > MAX_TEXT or _CONTROL.search(name):
+        raise InputError(f"{what} is {name!r}: give it 1 to {MAX_TEXT} bytes of plain text")
+    if source == "header" and not _HEADER.match(name):
+        raise InputError(f"{what} is {name!r}: use lower-case letters, digits, '.', '_' and '-'")
 
 
 def _check_once(names: Sequence[str], what: str, most: int) -> None:

@@ -39,6 +39,7 @@ _KEYS: Final = {
     "actor",
     "deployment",
     "event",
+    "fence",
     "format",
     "number",
     "parent",
@@ -159,6 +160,7 @@ class Revision:
         token: The fencing token of the lease by which a replica decided; `None` for people.
         parent: The number of the revision whose plan it started from or restores; 0 for none.
         previous: The sha256, as 64 hexadecimal digits, of the record before; `None` for the first.
+        fence: The greatest token of all records before.
 
     Example:
         >>> revision = Revision(
@@ -179,6 +181,7 @@ class Revision:
     token: int | None = None
     parent: int = 0
     previous: str | None = None
+    fence: int = 0
 
     def __post_init__(self) -> None:
         check_name(self.deployment)
@@ -190,6 +193,11 @@ class Revision:
         ):
             if len(text) > most:
                 raise InputError(f"the {what} has {len(text)} characters: use at most {most}")
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it was decided by a lease that another held by then, and everybody skips it."""
+        return self.token is not None and self.token < self.fence
 
     def to_document(self) -> dict[str, Json]:
         """The revision as JSON, with its seal: the digest of everything else in it."""
@@ -206,6 +214,7 @@ class Revision:
             "token": self.token,
             "parent": self.parent,
             "previous": self.previous,
+            "fence": self.fence,
         }
         return {**document, "seal": _seal(document)}
 
@@ -243,6 +252,7 @@ class Revision:
                 None if found["token"] is None else int(found["token"]),
                 int(found["parent"]),
                 found["previous"],
+                int(found["fence"]),
             )
         except (InputError, TypeError, ValueError, AttributeError) as error:
             raise StateError(f"{place} is damaged ({error}): restore it from a backup") from error
@@ -283,6 +293,7 @@ class Revision:
             token=token,
             parent=self.number if parent is None else parent,
             previous=None,
+            fence=0,
         )
 
 

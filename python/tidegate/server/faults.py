@@ -13,6 +13,7 @@ from tidegate import _core
 from tidegate.errors import (
     KINDS,
     ConfigurationError,
+    ConflictError,
     ExportError,
     MissingDependencyError,
     StorageError,
@@ -28,6 +29,7 @@ def _statuses() -> dict[type[TidegateError], int]:
         **{KINDS[kind]: status for kind, status in core.items()},
         # These are Python's own and have no kind in the core.
         ConfigurationError: HTTPStatus.BAD_REQUEST,
+        ConflictError: HTTPStatus.CONFLICT,
         ExportError: HTTPStatus.UNPROCESSABLE_ENTITY,
         MissingDependencyError: HTTPStatus.NOT_IMPLEMENTED,
         StorageError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -1,11 +1,13 @@
 """An append-only log in a store: record 1, record 2, …, each created once.
 
 The number is the key, so that two writers who take the same number meet in the store, and one of
-them takes the next. All readers see the same sequence. Nothing is ever changed or removed.
+them takes the next. All readers see the same sequence. Nothing is ever changed, and nothing removed but by
+`forget`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import time
@@ -44,11 +46,13 @@ class Record:
         number: 1 for the first; without gaps.
         body: what the writer appended.
         nonce: chosen by the writer, to recognise its own record.
+        digest: the hexadecimal sha256 of its bytes in the store, for a chain of records.
     """
 
     number: int
     body: JsonObject
     nonce: str
+    digest: str
 
 
 class Log:
@@ -91,7 +95,7 @@ class Log:
             StorageError: the store refuses.
         """
         nonce = uuid.uuid4().hex
-        number = (self._last_number() if after is None else after) + 1
+        number = (self.last_number() if after is None else after) + 1
         for conflicts in range(MAX_CONFLICTS):
             record: dict[str, Json] = {
                 "body": body,
@@ -99,8 +103,9 @@ class Log:
                 "number": number,
                 "version": VERSION,
             }
+            data = encode(record)
             try:
-                self._store.create(self._key(number), encode(record))
+                self._store.create(self._key(number), data)
             except AlreadyExistsError:
                 if after is not None:
                     raise AlreadyExistsError(
@@ -109,16 +114,16 @@ class Log:
                     ) from None
                 # Writers that met once would meet again at the same pace.
                 time.sleep(random.uniform(0.0, 0.001 * min(conflicts + 1, 50)))
-                number = max(number, self._last_number()) + 1
+                number = max(number, self.last_number()) + 1
             else:
-                return Record(number=number, body=body, nonce=nonce)
+                return Record(number, body, nonce, hashlib.sha256(data).hexdigest())
         raise OverloadedError(
             f"{MAX_CONFLICTS} other records were appended to {self._prefix!r} first: try again"
         )
 
     def last(self) -> Record | None:
         """The newest record, or None if the log is empty."""
-        number = self._last_number()
+        number = self.last_number()
         return self.read(number) if number else None
 
     def read(self, number: int) -> Record:
@@ -130,16 +135,12 @@ class Log:
         """
         key = self._key(number)
         place = f"record {key!r} of {self._store.location}"
-        document = decode(
-            self._store.get(key, limit=MAX_RECORD_BYTES),
-            place,
-            keys={"body", "nonce", "number", "version"},
-            newest=VERSION,
-        )
+        data = self._store.get(key, limit=MAX_RECORD_BYTES)
+        document = decode(data, place, keys={"body", "nonce", "number", "version"}, newest=VERSION)
         body, nonce = document["body"], document["nonce"]
         if not isinstance(body, dict) or not isinstance(nonce, str) or document["number"] != number:
             raise StateError(f"{place} is damaged: restore it from a backup")
-        return Record(number=number, body=body, nonce=nonce)
+        return Record(number, body, nonce, hashlib.sha256(data).hexdigest())
 
     def records(self, *, after: int = 0) -> Iterator[Record]:
         """All records in order, from the one that follows number `after`."""
@@ -152,7 +153,21 @@ class Log:
             yield record
             number += 1
 
-    def _last_number(self) -> int:
+    def forget(self, number: int) -> None:
+        """Removes records up to a number that is not the last, where old ones say nothing more.
+
+        The numbers of what follows stay, so that no number is ever given twice.
+
+        Raises:
+            StorageError: the store refuses.
+        """
+        last = self.last_number()
+        for name in self._store.children(self._prefix):
+            if _KEY.match(name) and int(name[:DIGITS]) <= min(number, last - 1):
+                self._store.delete(f"{self._prefix}/{name}")
+
+    def last_number(self) -> int:
+        """The number of the newest record; 0 if the log is empty."""
         names = [name for name in self._store.children(self._prefix) if _KEY.match(name)]
         return int(names[-1][:DIGITS]) if names else 0
 
