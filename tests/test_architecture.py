@@ -35,6 +35,7 @@ LEVELS: dict[str, float] = {
     "backends": 2,
     "featurestore": 2,
     "monitoring": 2,
+    "check": 3,
     "routing": 3,
     "training": 3,
     "governance": 3,

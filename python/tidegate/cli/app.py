@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "ingest",
     "publish",
     "registry",
+    "check",
     "drift",
     "alerts",
     "incidents",

@@ -1,7 +1,8 @@
-"""`tidegate registry list|show|verify`: what is published, and whether it is still intact."""
+"""`tidegate registry list|show|verify|sign`: what is published, whether it is intact, who vouches."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["registry"]
 
-registry = typer.Typer(no_args_is_help=True, help="List, show and verify published bundles.")
+registry = typer.Typer(no_args_is_help=True, help="List, show, verify and sign published bundles.")
 
 DIGEST_SHOWN = 19
 """Characters of a digest in a table: `sha256:` and twelve digits."""
@@ -65,12 +66,23 @@ def show(
     """Show what one bundle is: its files, metrics, lineage and aliases."""
     import orjson
 
+    from tidegate.check.report import CheckReport
     from tidegate.registry import Registry
     from tidegate.registry.card import flatten
 
     source = Registry(location, read_only=True)
     record, manifest = source.show(reference)
     aliases = [a.alias for a in source.aliases(record.name) if a.version == record.version]
+    signers = sorted({signature.key for signature in source.signatures(record.digest)})
+    reports = [
+        {
+            "number": number,
+            "outcome": report.outcome,
+            "time": report.time,
+            "verdict": report.verdict,
+        }
+        for number, report in enumerate(CheckReport.stored(source, record.digest), 1)
+    ]
     if as_json:
         document = orjson.loads(manifest.to_json())
         emit(
@@ -79,6 +91,8 @@ def show(
                 "digest": record.digest,
                 "manifest": document,
                 "published": record.created,
+                "reports": reports,
+                "signed_by": signers,
             }
         )
         return
@@ -89,6 +103,11 @@ def show(
         ("built", manifest.created),
         ("aliases", ", ".join(aliases) or "none"),
         ("kind", manifest.kind),
+        ("signed by", ", ".join(signers) or "nobody"),
+    ]
+    facts += [
+        (f"check {report['number']}", f"{report['verdict']} ({report['time']})")
+        for report in reports[-1:]
     ]
     if manifest.classes is not None:
         facts.append(("classes", ", ".join(str(label) for label in manifest.classes)))
@@ -127,8 +146,6 @@ def verify(
 
     REFERENCE may be the folder of a bundle too; then nothing vouches for its manifest.
     """
-    from pathlib import Path
-
     from tidegate.registry import Bundle, Registry
 
     if reference is not None and "@" not in reference and Path(reference).is_dir():
@@ -151,6 +168,26 @@ def verify(
     _report(outcomes, as_json=as_json)
     if any(error is not None for _, _, error in outcomes):
         raise typer.Exit(1)
+
+
+@registry.command()
+def sign(
+    reference: Annotated[str, ReferenceArgument],
+    key: Annotated[Path, typer.Option(help="The file of an Ed25519 private key in PEM.")],
+    location: Annotated[str, RegistryOption] = "./registry",
+    as_json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """Vouch for a published bundle with a private key; tidegate check --key asks for it."""
+    from tidegate.registry import Registry
+
+    target = Registry(location)
+    record = target.resolve(reference)
+    # By its digest, so that an alias that moves meanwhile changes nothing.
+    signature = target.sign(f"{record.name}@{record.digest}", key)
+    if as_json:
+        emit({"bundle": str(record), "digest": record.digest, "key": signature.key})
+    else:
+        CONSOLE.print(f"{record} is signed by key {signature.key}", markup=False)
 
 
 def _report(outcomes: list[tuple[str, str, TidegateError | None]], *, as_json: bool) -> None:

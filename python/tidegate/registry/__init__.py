@@ -6,7 +6,9 @@ from tidegate.registry.manifest import FileEntry, GoldenEntry, Manifest
 from tidegate.registry.records import Alias, Listing, VersionRecord
 from tidegate.registry.reference import Reference
 from tidegate.registry.registry import Registry
+from tidegate.registry.requirements import Requirements
 from tidegate.registry.semver import SemanticVersion
+from tidegate.registry.signing import Signature
 
 __all__ = [
     "Alias",
@@ -18,7 +20,9 @@ __all__ = [
     "Manifest",
     "Reference",
     "Registry",
+    "Requirements",
     "SemanticVersion",
+    "Signature",
     "Verification",
     "VersionRecord",
 ]

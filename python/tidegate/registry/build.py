@@ -13,6 +13,7 @@ from tidegate.errors import InputError, StorageError
 from tidegate.registry.card import write_card
 from tidegate.registry.manifest import FILE, FileEntry, GoldenEntry, Manifest
 from tidegate.registry.reference import check_name
+from tidegate.registry.requirements import CHECK_FILE, Requirements
 from tidegate.registry.semver import SemanticVersion
 from tidegate.types import ArrowTable, Json, JsonObject
 
@@ -39,6 +40,8 @@ class BuildOptions:
         rules: rules that guard the model: those that one row can break are held against each
             request. They look at the columns that the feature set takes; `Rules.for_serving`
             picks them.
+        requirements: what `tidegate check` holds the bundle against before it may go live: budgets,
+            holdout, groups, limits.
     """
 
     metrics: JsonObject = field(default_factory=dict)
@@ -47,6 +50,7 @@ class BuildOptions:
     created: datetime | None = None
     proof: Proof | None = None
     rules: RulesLike | None = None
+    requirements: Requirements | None = None
 
     def __post_init__(self) -> None:
         if self.created is not None and self.created.tzinfo is None:
@@ -124,6 +128,8 @@ class Builder:
             if sample is not None:
                 golden = self._evidence(exported.kind, cast("ArrowTable", sample), golden_rows)
                 manifest = replace(manifest, golden=golden)
+        if self._options.requirements is not None:
+            self._write(CHECK_FILE, self._options.requirements.to_json())
         card = self._options.card
         self._write("card.md", (card or write_card(manifest, names)).encode())
         manifest = replace(manifest, files=self._entries())

@@ -16,6 +16,7 @@ from tidegate.errors import IntegrityError, NotFoundError, StorageError, TooLarg
 from tidegate.registry.build import Builder, BuildOptions
 from tidegate.registry.manifest import FILE, MAX_BYTES, FileEntry, Manifest, digest_of
 from tidegate.registry.reference import check_digest
+from tidegate.registry.requirements import CHECK_FILE, Requirements
 
 if TYPE_CHECKING:
     from tidegate.types import ArrowTable, FittedFeatures, FloatMatrix
@@ -186,6 +187,18 @@ class Bundle:
                 return data
         problem = _difference(self.path, name, entry, _measure(self.path / name))
         raise IntegrityError(f"{problem}: fetch bundle {self} again")
+
+    @property
+    def requirements(self) -> Requirements:
+        """What the bundle requires of itself before it may go live; nothing where it says nothing.
+
+        Raises:
+            IntegrityError: the file that says so was changed.
+            StateError: it is of a later version.
+        """
+        if CHECK_FILE not in self.manifest.files:
+            return Requirements()
+        return Requirements.parse(self.read(CHECK_FILE), place=f"{CHECK_FILE} in {self.path}")
 
     def verify(self) -> Verification:
         """Holds every byte of the bundle against its manifest.

@@ -5,6 +5,8 @@ In the store, files come first and the version record last:
     bundles/<sha256 of the manifest>/<file>         the bundle's files, manifest.json after the others
     models/<name>/versions/<version>.json           the record: one create-if-absent put, the commit
     models/<name>/aliases/<alias>/<number>.json     a log: the last record is where the alias points
+    signatures/<sha256>/<number>.json               a log: who vouches for the bundle
+    reports/<sha256>/<kind>/<number>.json           a log: what was found out about it later
 
 A reader starts from a record, so that it sees all of a bundle or none of it. What a killed publish
 leaves is a folder of files that nothing refers to; publishing the same bundle again takes them over.
@@ -34,11 +36,13 @@ from tidegate.registry.reference import (
     DIGEST_PREFIX,
     Reference,
     check_alias,
+    check_digest,
     check_name,
 )
 from tidegate.registry.semver import SemanticVersion
-from tidegate.storage import Log, Store, open_store
-from tidegate.types import Json
+from tidegate.registry.signing import Signature, sign_digest
+from tidegate.storage import Log, Record, Store, open_store
+from tidegate.types import Json, JsonObject
 
 __all__ = ["Registry"]
 
@@ -163,6 +167,63 @@ class Registry:
             Alias(alias, str(entry.body["model_version"]), entry.number, str(entry.body["created"]))
             for entry in log.records()
         )
+
+    def sign(self, reference: str, key: str | os.PathLike[str]) -> Signature:
+        """Vouches for a published bundle with a private key; several keys may.
+
+        Args:
+            reference: as `resolve`.
+            key: the file of an Ed25519 private key in PEM.
+
+        Raises:
+            NotFoundError: as `resolve`.
+            InputError: the file is no such key.
+            MissingDependencyError: `cryptography` is absent.
+            StorageError: the store is read-only, full, or out of reach.
+        """
+        self._writable()
+        record = self.resolve(reference)
+        self._manifest(record)  # Nobody vouches for a record whose bundle is gone or changed.
+        signature = sign_digest(record.digest, key, created=_now())
+        self._signatures(record.digest).append(signature.to_body())
+        return signature
+
+    def signatures(self, digest: str) -> tuple[Signature, ...]:
+        """Who vouches for the bundle of this digest, oldest first; whether they fit is not looked at.
+
+        Raises:
+            StateError: a record of a signature was changed.
+        """
+        place = f"signatures/{check_digest(digest)} in {self.location}"
+        return tuple(
+            Signature.from_body(entry.body, place=f"record {entry.number} of {place}")
+            for entry in self._signatures(digest).records()
+        )
+
+    def add_report(self, digest: str, kind: str, body: JsonObject) -> int:
+        """Stores what was found out about a bundle, beside it and for good.
+
+        Args:
+            digest: the bundle's.
+            kind: of report, such as `check`.
+            body: the report.
+
+        Returns:
+            Its number, 1 for the first of its kind.
+
+        Raises:
+            StorageError: the store is read-only, full, or out of reach.
+        """
+        self._writable()
+        return self._reports(digest, kind).append(body).number
+
+    def reports(self, digest: str, kind: str) -> tuple[Record, ...]:
+        """The reports of one kind about a bundle, oldest first."""
+        return tuple(self._reports(digest, kind).records())
+
+    def last_report(self, digest: str, kind: str) -> Record | None:
+        """The newest report of one kind about a bundle, or None if there is none."""
+        return self._reports(digest, kind).last()
 
     def resolve(self, reference: str) -> VersionRecord:
         """The version that a reference means.
@@ -382,6 +443,13 @@ class Registry:
 
     def _aliases(self, name: str, alias: str) -> Log:
         return Log(self._store, f"models/{name}/aliases/{alias}")
+
+    def _signatures(self, digest: str) -> Log:
+        return Log(self._store, f"signatures/{check_digest(digest).removeprefix(DIGEST_PREFIX)}")
+
+    def _reports(self, digest: str, kind: str) -> Log:
+        folder = check_digest(digest).removeprefix(DIGEST_PREFIX)
+        return Log(self._store, f"reports/{folder}/{check_name(kind)}")
 
     def _record_key(self, name: str, version: str) -> str:
         return f"models/{name}/versions/{version}.json"
