@@ -71,6 +71,24 @@ def test_the_drift_is_the_real_one(whole: dict[str, Any]) -> None:
         assert "scheduled_departure" not in names
 
 
+def test_alarms_and_quality_month_by_month(whole: dict[str, Any]) -> None:
+    seen = {month["label"]: month["seen"] for month in whole["months"]}
+    assert "temp" in dict(seen["2013-07"]["alarms"])
+    for month in whole["months"]:
+        found = month["seen"]
+        assert all(moved > 0.1 for _, moved in found["alarms"])
+        # The mean of a month follows from two readings of the total.
+        assert 0.6 < found["labelled"]["accuracy"] < 0.95
+        assert 0.6 < found["estimated"]["accuracy"] < 0.95
+        assert 0.05 < found["labelled"]["brier"] < 0.25
+    # Labels come a month late: those of July are there when September begins.
+    labels = [month["seen"]["estimated_with_labels"] for month in whole["months"]]
+    assert labels == [0, 0, ROWS, 2 * ROWS, 3 * ROWS, 4 * ROWS]
+    # What the probabilities promise does not know of the delays of December.
+    december = seen["2013-12"]
+    assert december["labelled"]["accuracy"] < december["estimated"]["accuracy"]
+
+
 def test_every_answer_under_load_was_right(whole: dict[str, Any]) -> None:
     assert [run["connections"] for run in whole["load"]] == [1, 32]
     for run in whole["load"]:

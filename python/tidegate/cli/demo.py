@@ -26,6 +26,8 @@ LAST_LIVE_MONTH: Final = 12
 SHOWN_COLUMNS: Final = 2
 """A terminal has eighty columns; `--json` and the report have more."""
 
+SHOWN_ALARMS: Final = 2
+
 EXAMPLE_ROW: Final = (
     '{"carrier": "UA", "origin": "EWR", "dest": "SFO", "distance": 2565, '
     '"scheduled_departure": "2013-12-20T18:00:00Z", "scheduled_arrival": "2013-12-20T21:30:00Z"}'
@@ -184,6 +186,25 @@ def _show(outcome: Outcome) -> None:
         "late: what came true · predicted: mean of the predictions, and PSI: how far they moved\n",
         style="dim",
     )
+    table(
+        ("month", "acc. est.", "accuracy", "Brier est.", "Brier", "alarms (rows moved)"),
+        [
+            (
+                month.label,
+                f"{month.seen.estimated['accuracy']:.3f}",
+                f"{month.seen.labelled['accuracy']:.3f}",
+                f"{month.seen.estimated['brier']:.3f}",
+                f"{month.seen.labelled['brier']:.3f}",
+                _alarms(month.seen.alarms),
+            )
+            for month in outcome.months
+        ],
+        title="Quality estimated before labels, then by labels; alarms at the end of each month",
+        right=("acc. est.", "accuracy", "Brier est.", "Brier"),
+    )
+    CONSOLE.print(
+        "labels of a month come after the next month, and correct later estimates\n", style="dim"
+    )
     if outcome.load:
         table(
             ("connections", "requests/s", "p50 µs", "p99 µs", "errors"),
@@ -216,6 +237,14 @@ def _show(outcome: Outcome) -> None:
         CONSOLE.print(f"  {program} serve flight-delay@champion {here}")
     CONSOLE.print(f"  {program} registry show flight-delay@champion {here}")
     CONSOLE.print(f"  {program} predict flight-delay@champion {here} --row '{EXAMPLE_ROW}'")
+
+
+def _alarms(alarms: tuple[tuple[str, float], ...]) -> str:
+    if not alarms:
+        return "none"
+    shown = ", ".join(f"{name} {moved:.0%}" for name, moved in alarms[:SHOWN_ALARMS])
+    more = len(alarms) - SHOWN_ALARMS
+    return f"{shown}, {more} more" if more > 0 else shown
 
 
 def _program() -> str:

@@ -27,6 +27,9 @@ STOP_SECONDS: Final = 20.0
 MONTH_OF_ROWS: Final = 1_000_000
 """More rows than any month has: the demo closes its windows itself, at the end of a month."""
 
+QUALITY_SECONDS: Final = 0.5
+"""A month is replayed in about this time: the report shows the course of quality over the replay."""
+
 
 class ServerProcess:
     """`tidegate serve` as a child process.
@@ -65,6 +68,7 @@ class ServerProcess:
             *("--registry", str(self._registry)),
             *("--host", "127.0.0.1", "--port", str(self._port), "--no-grpc"),
             *("--window-rows", str(MONTH_OF_ROWS)),
+            *("--set", f"runtime.quality_seconds={QUALITY_SECONDS}"),
             *("--address-file", str(ready)),
         ]
         environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}

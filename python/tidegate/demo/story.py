@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import orjson
 
 from tidegate.demo import data, steps, task
-from tidegate.demo.months import MonthReport, summarise
+from tidegate.demo.months import MonthReport, Seen, seen, summarise
 from tidegate.demo.picture import draw
 from tidegate.demo.probe import Measured, measure
 from tidegate.demo.server import ServerProcess
-from tidegate.demo.traffic import Client, bodies, month_label, replay, tensors
+from tidegate.demo.traffic import (
+    Client,
+    Month,
+    bodies,
+    month_label,
+    replay,
+    send_labels,
+    tensors,
+)
 from tidegate.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -193,21 +201,18 @@ def _live(
             "values included"
         )
 
-    months = []
-    with step("Replay the rest of the year over HTTP"):
-        for done, month in enumerate(plan.months):
-            audience.advance(done, len(plan.months))
-            months.append(replay(client, steps.select(table, [month], plan.rows_per_month), month))
+    with step("Replay the rest of the year over HTTP, labels a month late"):
+        months, saw = _replay(plan, table, client, audience)
         sent = sum(month.late.size for month in months)
         requests = sum(month.requests for month in months)
         audience.note(
             f"{sent:,} flights in {requests:,} requests, {month_label(plan.months[0])} to "
-            f"{month_label(plan.months[-1])}, a window a month"
+            f"{month_label(plan.months[-1])}, a window a month; their labels through feedback"
         )
 
     with step("Read back what the server has watched"):
         report = client.drift()
-        outcome.months = summarise(report, months)
+        outcome.months = summarise(report, months, saw)
         outcome.report = str(draw(report, [month.label for month in months], folder))
         audience.note(f"report: {outcome.report}")
 
@@ -217,6 +222,32 @@ def _live(
             outcome.load = measure(client, live, seconds=plan.load_seconds)
             client.close_window("load")
     client.close()
+
+
+def _replay(
+    plan: Plan, table: pl.DataFrame, client: Client, audience: Audience
+) -> tuple[list[Month], list[Seen]]:
+    """Sends each month, and the labels of the month before once it has ended."""
+    months: list[Month] = []
+    readings: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = []
+    labels: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+    def label() -> None:
+        before = client.quality()
+        send_labels(client, months[len(labels)])
+        labels.append((before, client.quality()))
+
+    for done, number in enumerate(plan.months):
+        audience.advance(done, len(plan.months))
+        before = client.quality()
+        month = replay(client, steps.select(table, [number], plan.rows_per_month), number)
+        readings.append((client.drift(), before, client.quality()))
+        if months:
+            label()
+        months.append(month)
+    label()
+    pairs = zip(readings, labels, strict=True)
+    return months, [seen(*reading, told) for reading, told in pairs]
 
 
 def _compare(client: Client, rows: pl.DataFrame) -> int:

@@ -12,13 +12,27 @@ import numpy as np
 import orjson
 
 from tidegate.demo.task import CATEGORICAL, CLOCK, LABEL, MODEL, RAW, raw
-from tidegate.errors import BackendError, MissingDependencyError, StorageError
+from tidegate.errors import (
+    BackendError,
+    IntegrityError,
+    MissingDependencyError,
+    StorageError,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import polars as pl
 
-__all__ = ["BATCH_ROWS", "Client", "Month", "bodies", "month_label", "replay", "tensors"]
+__all__ = [
+    "BATCH_ROWS",
+    "Client",
+    "Month",
+    "bodies",
+    "month_label",
+    "replay",
+    "send_labels",
+    "tensors",
+]
 
 BATCH_ROWS: Final = 500
 """Flights in one request of the replay."""
@@ -34,7 +48,13 @@ class Month:
     label: str
     scores: npt.NDArray[np.float64]
     late: npt.NDArray[np.bool_]
-    requests: int
+    answers: tuple[tuple[str, int], ...]
+    """The id of each answer, and how many rows it has: labels are sent under them."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests it took."""
+        return len(self.answers)
 
 
 class Client:
@@ -83,8 +103,37 @@ class Client:
         Returns:
             One probability a row.
         """
+        return self.ask(body)[1]
+
+    def ask(self, body: bytes) -> tuple[str, npt.NDArray[np.float64]]:
+        """The same, with the id that labels are sent under.
+
+        Args:
+            body: `{"instances": [...]}` as JSON.
+        """
         answer = self.call("POST", f"/v1/models/{MODEL}:predict", body)
-        return np.array([row["probabilities"][1] for row in answer["predictions"]])
+        scores = np.array([row["probabilities"][1] for row in answer["predictions"]])
+        return answer["prediction_id"], scores
+
+    def feedback(self, entries: list[dict[str, Any]]) -> dict[str, int]:
+        """Sends labels.
+
+        Args:
+            entries: `prediction_id` and `label` of each.
+
+        Returns:
+            What became of them.
+        """
+        body = orjson.dumps({"feedback": entries}, option=orjson.OPT_SERIALIZE_NUMPY)
+        answer = self.call("POST", f"/v1/models/{MODEL}:feedback", body)
+        labels: dict[str, int] = answer["labels"]
+        return labels
+
+    def quality(self) -> dict[str, Any]:
+        """How good the predictions of the served version were by labels, and by its estimate."""
+        report = self.call("GET", f"/v1/models/{MODEL}/quality")
+        newest: dict[str, Any] = report["versions"][-1]
+        return newest
 
     def drift(self) -> dict[str, Any]:
         """The windows that the server has watched, compared with the baseline."""
@@ -180,12 +229,36 @@ def replay(client: Client, table: pl.DataFrame, month: int) -> Month:
     Returns:
         The answers beside what came true.
     """
-    scores = [client.predict(body) for body in bodies(table, BATCH_ROWS)]
+    answers = [client.ask(body) for body in bodies(table, BATCH_ROWS)]
     label = month_label(month)
     client.close_window(label)
     return Month(
         label=label,
-        scores=np.concatenate(scores),
+        scores=np.concatenate([scores for _, scores in answers]),
         late=table[LABEL].to_numpy(),
-        requests=len(scores),
+        answers=tuple((answer, scores.size) for answer, scores in answers),
     )
+
+
+def send_labels(client: Client, month: Month) -> None:
+    """Tells the server what came true of a month that it has predicted.
+
+    Args:
+        client: A connection to the server.
+        month: What was answered, and what came true.
+
+    Raises:
+        IntegrityError: A label has not met its prediction.
+    """
+    late = iter(month.late.astype(np.int64).tolist())
+    entries = [
+        {"prediction_id": f"{answer}/{row}", "label": next(late)}
+        for answer, rows in month.answers
+        for row in range(rows)
+    ]
+    outcome = client.feedback(entries)
+    if outcome["joined"] != month.late.size:
+        raise IntegrityError(
+            f"of {month.late.size:,} labels of {month.label} {outcome['joined']:,} have met their "
+            "predictions: give the server more room with runtime.feedback_bytes"
+        )

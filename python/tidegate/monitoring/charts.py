@@ -17,15 +17,25 @@ BADGE: Final = "#9db8d3"
 Point = tuple[str, float | None, tuple[float, float] | None]
 """A name, its figure, and the interval around it."""
 
+LABEL_LENGTH: Final = 13
+SMALL: Final = 0.85
+"""How wide small letters are beside others."""
+
 
 def intervals(
-    points: Sequence[Point], *, label: str, width: float = 440, height: float = 130
+    points: Sequence[Point],
+    *,
+    label: str,
+    beside: Sequence[float | None] = (),
+    width: float = 440,
+    height: float = 130,
 ) -> str:
     """A figure through time with the interval of each.
 
     Args:
         points: In order; those without a figure leave a gap.
         label: What it is, for those who cannot see it.
+        beside: What was expected at each point: a dashed line.
         width: Pixels.
         height: Pixels of the chart's room.
 
@@ -36,6 +46,7 @@ def intervals(
     """
     known = [value for _, value, _ in points if value is not None]
     known += [edge for _, _, span in points if span is not None for edge in span]
+    known += [value for value in beside if value is not None]
     known = [value for value in known if math.isfinite(value)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     margin = (high - low) * 0.1 or abs(high) * 0.1 or 1.0
@@ -74,15 +85,35 @@ def intervals(
             f"<title>{escape(said)}</title></circle>"
         )
     parts.append(f'<path d="{path}" fill="none" stroke="{LIVE}" stroke-width="1.8"/>')
+    if expected := _line([None if value is None else at(value) for value in beside], left, step):
+        parts.append(
+            f'<path d="{expected}" fill="none" stroke="{INK}" stroke-dasharray="5 3" '
+            'stroke-width="1.3"/>'
+        )
     every = max(1, -(-len(points) * 80 // int(width - left - right)))
     for i, (name, _, _) in enumerate(points):
         if i % every == 0:
             x = left + step * i if len(points) > 1 else (left + width - right) / 2
+            shown = shorten(name, LABEL_LENGTH)
+            # The last one ends with the chart instead of being cut off by it.
+            x = min(x, width - len(shown) * CHARACTER * SMALL / 2)
             parts.append(
                 f'<text x="{x:.1f}" y="{height + 19:.1f}" text-anchor="middle" fill="{MUTED}" '
-                f'class="small">{escape(shorten(name, 13))}</text>'
+                f'class="small">{escape(shown)}</text>'
             )
     return "".join([*parts, "</svg>"])
+
+
+def _line(heights: Sequence[float | None], left: float, step: float) -> str:
+    """A path through the points that have a height."""
+    path, pen = "", "M"
+    for i, height in enumerate(heights):
+        if height is None:
+            pen = "M"
+            continue
+        path += f"{pen}{left + step * i:.1f} {height:.1f}"
+        pen = "L"
+    return path
 
 
 def reliability(bins: Sequence[tuple[float, float, float]], *, size: float = 240) -> str:

@@ -20,6 +20,11 @@ MOST_BARS: Final = 16
 """Pairs of bars in a chart; the smallest cells of more are not drawn."""
 MOST_MULTIPLES: Final = 12
 """Windows whose predictions are drawn one by one."""
+CHANCE: Final = 3.0
+"""A PSI says something once it is several times that of chance: so much of it is not counted when the
+window is sought in which a column drifted most."""
+CLOCKS: Final = ("timestamp", "date")
+"""Types whose values only go on: they are as far away as can be, and say nothing."""
 
 STYLE: Final = """
 :root{color-scheme:light}
@@ -151,12 +156,13 @@ def _tiles(report: DriftReport, windows: Sequence[DriftWindow]) -> str:
     last = windows[-1]
     worst = max(
         (
-            (column.psi or 0.0, column.name, window.name)
+            (_beyond_chance(column), column.psi or 0.0, column.name, window.name)
             for window in windows
             for column in window.columns
+            if column.dtype not in CLOCKS
         ),
-        default=(0.0, "–", "–"),
-    )
+        default=(0.0, 0.0, "–", "–"),
+    )[1:]
     levels = [column.level for column in last.columns]
     major, moderate = levels.count("major"), levels.count("moderate")
     tiles = (
@@ -237,7 +243,7 @@ def _columns(report: DriftReport, windows: Sequence[DriftWindow]) -> str:
             continue
         window, column = max(
             ((window, window.column(name, role)) for window in windows),
-            key=lambda pair: pair[1].psi or 0.0,
+            key=lambda pair: _beyond_chance(pair[1]),
         )
         ink = "#ffffff" if (column.psi or 0.0) >= 0.4 else svg.INK
         cards.append(
@@ -253,6 +259,10 @@ def _columns(report: DriftReport, windows: Sequence[DriftWindow]) -> str:
         f'<p class="muted">Each feature in the window in which it drifted most.{_key()}</p>'
         f'<div class="cards">{"".join(cards)}</div></section>'
     )
+
+
+def _beyond_chance(column: DriftColumn) -> float:
+    return (column.psi or 0.0) - CHANCE * (column.psi_noise or 0.0)
 
 
 def _facts(window: DriftWindow, column: DriftColumn) -> list[str]:

@@ -45,6 +45,8 @@ def _version(found: Mapping[str, Any]) -> str:
         "from probabilities alone, without labels.</p>"
         '<table class="figures"><thead><tr><th>measure</th><th>by labels</th><th>interval</th>'
         f"<th>estimated</th></tr></thead><tbody>{rows}</tbody></table>"
+        '<p class="muted">By the time of prediction, with intervals; dashed: what was estimated '
+        "without labels.</p>"
         f'<div class="cards">{charts}</div>{_calibration(found["calibration"])}</section>'
     )
 
@@ -61,15 +63,17 @@ def _row(name: str, measure: Mapping[str, Any], total: Mapping[str, Any]) -> str
 
 def _chart(name: str, windows: Sequence[Mapping[str, Any]]) -> str:
     points: list[Point] = []
+    expected: list[float | None] = []
     for window in windows[-MOST_WINDOWS:]:
         measure = window["measures"].get(name, {"value": None})
         points.append((_time(window["start"]), measure["value"], _span(measure)))
-    if not any(value is not None for _, value, _ in points):
+        expected.append(window["estimates"].get(name))
+    if not any(value is not None for value in (*(value for _, value, _ in points), *expected)):
         return ""
     label = f"{name} by the time of prediction"
     return (
         f'<div class="card"><div class="head"><h3>{escape(name)}</h3></div>'
-        f"{intervals(points, label=label, width=290)}</div>"
+        f"{intervals(points, label=label, beside=expected, width=290)}</div>"
     )
 
 
@@ -97,7 +101,8 @@ def _span(measure: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def _time(seconds: float) -> str:
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%m-%d %H:%M}"
+        moment = datetime.fromtimestamp(seconds, UTC)
+        return f"{moment:%H:%M:%S}" if moment.second else f"{moment:%m-%d %H:%M}"
     except (OverflowError, ValueError, OSError):
         return f"{seconds:g}"
 

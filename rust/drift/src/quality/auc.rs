@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sequential::{Interval, share_interval};
+
 /// Cells in each halving of the score.
 const PER_OCTAVE: u64 = 128;
 /// Halvings that are told apart: scores nearer to 0 or 1 than 2^-25 fall into one cell.
@@ -73,6 +75,28 @@ impl Auc {
     pub fn error(&self) -> Option<f64> {
         let (_, tied, all) = self.pairs();
         (all > 0.0).then(|| tied / 2.0 / all)
+    }
+
+    /// The values that the scores do not exclude at a level of evidence, `ln(1 / α)` for each end.
+    ///
+    /// The area is the mean over all ways to put each row of the scarcer kind with one of the other,
+    /// so it is spread no wider than the share among as many pairs that are independent (Hoeffding
+    /// 1963, section 5): it is held to be the share of so many. Pairs of rows that came one after
+    /// the other would say how rows of one hour compare, which is another question. `None` without
+    /// both kinds.
+    #[must_use]
+    pub fn interval(&self, level: f64) -> Option<Interval> {
+        let (value, error) = (self.value()?, self.error()?);
+        let (negatives, positives) = self
+            .cells
+            .values()
+            .fold((0.0, 0.0), |(n, p), cell| (n + cell.0, p + cell.1));
+        let pairs = f64::min(negatives, positives);
+        let found = share_interval(value * pairs, pairs, level);
+        Some(Interval {
+            lower: (found.lower - error).max(0.0),
+            upper: (found.upper + error).min(1.0),
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sequential::Interval;
+
 use super::{Auc, Brier, Calibration, Confusion, LogLoss, MAX_CLASSES};
 
 /// The figures of a classifier over some rows.
@@ -219,5 +221,15 @@ impl Classification {
         }
         let count = self.aucs.len() as f64;
         (count > 0.0).then(|| (sums.0 / count, sums.1 / count))
+    }
+
+    /// The interval of the area under the curve of two classes; `None` for more, and while there is
+    /// none.
+    #[must_use]
+    pub fn auc_interval(&self, level: f64) -> Option<Interval> {
+        match self.aucs.as_slice() {
+            [auc] => auc.interval(level),
+            _ => None,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Confidence sequences for the figures: intervals that may be looked at after any label.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::classification::{predicted, probabilities};
@@ -11,19 +12,19 @@ use crate::sequential::{Interval, Mean, Proportion, Stream};
 pub const ALPHA: f64 = 0.05;
 
 /// What intervals need beside the figures themselves. Shares of counts (accuracy, precision, recall)
-/// need nothing: the confusion matrix tells them.
+/// need nothing: the confusion matrix tells them; nor does the area under the curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
     log_loss: Option<Mean>,
     brier: Option<Mean>,
-    /// Of pairs of a positive and a negative, each row in one pair at most: how often the positive
-    /// scores above.
-    pairs: Option<Mean>,
-    /// The score that waits for one of the other kind, and whether it is a positive's.
-    single: Option<(f64, bool)>,
     absolute: Option<Mean>,
     squared: Option<Mean>,
+    /// What states before had for the area under the curve, whose counts say more.
+    #[serde(default, skip_serializing, rename = "pairs")]
+    _pairs: IgnoredAny,
+    #[serde(default, skip_serializing, rename = "single")]
+    _single: IgnoredAny,
 }
 
 /// `ln(1 / α)` for each end of an interval, which shares its chance with the others of a figure.
@@ -39,10 +40,10 @@ impl Evidence {
         let mut none = Self {
             log_loss: None,
             brier: None,
-            pairs: None,
-            single: None,
             absolute: None,
             squared: None,
+            _pairs: IgnoredAny,
+            _single: IgnoredAny,
         };
         match task {
             Task::Classification {
@@ -51,7 +52,6 @@ impl Evidence {
             } => {
                 none.log_loss = range(-CLIP.ln());
                 none.brier = range(if classes.len() == 2 { 1.0 } else { 2.0 });
-                none.pairs = range(1.0).filter(|_| classes.len() == 2);
             }
             Task::Regression { span: Some(span) } => {
                 none.absolute = range(*span);
@@ -96,42 +96,19 @@ impl Evidence {
         if let Some(mean) = &mut self.brier {
             mean.update(Brier::of(given, actual));
         }
-        if let (Some(mean), [_, score]) = (&mut self.pairs, given) {
-            let positive = actual == 1;
-            match self.single {
-                Some((other, kind)) if kind != positive => {
-                    let (above, below) = if positive {
-                        (*score, other)
-                    } else {
-                        (other, *score)
-                    };
-                    mean.update(match above.partial_cmp(&below) {
-                        Some(std::cmp::Ordering::Greater) => 1.0,
-                        Some(std::cmp::Ordering::Less) => 0.0,
-                        _ => 0.5,
-                    });
-                    self.single = None;
-                }
-                // The first of several of one kind waits, so that which one is left to no score.
-                Some(_) => {}
-                None => self.single = Some((*score, positive)),
-            }
-        }
     }
 
-    /// Takes in what another of the same task has seen. Of two rows that wait one is left out.
+    /// Takes in what another of the same task has seen.
     pub fn merge(&mut self, other: &Self) {
         let own = [
             &mut self.log_loss,
             &mut self.brier,
-            &mut self.pairs,
             &mut self.absolute,
             &mut self.squared,
         ];
         let theirs = [
             &other.log_loss,
             &other.brier,
-            &other.pairs,
             &other.absolute,
             &other.squared,
         ];
@@ -141,7 +118,6 @@ impl Evidence {
                 let _ = own.merge(more);
             }
         }
-        self.single = self.single.or(other.single);
     }
 
     /// Errors beyond the span, which count as the span.
@@ -160,7 +136,7 @@ impl Evidence {
         match (name, figures) {
             ("log_loss", _) => of(&self.log_loss),
             ("brier", _) => of(&self.brier),
-            ("auc", _) => of(&self.pairs),
+            ("auc", Figures::Classification(found)) => found.auc_interval(level(2.0)),
             ("mae", _) => of(&self.absolute),
             ("rmse", _) => of(&self.squared).map(|found| Interval {
                 lower: found.lower.max(0.0).sqrt(),
@@ -271,6 +247,47 @@ mod tests {
             }
         }
         assert!(misses.iter().all(|misses| *misses <= 32), "{misses:?}");
+    }
+
+    /// Scores that compare well over a year and badly within each hour: rows in their order are no
+    /// sample of pairs.
+    #[test]
+    fn the_interval_of_auc_holds_the_area_where_rows_come_in_runs() {
+        let task = Task::Classification {
+            classes: json!([0, 1]).as_array().unwrap().clone(),
+            probabilities: true,
+        };
+        let (mut figures, mut evidence) = (Figures::new(&task), Evidence::new(&task));
+        let mut draw = Draw(5);
+        for row in 0..20_000 {
+            let hour = f64::from((row / 100) % 9 + 1) / 10.0;
+            let row = [f64::from(u8::from(hour > 0.5)), hour];
+            let actual = f64::from(u8::from(draw.unit() < hour));
+            figures.update(&row, actual);
+            evidence.update(&task, &row, actual);
+        }
+        let Figures::Classification(found) = &figures else {
+            panic!("of another kind");
+        };
+        let area = found.auc().unwrap().0;
+        let interval = evidence.interval("auc", &figures).unwrap();
+        assert!(area > 0.7 && interval.lower < area && area < interval.upper);
+        assert!(interval.upper - interval.lower < 0.1);
+    }
+
+    /// States before had a sample of pairs.
+    #[test]
+    fn states_with_pairs_are_read() {
+        let task = Task::Classification {
+            classes: json!([0, 1]).as_array().unwrap().clone(),
+            probabilities: true,
+        };
+        let evidence = Evidence::new(&task);
+        let mut state = serde_json::to_value(&evidence).unwrap();
+        assert!(state.get("pairs").is_none());
+        state["pairs"] = json!({"sum": 1.0});
+        state["single"] = json!([0.5, true]);
+        assert_eq!(serde_json::from_value::<Evidence>(state).unwrap(), evidence);
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub use discovery::{discoveries, threshold};
 pub use interval::{Interval, rows_to_go};
 pub use mean::Mean;
 pub use proportion::Proportion;
+pub(crate) use proportion::interval as share_interval;
 pub use quantile::Quantile;
 pub use starts::{MOST_STARTS, Start, Starts};
 pub use stream::{Harmless, Stream};

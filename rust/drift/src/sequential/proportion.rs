@@ -92,9 +92,15 @@ impl Stream for Proportion {
     }
 
     fn interval(&self, level: f64) -> Interval {
-        Interval {
-            lower: falls_below((0.0, 1.0), level, |x| self.log_e_above(x, 1.0)),
-            upper: 1.0 - falls_below((0.0, 1.0), level, |x| self.log_e_below(1.0 - x, 1.0)),
-        }
+        interval(self.yes as f64, self.count as f64, level)
+    }
+}
+
+/// The interval of a share from counts, which need not be whole.
+pub(crate) fn interval(yes: f64, count: f64, level: f64) -> Interval {
+    let no = (count - yes).max(0.0);
+    Interval {
+        lower: falls_below((0.0, 1.0), level, |x| log_e_above(yes, count, x)),
+        upper: 1.0 - falls_below((0.0, 1.0), level, |x| log_e_above(no, count, x)),
     }
 }
