@@ -290,6 +290,8 @@ def check_follows(before: Revision | None, after: Revision) -> None:
     assert after.time >= before.time
     assert after.number == before.number + 1
     assert after.event != "set"
+    # Replicas decide by the lease, people do not need it.
+    assert (after.token is not None) == after.actor.startswith("replica ")
     if after.event == "start":
         assert not is_open
     elif after.event != "undo":
