@@ -7,9 +7,8 @@ import os
 import re
 import weakref
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import orjson
 
@@ -19,9 +18,9 @@ from tidegate.configuration.duration import seconds
 from tidegate.errors import InputError, NotFoundError
 from tidegate.monitoring.watching import Watching
 from tidegate.registry import Bundle, Registry
-from tidegate.registry.reference import Reference
 from tidegate.runtime.batching import Batching
 from tidegate.runtime.channel import channel
+from tidegate.runtime.loading import Guard, Loading, Said
 from tidegate.runtime.options import Deployment, Options
 
 if TYPE_CHECKING:
@@ -34,13 +33,7 @@ __all__ = ["Runtime"]
 
 Extra = Literal["error", "ignore"]
 
-Guard = Literal["reject", "repair", "count"]
-"""What is done about a row that breaks a rule of its bundle."""
-
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_BARE_VERSION: Final = "0.0.0"
-"""The version that an ONNX file without a bundle answers with."""
-
 _alive: Final[weakref.WeakSet[Runtime]] = weakref.WeakSet()
 
 
@@ -121,13 +114,7 @@ class Runtime:
         # Threads of the core must be gone before the interpreter is.
         self._finalizer = weakref.finalize(self, _close, self._core, self._log)
         self._aliased: dict[str, str] = {}
-        self._batching: dict[str, Batching] = {}
-        self._watching: dict[str, Watching] = {}
-        if options.guard not in (None, *get_args(Guard)):
-            raise InputError(f"unknown guard {options.guard!r}: use reject, repair or count")
-        self._guard = options.guard
-        self._guards: dict[str, Guard] = {}
-        self._segments: dict[str, str] = {}
+        self._loading = Loading(self._core, self._registry, options.guard)
         _alive.add(self)
 
     # ---- deployments
@@ -182,7 +169,7 @@ class Runtime:
             InputError: If the model does not fit the feature set, or is no ONNX model; if a bound
                 is out of its range.
         """
-        said = Batching(
+        batching = Batching(
             seconds(objective),
             seconds(max_delay),
             max_batch_rows,
@@ -190,98 +177,20 @@ class Runtime:
             max_queue_bytes,
             instances,
         )
-        batching = said.over(self._batching.get(name or self._name_of(source)))
-        watching = (watching or Watching()).over(self._watching.get(name or self._name_of(source)))
-        segment = segment or self._segments.get(name or self._name_of(source))
-        model, served = self._load(source, batching, watching, segment)
+        said = Said(batching, watching or Watching(), segment, guard)
+        model, served, said = self._loading.load(source, said, name)
         served = name or served
         if not _NAME.fullmatch(served):
             raise InputError(
                 f"model name {served!r}: use letters, digits, '.', '_' and '-', "
                 "beginning with a letter or digit"
             )
-        guarding = guard or self._guards.get(served) or self._guard
-        # A policy for all models says nothing to those without rules; one for this model does.
-        if guarding is not None and (guard is not None or model.guarded is not None):
-            model.set_guard(guarding)
         revision = self._core.deploy(served, model)
-        if guard is not None:
-            self._guards[served] = guard
-        if segment is not None:
-            self._segments[served] = segment
+        self._loading.keep(served, said)
         self._aliased.pop(served, None)
-        self._batching[served] = batching
-        self._watching[served] = watching
-        if isinstance(source, str) and self._is_alias(source):
+        if isinstance(source, str) and self._loading.is_alias(source):
             self._aliased[served] = source
         return Deployment(served, model.name, model.version, model.digest, revision)
-
-    @staticmethod
-    def _name_of(source: str | os.PathLike[str] | Bundle) -> str:
-        """The name under which a source is served unless it is given another.
-
-        Of a bundle's folder only the core knows it, when it has verified what is in there.
-        """
-        if isinstance(source, Bundle):
-            return source.name
-        path = Path(source)
-        return path.stem if path.suffix == ".onnx" else os.fspath(source).partition("@")[0]
-
-    def _load(
-        self,
-        source: str | os.PathLike[str] | Bundle,
-        batching: Batching,
-        watching: Watching,
-        segment: str | None,
-    ) -> tuple[_core.Model, str]:
-        if isinstance(source, Bundle):
-            said = watching.said(self._baseline(source.name, watching.version))
-            folder = os.fspath(source.path)
-            model = self._core.load(folder, source.digest, batching, said, segment)
-            return model, model.name
-        path = Path(source)
-        if path.suffix == ".onnx":
-            if segment is not None:
-                raise InputError(
-                    f"segments by column {segment!r} of an ONNX file: it has no columns, so leave "
-                    "the segment out"
-                )
-            model = self._core.load_onnx(path.stem, _BARE_VERSION, os.fspath(path), batching)
-            return model, path.stem
-        if path.is_dir():
-            # Nothing vouches for the manifest of a bare folder: its digest is what it says it is.
-            said = watching.said(self._baseline(path.name, watching.version))
-            model = self._core.load(os.fspath(path), None, batching, said, segment)
-            return model, model.name
-        if self._registry is None:
-            raise InputError(
-                f"{os.fspath(source)!r} is no folder, and this runtime has no registry to look it "
-                "up in: pass one to Runtime(…)"
-            )
-        return self._load(self._registry.open(os.fspath(source)), batching, watching, segment)
-
-    def _baseline(self, name: str, version: str | None) -> str | None:
-        """The baseline of another version of a model, if one is compared with."""
-        if version is None:
-            return None
-        if self._registry is None:
-            raise InputError(
-                f"version {version!r} is to be compared with, but this runtime has no registry to "
-                "look it up in: pass one to Runtime(…)"
-            )
-        other = Path(self._registry.open(f"{name}@{version}").path) / "baseline.json"
-        try:
-            return other.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise NotFoundError(
-                f"{name} {version} has no baseline to compare with: build it with a sample"
-            ) from None
-
-    def _is_alias(self, source: str) -> bool:
-        """Whether a source is a reference that may mean another bundle later."""
-        if self._registry is None or Path(source).suffix == ".onnx" or Path(source).is_dir():
-            return False
-        return Reference.parse(source).kind in ("alias", "newest")
 
     def refresh(self) -> list[Deployment]:
         """Look up again what was deployed by an alias, or as the newest version.
@@ -314,10 +223,7 @@ class Runtime:
         """
         self._core.undeploy(name)
         self._aliased.pop(name, None)
-        self._batching.pop(name, None)
-        self._watching.pop(name, None)
-        self._guards.pop(name, None)
-        self._segments.pop(name, None)
+        self._loading.forget(name)
 
     def deployments(self) -> list[Deployment]:
         """List what is served, by name."""
