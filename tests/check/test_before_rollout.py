@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.check.conftest import Make, holdout
+
 from tidegate.check import CheckReport, before_rollout
 from tidegate.registry import Registry, Requirements
 from tidegate.registry.records import VersionRecord

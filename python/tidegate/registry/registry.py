@@ -94,6 +94,11 @@ class Registry:
         """Where the registry is, as it was named."""
         return self._store.location
 
+    @property
+    def store(self) -> Store:
+        """Where everything is, for what replicas share beside the bundles."""
+        return self._store
+
     def publish(self, bundle: Bundle | str | os.PathLike[str], *, alias: str | None = None) -> str:
         """Publishes a bundle under its version; every file is verified on the way.
 
