@@ -12,6 +12,7 @@ import pytest
 
 from tidegate.errors import InputError, StateError
 from tidegate.monitoring.sequential import (
+    CellsDifference,
     CellsTest,
     Difference,
     Mean,
@@ -102,3 +103,56 @@ def test_discoveries() -> None:
     assert discoveries([0.0, 1e9, 30.0], alpha=0.1) == [1, 2]
     assert discoveries([0.0, 29.0, 14.0], alpha=0.1) == []
     assert discoveries([]) == []
+
+
+def test_counts_are_rows() -> None:
+    assert Proportion().count(3, 10).to_json() == Proportion().update([1] * 3 + [0] * 7).to_json()
+    with pytest.raises(InputError, match="true of 4 of 3 rows"):
+        Proportion().count(4, 3)
+
+
+def test_a_stretched_quantile_is_that_of_stretched_values() -> None:
+    values = np.random.default_rng(4).lognormal(size=2_000)
+    found = Quantile(0.9).update(values).stretched(ratio=1.2, plus=0.5)
+    due = Quantile(0.9).update(np.maximum(1.2 * values, values + 0.5))
+    assert found.estimate == due.estimate
+    assert found.interval() == due.interval()
+    with pytest.raises(InputError, match="ratio above 0"):
+        Quantile(0.9).stretched(ratio=0.0)
+
+
+def test_two_growing_streams_over_cells() -> None:
+    rng = np.random.default_rng(5)
+    shares = np.full(10, 0.1)
+    moved = shares + np.linspace(-0.06, 0.06, 10)
+    far, near = [], []
+    for rows in (500, 2_000, 8_000):
+        base = rng.multinomial(2 * rows, shares)
+        other = CellsDifference(base.tolist(), rng.multinomial(rows, moved).tolist())
+        same = CellsDifference(base.tolist(), rng.multinomial(rows, shares).tolist())
+        lower, upper = other.interval(alpha=0.05)
+        assert lower <= 0.1667 <= upper
+        far.append(other.e_value(at_most=0.08))
+        near.append(same.e_value(at_least=0.08))
+        assert same.e_value(at_most=0.05) < 1
+    assert far[-1] > 1e6
+    assert near[-1] > 20
+    assert sorted(far) == far
+    with pytest.raises(InputError, match="same two cells"):
+        CellsDifference([1, 2], [1, 2, 3])
+
+
+def test_differences_of_cells_are_seldom_found_at_the_bound() -> None:
+    """Streams that are exactly the bound apart, looked at after every hundred rows."""
+    rng, found = np.random.default_rng(6), 0
+    shares, moved = np.array([0.5, 0.3, 0.2]), np.array([0.4, 0.3, 0.3])
+    for _ in range(200):
+        old = np.cumsum(rng.multinomial(100, shares, 40), axis=0).tolist()
+        new = np.cumsum(rng.multinomial(100, moved, 40), axis=0).tolist()
+        looks = (CellsDifference(a, b) for a, b in zip(old, new, strict=True))
+        found += any(
+            look.e_value(at_most=0.1) >= 10 or look.e_value(at_least=0.1) >= 10 for look in looks
+        )
+    # Either one has a chance of at most a tenth; of 200 streams 40 are expected at most, and 60
+    # are beyond what chance does once in a thousand times.
+    assert found <= 60

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from tidegate import _core
 
 __all__ = [
+    "CellsDifference",
     "CellsTest",
     "Difference",
     "Interval",
@@ -92,12 +93,16 @@ class _Figure:
         """
         return self._core.rows_to_go(alpha, at_least, at_most)
 
+
+class _Stateful(_Figure):
+    """A figure whose state is kept."""
+
     def to_json(self) -> str:
         """The state as canonical, versioned JSON."""
         return self._core.to_json()
 
 
-class _Growing(_Figure):
+class _Growing(_Stateful):
     """A figure of one stream."""
 
     _kind: str
@@ -184,6 +189,23 @@ class Proportion(_Growing):
     def __init__(self) -> None:
         self._core = _core.Sequential.proportion()
 
+    def count(self, yes: int, rows: int) -> Self:
+        """Takes in rows that were counted elsewhere.
+
+        Args:
+            yes: of how many it is true.
+            rows: how many there are.
+
+        Raises:
+            InputError: it is true of more rows than there are.
+
+        Example:
+            >>> Proportion().count(30, 100).estimate
+            0.3
+        """
+        self._core.count(yes, rows)
+        return self
+
 
 class Quantile(_Growing):
     """A quantile, such as the latency that 99 of 100 requests keep.
@@ -213,11 +235,28 @@ class Quantile(_Growing):
     def __init__(self, level: float) -> None:
         self._core = _core.Sequential.quantile(level)
 
+    def stretched(self, *, ratio: float = 1.0, plus: float = 0.0) -> Quantile:
+        """The same stream with each value `x` as the greater of `ratio * x` and `x + plus`.
+
+        What is compared with it has a margin of so many times, or so much.
+
+        Raises:
+            InputError: the ratio is not above 0, or a number is not finite.
+
+        Example:
+            >>> old = Quantile(0.5).update([10.0, 20.0, 30.0])
+            >>> old.stretched(ratio=1.1, plus=1.5).estimate
+            22.0
+        """
+        stretched = Quantile.__new__(Quantile)
+        stretched._core = self._core.stretched(ratio, plus)
+        return stretched
+
 
 F = TypeVar("F", Mean, Proportion, Quantile)
 
 
-class Difference(_Figure, Generic[F]):
+class Difference(_Stateful, Generic[F]):
     """How much higher a figure is in one stream than in another, as of now.
 
     Both streams are samples, and the error of both is in the test. Non-inferiority with a margin is
@@ -244,6 +283,37 @@ class Difference(_Figure, Generic[F]):
 
     def __init__(self, base: F, live: F) -> None:
         self._core = _core.Sequential.difference(base._core, live._core)
+
+
+class CellsDifference(_Figure):
+    """How far two growing streams over the same cells are apart.
+
+    The figure is the largest difference between their shares, over single cells and over everything
+    up to a cell: for cells in the order of their values the Kolmogorov-Smirnov distance, and never
+    below the difference of the share of any one value.
+
+    Args:
+        base: rows of the one stream in each cell.
+        live: rows of the other in each cell.
+
+    Raises:
+        InputError: fewer than two cells, or not as many counts on both sides.
+
+    Example:
+        >>> apart = CellsDifference([250, 250, 250, 250], [150, 250, 250, 350])
+        >>> apart.estimate
+        0.1
+        >>> apart.e_value(at_least=0.25) > 20  # a quarter of the rows moved: excluded
+        True
+
+    Source:
+        Robbins, "Statistical methods related to the law of the iterated logarithm" (1970); Howard
+        and Ramdas, "Sequential estimation of quantiles with applications to A/B testing and
+        best-arm identification" (2022).
+    """
+
+    def __init__(self, base: Sequence[int], live: Sequence[int]) -> None:
+        self._core = _core.Sequential.cells(list(base), list(live))
 
 
 class CellsTest:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, get_args
 
 from tidegate.configuration.table import Table
 from tidegate.errors import InputError, StateError
 from tidegate.registry.reference import check_name
+from tidegate.routing.gates.budget import Budget
 from tidegate.routing.plan import Arm, Routing
 from tidegate.routing.strategy import Strategy, strategy_of
 from tidegate.storage.canonical import decode, encode
@@ -67,6 +68,7 @@ class RolloutState:
         began: When it started, seconds since 1970.
         step_began: When this step started, or went on after a pause.
         evidence: The states of the gates that led here.
+        budget: The greatest chances of a wrong decision.
     """
 
     id: str
@@ -78,6 +80,7 @@ class RolloutState:
     began: float
     step_began: float
     evidence: JsonObject | None = None
+    budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
         if self.phase not in get_args(Phase):
@@ -108,6 +111,7 @@ class RolloutState:
             "began": self.began,
             "step_began": self.step_began,
             "evidence": self.evidence,
+            "budget": self.budget.to_document(),
         }
 
     @classmethod
@@ -128,7 +132,7 @@ class RolloutState:
             arm.done()
             candidates.append(Arm(version, 0, "candidate", digest))
         began, step_began = table.number("began"), table.number("step_began")
-        evidence = table.table("evidence")
+        evidence, budget = table.table("evidence"), table.table("budget")
         state = cls(
             table.need("id"),
             strategy_of(strategy.rest(), strategy.place),
@@ -139,6 +143,7 @@ class RolloutState:
             began or 0.0,
             step_began or 0.0,
             None if evidence is None else evidence.rest(),
+            Budget() if budget is None else Budget.from_document(budget.rest()),
         )
         table.done()
         return state

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use tidegate_drift::sequential::{
-    CellsTest as Cells, Difference, Harmless, Mean, Proportion, Quantile, Stream, discoveries,
+    CellsDifference, CellsTest as Cells, Difference, Harmless, Mean, Proportion, Quantile, Stream,
+    discoveries,
 };
 use tidegate_schema::{Error, Result};
 
@@ -21,6 +22,7 @@ enum State {
     Means(Difference<Mean>),
     Proportions(Difference<Proportion>),
     Quantiles(Difference<Quantile>),
+    Cells(CellsDifference),
 }
 
 impl State {
@@ -32,6 +34,7 @@ impl State {
             Self::Means(pair) => pair,
             Self::Proportions(pair) => pair,
             Self::Quantiles(pair) => pair,
+            Self::Cells(pair) => pair,
         }
     }
 }
@@ -116,6 +119,18 @@ impl Sequential {
     }
 
     #[staticmethod]
+    fn cells(base: Vec<u64>, live: Vec<u64>) -> PyResult<Self> {
+        if base.len() != live.len() || base.len() < 2 {
+            return Err(raise(Error::invalid(format!(
+                "{} and {} counts: give both streams one count for each of the same two cells or more",
+                base.len(),
+                live.len()
+            ))));
+        }
+        Ok(Self::of(State::Cells(CellsDifference::new(&base, &live))))
+    }
+
+    #[staticmethod]
     fn from_json(kind: &str, text: &str) -> PyResult<Self> {
         let read = match kind {
             "mean" => Mean::from_json(text).map(State::Mean),
@@ -126,14 +141,43 @@ impl Sequential {
         Ok(Self::of(read.map_err(raise)?))
     }
 
-    fn to_json(&self) -> String {
-        match &*self.lock() {
+    fn to_json(&self) -> PyResult<String> {
+        Ok(match &*self.lock() {
             State::Mean(mean) => mean.to_json(),
             State::Proportion(proportion) => proportion.to_json(),
             State::Quantile(quantile) => quantile.to_json(),
             State::Means(pair) => pair.to_json(),
             State::Proportions(pair) => pair.to_json(),
             State::Quantiles(pair) => pair.to_json(),
+            State::Cells(_) => {
+                return Err(raise(Error::invalid(
+                    "a difference of cells has no state of its own: keep the counts it was made of",
+                )));
+            }
+        })
+    }
+
+    /// Takes in rows that were counted elsewhere.
+    fn count(&self, yes: u64, rows: u64) -> PyResult<()> {
+        match &mut *self.lock() {
+            State::Proportion(proportion) if yes <= rows => {
+                proportion.update(yes, rows);
+                Ok(())
+            }
+            State::Proportion(_) => Err(raise(Error::invalid(format!(
+                "true of {yes} of {rows} rows: give at least as many rows"
+            )))),
+            _ => Err(raise(unlike())),
+        }
+    }
+
+    fn stretched(&self, ratio: f64, plus: f64) -> PyResult<Self> {
+        match &*self.lock() {
+            State::Quantile(quantile) => {
+                let stretched = quantile.stretched(ratio, plus).map_err(raise)?;
+                Ok(Self::of(State::Quantile(stretched)))
+            }
+            _ => Err(raise(unlike())),
         }
     }
 

@@ -282,6 +282,23 @@ impl Quantiles {
         kept
     }
 
+    /// The quantiles of the same values after a function that never falls; ranks stay as they are.
+    pub fn mapped(&self, rising: impl Fn(f64) -> f64) -> Result<Self> {
+        let mut mapped = self.clone();
+        for value in mapped.levels.iter_mut().flatten() {
+            *value = rising(*value);
+            if !value.is_finite() {
+                return Err(Error::argument(
+                    "a mapped value is not finite: use a function that keeps values finite",
+                ));
+            }
+        }
+        if self.count > 0 {
+            (mapped.min, mapped.max) = (rising(self.min), rising(self.max));
+        }
+        Ok(mapped)
+    }
+
     /// The value below which a share `q` of the values lies; `None` without values.
     pub fn quantile(&self, q: f64) -> Result<Option<f64>> {
         Ok(self.quantiles(&[q])?.map(|values| values[0]))

@@ -18,6 +18,10 @@ SEVERITIES: Final = ("critical", "warning", "info")
 """How grave an alert is, the gravest first."""
 
 MOST_RULES: Final = 500
+
+REPORTED_RULE: Final = "rollout aborted"
+"""The name of what is not looked for but reported; no other rule can have it."""
+
 MOST_STEPS: Final = 10
 
 RESERVED: Final = ("alertname", "severity", "model", "version", "column", "role", "stage", "rule")
@@ -182,6 +186,8 @@ def rules_of(
 def _rule(table: Table, channels: Sequence[str], default: Policy) -> Rule:
     name = table.need("name")
     table.place = f"rule {name!r}"
+    if name == REPORTED_RULE:
+        raise table.wrong("this is what rollouts report themselves: give it another name")
     kind = table.need("kind")
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.0)[0]

@@ -24,15 +24,18 @@ from tidegate.monitoring.alerts.channels import (
     post,
 )
 from tidegate.monitoring.alerts.clock import Clock
+from tidegate.monitoring.alerts.conditions import Finding
+from tidegate.monitoring.alerts.conditions.reported import Reported
 from tidegate.monitoring.alerts.delivery import PAUSES, TIMEOUT_SECONDS, Dispatcher
 from tidegate.monitoring.alerts.engine import Engine
 from tidegate.monitoring.alerts.journal import Journal
 from tidegate.monitoring.alerts.planning import silenced
 from tidegate.monitoring.alerts.presence import Presence, replica_name
+from tidegate.monitoring.alerts.rule import REPORTED_RULE, Rule
 from tidegate.monitoring.alerts.settings import Alerts
 from tidegate.monitoring.alerts.silence import silence_of
 from tidegate.monitoring.alerts.sources import sources_of
-from tidegate.monitoring.alerts.state import Episode, Incident
+from tidegate.monitoring.alerts.state import Episode, Incident, fingerprint
 from tidegate.monitoring.incidents.book import Book
 from tidegate.monitoring.incidents.evidence import Failing, Watched, gathered
 from tidegate.monitoring.incidents.review import review, timeline
@@ -98,8 +101,21 @@ class Watch:
         self._journal = Journal(store)
         self._replica = replica_name()
         self._dispatcher = Dispatcher(channels, self._outcome, pauses)
+        self._reported = Reported()
+        reported = Rule(
+            name=REPORTED_RULE,
+            kind="reported",
+            condition=self._reported,
+            hold=0.0,
+            keep=0.0,
+            severity="critical",
+            labels={},
+            summary="",
+            runbook="",
+            policy=settings.policy(),
+        )
         self._engine = Engine(
-            settings.built(),
+            (*settings.built(), reported),
             channels,
             self._journal,
             Presence(store, self._replica),
@@ -287,6 +303,7 @@ class Watch:
                 "rules": [
                     {"name": rule.name, "kind": rule.kind, "severity": rule.severity}
                     for rule in self._engine.rules.values()
+                    if rule.name != REPORTED_RULE
                 ],
                 "alerts": [
                     {
@@ -423,6 +440,32 @@ class Watch:
         found = self.incident(name)
         return review(found, found["records"])
 
+    def report(self, labels: Mapping[str, str], text: str, record: Mapping[str, Any]) -> str | None:
+        """Opens an incident for what no rule has found: a rollout that was given up.
+
+        It goes on until somebody resolves it, for a week at most. People are told as of a rule that
+        names no channels.
+
+        Args:
+            labels: What it is about, `model` among them; of the same labels there is one at a time.
+            text: What has happened, in one sentence.
+            record: What is kept with the incident, beside what is gathered for each one: `type`, and
+                plain values.
+
+        Returns:
+            The incident's name; `None` while it could not be opened, which the log says.
+        """
+        own = tuple(sorted(labels.items()))
+        with self._guard:
+            now = self._clock.now()
+            self._reported.add(Finding(own, True, None, None, text), now)
+            self.look()
+            episode = self._engine.state.episode(fingerprint(REPORTED_RULE, own))
+            if episode is None:
+                return None
+            self._book.write(episode.incident, {**record, "at": now})
+            return episode.incident
+
     def acknowledge(self, name: str, author: str) -> None:
         """Says that somebody has an incident in hand: nobody further is told of it.
 
@@ -465,6 +508,10 @@ class Watch:
             body = {"type": kind, "at": now, "by": self._replica}
             self._journal.append({**body, "incident": name, "author": author})
             word = "resolved" if kind == "closed" else kind
+            if kind == "closed":
+                for episode in found.episodes:
+                    if episode in self._engine.state.episodes:
+                        self._reported.end(self._engine.state.episodes[episode].labels)
             self._book.write(name, {"type": word, "at": now, "author": author})
 
     def _incident(self, incident: Incident) -> dict[str, Any]:

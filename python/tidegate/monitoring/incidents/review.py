@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tidegate.monitoring.incidents.rollout import rollout_evidence
+from tidegate.monitoring.incidents.text import plain
+
 __all__ = ["review", "timeline"]
 
 BAR: Final = 24
@@ -57,6 +60,8 @@ def _lines(record: Mapping[str, Any]) -> Iterable[tuple[float, str]]:
         for cause in record["causes"]:
             if cause["kind"] != "change":
                 yield cause["at"], f"{cause['what']} moves: {cause['detail']}"
+    elif kind == "rollout":
+        yield at, f"rollout {record['rollout']} is given up: {record['reason']}"
     elif kind == "acknowledged":
         yield at, f"{record['author']} acknowledges"
     elif kind == "noted":
@@ -82,7 +87,7 @@ def review(incident: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) ->
     """
     evidence = next((record for record in records if record["type"] == "evidence"), None)
     parts = [
-        f"# Incident {incident['id']}: {_plain(incident['title'])}",
+        f"# Incident {incident['id']}: {plain(incident['title'])}",
         _facts(incident),
         "## What happened\n\n<!-- In two or three sentences, for somebody who was not there. -->",
         "## Impact\n\n<!-- Who noticed what, and for how long. -->",
@@ -91,9 +96,13 @@ def review(incident: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) ->
     if evidence is not None:
         parts.append("## Suggested causes, by what moved first\n\n" + _causes(evidence))
         parts.append("## Evidence when it opened\n\n" + "\n\n".join(_evidence(evidence)))
+    for record in records:
+        if record["type"] == "rollout":
+            title = f"## Rollout {record['rollout']}"
+            parts.append("\n\n".join([title, *rollout_evidence(record)]))
     notes = [record for record in records if record["type"] == "noted"]
     if notes:
-        lines = (f"- {when(n['at'])} {_plain(n['author'])}: {_plain(n['text'])}" for n in notes)
+        lines = (f"- {when(n['at'])} {plain(n['author'])}: {plain(n['text'])}" for n in notes)
         parts.append("## Notes\n\n" + "\n".join(lines))
     parts.append("## Cause\n\n<!-- What made this happen, and what made it possible. -->")
     parts.append("## What we change\n\n| what | owner | until |\n| --- | --- | --- |\n| | | |")
@@ -121,14 +130,14 @@ def _facts(incident: Mapping[str, Any]) -> str:
             else "no",
         ),
     ]
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {n} | {_plain(t)} |" for n, t in rows)])
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {n} | {plain(t)} |" for n, t in rows)])
 
 
 def _timeline(records: Sequence[Mapping[str, Any]]) -> str:
     lines = timeline(records)
     if not lines:
         return "Nothing is on record."
-    rows = [f"| {when(at)} | {_plain(text)} |" for at, text in lines]
+    rows = [f"| {when(at)} | {plain(text)} |" for at, text in lines]
     return "\n".join(["| time | what |", "| --- | --- |", *rows])
 
 
@@ -137,8 +146,8 @@ def _causes(evidence: Mapping[str, Any]) -> str:
     if not causes:
         return "Nothing that is watched moved before the incident."
     rows = [
-        f"{number}. {when(cause['at'])}: {_plain(cause['what'])} ({cause['kind']}), "
-        f"{_plain(cause['detail'])}"
+        f"{number}. {when(cause['at'])}: {plain(cause['what'])} ({cause['kind']}), "
+        f"{plain(cause['detail'])}"
         for number, cause in enumerate(causes, 1)
     ]
     return "What moves first need not be the cause.\n\n" + "\n".join(rows)
@@ -146,14 +155,14 @@ def _causes(evidence: Mapping[str, Any]) -> str:
 
 def _evidence(evidence: Mapping[str, Any]) -> Iterable[str]:
     rows = [
-        f"| {_plain(d['name'])} | {d['version']} | {d['revision']} | {(d['digest'] or '–')[:19]} |"
+        f"| {plain(d['name'])} | {d['version']} | {d['revision']} | {(d['digest'] or '–')[:19]} |"
         for d in evidence["served"]
     ]
     head = ["| served | version | revision | digest |", "| --- | --- | --- | --- |"]
     yield "\n".join([*head, *rows])
     if evidence["stages"]:
         rows = [
-            f"| {_plain(s.get('model', ''))} {s.get('version', '')} | {s.get('stage', '')} | "
+            f"| {plain(s.get('model', ''))} {s.get('version', '')} | {s.get('stage', '')} | "
             f"{_milliseconds(s['before'])} | {_milliseconds(s['now'])} |"
             for s in evidence["stages"]
         ]
@@ -166,14 +175,14 @@ def _evidence(evidence: Mapping[str, Any]) -> Iterable[str]:
         yield _histogram(column)
     if evidence["examples"]:
         rows = [
-            f"- {when(e['at'])}: {_plain(e['why'])}"
-            + (f" (request {_plain(e['request'])})" if "request" in e else "")
-            + (f" `{_plain(str(e['row']))}`" if "row" in e else "")
+            f"- {when(e['at'])}: {plain(e['why'])}"
+            + (f" (request {plain(e['request'])})" if "request" in e else "")
+            + (f" `{plain(str(e['row']))}`" if "row" in e else "")
             for e in evidence["examples"]
         ]
         yield "Failing examples, without their values:\n\n" + "\n".join(rows)
     for what, why in evidence["absent"].items():
-        yield f"Not to be had: {_plain(what)} ({_plain(why)})."
+        yield f"Not to be had: {plain(what)} ({plain(why)})."
 
 
 def _histogram(column: Mapping[str, Any]) -> str:
@@ -190,8 +199,8 @@ def _histogram(column: Mapping[str, Any]) -> str:
         for label, name, share in ((label, "baseline", p), ("", "live", q))
     ]
     return (
-        f"**{_plain(column['column'])}** of {_plain(column['model'])}, window "
-        f"{_plain(column['window'])}: PSI {column['psi']:.3f} ({column['psi_noise']:.3f} by chance), "
+        f"**{plain(column['column'])}** of {plain(column['model'])}, window "
+        f"{plain(column['window'])}: PSI {column['psi']:.3f} ({column['psi_noise']:.3f} by chance), "
         f"missing {column['missing']['baseline']:.1%} → {column['missing']['live']:.1%}\n\n"
         "```text\n" + "\n".join(line.replace("`", "'") for line in lines) + "\n```"
     )
@@ -210,16 +219,4 @@ def _span(seconds: float) -> str:
         else f"{minutes} min {rest} s"
         if minutes
         else f"{rest} s"
-    )
-
-
-def _plain(text: str) -> str:
-    """On one line, and without what Markdown or HTML would read as its own."""
-    return (
-        str(text)
-        .replace("\n", " ")
-        .replace("\r", " ")
-        .replace("|", "\\|")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
     )

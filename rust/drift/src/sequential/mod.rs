@@ -5,7 +5,8 @@
 //! inequality), and the interval misses the truth *ever* with as little a chance. Nothing here is a test of
 //! exact equality, which enough traffic always refutes: each hypothesis has a tolerance.
 //!
-//! [`CellsTest`] is about the distribution of a column over its cells, [`Mean`], [`Proportion`] and
+//! [`CellsTest`] is about the distribution of a column over its cells, [`CellsDifference`] about those of
+//! two growing streams, [`Mean`], [`Proportion`] and
 //! [`Quantile`] are about one figure, [`Difference`] about one figure in two streams. [`Starts`] finds
 //! changes that come after a long quiet time, and [`discoveries`] keeps the alarms of many columns honest.
 
@@ -18,6 +19,7 @@ mod mean;
 mod mixture;
 mod proportion;
 mod quantile;
+mod sets;
 mod starts;
 mod stream;
 mod tolerance;
@@ -30,5 +32,6 @@ pub use mean::Mean;
 pub use proportion::Proportion;
 pub(crate) use proportion::interval as share_interval;
 pub use quantile::Quantile;
+pub use sets::CellsDifference;
 pub use starts::{MOST_STARTS, Start, Starts};
 pub use stream::{Harmless, Stream};

@@ -60,13 +60,46 @@ impl Versioned for Proportion {
 
 /// `ln` of the evidence of counts, which need not be whole, that the share is above a bound.
 pub(crate) fn log_e_above(yes: f64, count: f64, bound: f64) -> f64 {
-    let no = (count - yes).max(0.0);
-    if count <= 0.0 {
-        return 0.0;
+    Counted::new(yes, count).log_e_above(bound)
+}
+
+/// Counts, which need not be whole, to be held against many bounds.
+pub(crate) struct Counted {
+    yes: f64,
+    no: f64,
+    mixture: f64,
+}
+
+impl Counted {
+    /// Of `count` rows it is true of `yes`.
+    pub fn new(yes: f64, count: f64) -> Self {
+        let no = (count - yes).max(0.0);
+        Self {
+            yes,
+            no,
+            mixture: if count > 0.0 { log_beta(yes, no) } else { 0.0 },
+        }
     }
-    // Of the shares within the bound the nearest to what was found says most.
-    let nearest = (yes / count).min(bound).clamp(0.0, 1.0);
-    log_beta(yes, no) - log_dot(&[yes, no], |side, _| [nearest, 1.0 - nearest][side])
+
+    /// `ln` of the e-value against "the share is at most `bound`".
+    pub fn log_e_above(&self, bound: f64) -> f64 {
+        let count = self.yes + self.no;
+        if count <= 0.0 {
+            return 0.0;
+        }
+        // Of the shares within the bound the nearest to what was found says most.
+        let nearest = (self.yes / count).min(bound).clamp(0.0, 1.0);
+        let counts = [self.yes, self.no];
+        self.mixture - log_dot(&counts, |side, _| [nearest, 1.0 - nearest][side])
+    }
+}
+
+impl Proportion {
+    /// How many rows it is true of, and of how many it is not, of so many times the rows.
+    pub(crate) fn sides(&self, factor: f64) -> (Counted, Counted) {
+        let (yes, count) = (self.yes as f64 * factor, self.count as f64 * factor);
+        (Counted::new(yes, count), Counted::new(count - yes, count))
+    }
 }
 
 impl Stream for Proportion {

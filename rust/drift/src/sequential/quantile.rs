@@ -71,6 +71,24 @@ impl Quantile {
         Ok(())
     }
 
+    /// The same stream with each value `x` as the greater of `ratio · x` and `x + plus`: a limit of
+    /// "so many times, or by so much, slower", since the quantile moves as its values do.
+    pub fn stretched(&self, ratio: f64, plus: f64) -> Result<Self> {
+        if !(ratio.is_finite() && ratio > 0.0 && plus.is_finite()) {
+            return Err(Error::invalid(format!(
+                "values stretched by {ratio} and {plus}: use a finite ratio above 0, and a finite number to add"
+            )));
+        }
+        let values = self
+            .values
+            .mapped(|value| (value * ratio).max(value + plus))
+            .map_err(lift)?;
+        Ok(Self {
+            level: self.level,
+            values,
+        })
+    }
+
     /// Versioned JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -144,6 +162,13 @@ impl Ranks {
         let at = self.steps.partition_point(|(value, _)| *value < x);
         let least = (self.up_to(at) - self.error).max(0.0);
         log_e_above(least * factor, self.rows * factor, level)
+    }
+
+    /// No evidence is less than this: what averaging over all shares costs (Krichevsky and Trofimov
+    /// 1981), at most `½ ln n + ln 2`.
+    pub fn least(&self, factor: f64) -> f64 {
+        let rows = (self.rows * factor).max(1.0);
+        -(0.5 * rows.ln() + std::f64::consts::LN_2) - 1e-9
     }
 
     fn up_to(&self, steps: usize) -> f64 {

@@ -55,14 +55,15 @@ fn log_e<S: Stream + ?Sized>(stream: &S, harmless: Harmless, factor: f64) -> f64
     match harmless {
         Harmless::AtMost(bound) => stream.log_e_above(bound, factor),
         Harmless::AtLeast(bound) => stream.log_e_below(bound, factor),
-        Harmless::Between(low, high) => {
-            // Either side is an e-value for all figures between, and so is their mean.
-            let (below, above) = (
-                stream.log_e_below(low, factor),
-                stream.log_e_above(high, factor),
-            );
-            let most = below.max(above);
-            most + (0.5 * ((below - most).exp() + (above - most).exp())).ln()
-        }
+        Harmless::Between(low, high) => either(
+            stream.log_e_below(low, factor),
+            stream.log_e_above(high, factor),
+        ),
     }
+}
+
+/// Either side is an e-value for all figures between, and so is their mean.
+pub(super) fn either(below: f64, above: f64) -> f64 {
+    let most = below.max(above);
+    most + (0.5 * ((below - most).exp() + (above - most).exp())).ln()
 }

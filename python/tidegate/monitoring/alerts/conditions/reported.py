@@ -1,0 +1,64 @@
+"""What a part of the program says by itself, rather than a rule about metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from tidegate.monitoring.alerts.conditions.base import Finding
+from tidegate.monitoring.alerts.history import History
+
+__all__ = ["Reported"]
+
+KEPT_SECONDS: Final = 7 * 86_400.0
+"""How long something that was reported goes on if nobody resolves its incident."""
+
+MOST: Final = 100
+"""Reports that go on at the same time; the oldest end beyond."""
+
+
+@dataclass(slots=True)
+class Reported:
+    """Holds what was reported until somebody resolves its incident.
+
+    It is no kind of rule that settings can name: who has something to report adds it here.
+    """
+
+    _found: dict[tuple[tuple[str, str], ...], tuple[float, Finding]] = field(default_factory=dict)
+
+    def add(self, finding: Finding, now: float) -> None:
+        """Takes a finding; one of the same labels is replaced.
+
+        Args:
+            finding: What is to be said.
+            now: Seconds since 1970.
+        """
+        self._found.pop(finding.labels, None)
+        self._found[finding.labels] = (now, finding)
+        while len(self._found) > MOST:
+            del self._found[next(iter(self._found))]
+
+    def end(self, labels: Mapping[str, str]) -> None:
+        """Ends what was reported with these labels."""
+        key = tuple(sorted(labels.items()))
+        if key in self._found:
+            at, found = self._found[key]
+            self._found[key] = (at, replace(found, active=False))
+
+    @property
+    def horizon(self) -> float:
+        """Seconds of history that it needs: none."""
+        return 0.0
+
+    def findings(self, history: History, now: float) -> list[Finding]:
+        """What was reported and goes on."""
+        del history
+        return [
+            found if now - at < KEPT_SECONDS else replace(found, active=False)
+            for at, found in self._found.values()
+        ]
+
+    def query(self) -> str:
+        """No metric says the same."""
+        return "vector(0) > 0"
