@@ -18,6 +18,7 @@ from tidegate.routing.follower import Follower
 from tidegate.routing.revision import Event, Phase
 from tidegate.routing.toml import Plan
 from tidegate.storage import Store, open_store
+from tidegate.types import JsonObject
 
 STRATEGY = Canary(tuple(Step(percent, 0, 0.0) for percent in range(1, 100, 2)))
 
@@ -39,6 +40,7 @@ class Decision:
     phase: Phase
     step: int
     reason: str = "it is time"
+    evidence: JsonObject | None = None
 
     def rollout(self, before: RolloutState, now: float) -> RolloutState:
         return replace(before, phase=self.phase, step=self.step, step_began=now)

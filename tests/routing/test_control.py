@@ -17,7 +17,7 @@ from tidegate.registry import Registry
 from tidegate.routing import AB, BlueGreen, Canary, Key, Rule, ShadowFirst, Step
 from tidegate.routing.catalogue import Known, RegistryCatalogue
 from tidegate.routing.control import Control
-from tidegate.routing.toml import Plan, plan_from_toml
+from tidegate.routing.toml import Plan, plan_from_toml, plan_of
 from tidegate.storage import FolderStore
 
 __all__ = ["make", "registry"]
@@ -110,6 +110,32 @@ def test_strategies_begin_with_their_first_step(control: Control) -> None:
     promoted = control.promote("1.3.0", **WHO)
     assert (str(promoted.routing), promoted.routing.experiment) == ("1.3.0 100 %", None)
     assert promoted.routing.key == Key("header", "x-user")
+
+
+def test_gates_are_those_of_the_plan_or_of_the_strategy(control: Control) -> None:
+    started = control.start(Plan("m", "1.1.0"), **WHO)
+    assert started.rollout is not None
+    assert [gate["kind"] for gate in started.rollout.gates] == ["errors", "latency", "prediction"]
+    control.abort(**WHO)
+    plan = plan_of(
+        {
+            "deployment": "m",
+            "candidate": "1.1.0",
+            "gates": [{"kind": "latency", "quantile": 0.5}],
+            "budget": {"false_abort": 0.01},
+        }
+    )
+    # What a gate needs is counted.
+    started = control.start(plan, **WHO)
+    assert started.rollout is not None
+    assert 0.5 in started.routing.observe.quantiles
+    assert started.rollout.budget.false_abort == 0.01
+    control.abort(**WHO)
+    traffic = shares(control)
+    wrong = plan_of({"deployment": "m", "candidate": "1.1.0", "gates": [{"kind": "disagreement"}]})
+    with pytest.raises(InputError, match="gate 'disagreement' says nothing in a canary: begin"):
+        control.start(wrong, **WHO)
+    assert shares(control) == traffic
 
 
 def test_fixed_arms_are_set_at_once(control: Control) -> None:

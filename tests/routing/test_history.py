@@ -147,8 +147,9 @@ def test_an_edit_on_disk_is_known(tmp_path: Path, sealed: bool) -> None:
     # Who has read it before goes on by what it read, and says so when asked.
     assert not running.refresh()
     assert running.newest == second
-    with pytest.raises(StateError, match=r"revision 2 of deployment 'm' .* changed after it was"):
-        running.verify()
+    for look in (running.check, running.verify):
+        with pytest.raises(StateError, match=r"revision 2 of deployment 'm' .* changed after it"):
+            look()
     if not sealed:
         with pytest.raises(StateError, match="changed after it was written"):
             History(store, "m").refresh()
@@ -195,3 +196,16 @@ def test_a_record_of_another_deployment_is_refused(tmp_path: Path) -> None:
     (tmp_path / PREFIX).rename(tmp_path / "deployments" / "n" / "revisions")
     with pytest.raises(StateError, match="says that it is revision 1 of 'm'"):
         History(FolderStore(tmp_path), "n").refresh()
+
+
+def test_a_folder_that_is_gone_is_known(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    running = History(FolderStore(root), "m")
+    running.append(FIRST)
+    running.check()
+    root.rename(tmp_path / "elsewhere")
+    assert not running.refresh()
+    with pytest.raises(StateError, match=r"revision 1 .* is gone: look whether the store is there"):
+        running.check()
+    (tmp_path / "elsewhere").rename(root)
+    running.check()

@@ -27,6 +27,7 @@ from tidegate.routing.history import History
 from tidegate.routing.revision import Event, Phase
 from tidegate.routing.toml import Plan
 from tidegate.storage import store as store_module
+from tidegate.types import JsonObject
 
 LEASE = 8.0
 REPLICAS = 3
@@ -75,6 +76,7 @@ class Loaded:
 class Decision:
     def __init__(self, event: Event, routing: Routing, phase: Phase, step: int) -> None:
         self.event, self.routing, self.reason = event, routing, "it is time"
+        self.evidence: JsonObject | None = None
         self._phase, self._step = phase, step
 
     def rollout(self, before: RolloutState, now: float) -> RolloutState:

@@ -13,9 +13,11 @@ from typing import Final
 
 from tidegate.errors import ConflictError, InputError, NotFoundError
 from tidegate.routing.catalogue import Catalogue, Known, check_same
+from tidegate.routing.gates import checked, default_gates, gates_of
 from tidegate.routing.history import Entry, History, Verified
 from tidegate.routing.plan import Arm, Key, Observe, Routing
 from tidegate.routing.revision import Event, Phase, Revision, RolloutState
+from tidegate.routing.rollout import resumed
 from tidegate.routing.strategy import Strategy
 from tidegate.routing.toml import Plan
 from tidegate.routing.weights import basis_points
@@ -127,7 +129,7 @@ class Control:
         return self._repeated(attempt)
 
     def resume(self, *, actor: str, reason: str = "") -> Revision:
-        """Goes on with a rollout that is paused.
+        """Goes on with a rollout that is paused: with the next step, if this one had passed.
 
         Raises:
             ConflictError: If none is.
@@ -137,8 +139,17 @@ class Control:
             newest, rollout = self._open("resume")
             if rollout.phase != "paused":
                 raise ConflictError(f"{self._named(rollout)} is not paused, it progresses")
-            return self._appended(
-                newest, "resume", actor, reason, newest.routing, rollout, "progressing"
+            now = max(self._clock(), newest.time)
+            decision = resumed(newest, now)
+            return self._append(
+                newest.following(
+                    decision.event,
+                    actor=actor,
+                    reason=reason or decision.reason,
+                    time=now,
+                    routing=decision.routing,
+                    rollout=decision.rollout(rollout, now),
+                )
             )
 
         return self._repeated(attempt)
@@ -355,22 +366,26 @@ class Control:
         now = max(self._clock(), base.time)
         arms = [candidate.arm for candidate in candidates]
         placed = strategy.routing(base.routing, arms, 0)
-        rules = placed.rules if plan.rules is None else plan.rules
+        gates = plan.gates
+        if gates is None:
+            gates = tuple(gate.to_document() for gate in default_gates(strategy))
+        observe = checked(strategy, gates_of(gates), plan.observe or placed.observe)
         routing = replace(
             placed,
             key=placed.key if plan.key is None else plan.key,
-            rules=rules,
-            observe=plan.observe or placed.observe,
+            rules=placed.rules if plan.rules is None else plan.rules,
+            observe=observe,
         )
         rollout = RolloutState(
             f"r{base.number + 1}",
             strategy,
-            plan.gates,
+            gates,
             tuple(arms),
             "progressing",
             0,
             now,
             now,
+            budget=plan.budget,
         )
         if skip_check is not None:
             reason = (

@@ -21,10 +21,14 @@ from tidegate.routing.lease import Lease
 from tidegate.routing.plan import Routing
 from tidegate.routing.revision import Event, Revision, RolloutState
 from tidegate.storage import Store
+from tidegate.types import JsonObject
 
 __all__ = ["Decide", "Follower", "FollowerState", "Loader", "Next"]
 
 LOG: Final = logging.getLogger("tidegate.routing")
+
+CHECK_SECONDS: Final = 5.0
+"""How often the newest record is read again, in case somebody has changed or removed it."""
 
 PATIENCE: Final = 5.0
 """Seconds that a store which does not answer is waited for at the end."""
@@ -62,6 +66,10 @@ class Next(Protocol):
     @property
     def reason(self) -> str:
         """Why, in one sentence."""
+
+    @property
+    def evidence(self) -> JsonObject | None:
+        """What it was decided by."""
 
     def rollout(self, before: RolloutState, now: float) -> RolloutState:
         """The state of the rollout from here on."""
@@ -104,10 +112,14 @@ class _Aborted:
     reason: str
     event: Event = "abort"
 
+    @property
+    def evidence(self) -> JsonObject:
+        """Who refuses it, and why."""
+        return {"sentence": self.reason}
+
     def rollout(self, before: RolloutState, now: float) -> RolloutState:
         """The rollout, given up."""
-        evidence = {"sentence": self.reason}
-        return replace(before, phase="aborted", step_began=now, evidence=evidence)
+        return replace(before, phase="aborted", step_began=now, evidence=self.evidence)
 
 
 class Follower:
@@ -122,7 +134,8 @@ class Follower:
         every: Seconds between two looks.
         lease: Seconds that a lease lasts, from `tidegate.routing.lease`.
         publish: Seconds between two samples during a rollout.
-        decided: Told of each revision that was decided here, with the one before it.
+        told: Told of each decision that was made here once it is on record, with the revision
+            before it.
         clock: Monotonic seconds.
         wall: Seconds since 1970.
 
@@ -141,7 +154,7 @@ class Follower:
         every: float = 1.0,
         lease: float = 10.0,
         publish: float = 2.0,
-        decided: Callable[[Revision, Revision], None] | None = None,
+        told: Callable[[Revision, Next], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -152,7 +165,7 @@ class Follower:
         self._decide = decide
         self._every = every
         self._publish = publish
-        self._decided = decided
+        self._told = told
         self._clock = clock
         self._wall = wall
         self._history = History(store, deployment)
@@ -160,7 +173,7 @@ class Follower:
         self._board = Board(store, deployment, replica)
         self._state = FollowerState(deployment, replica)
         self._observed = (0, 0.0, 0.0)
-        self._published = float("-inf")
+        self._published = self._checked = float("-inf")
         self._unsaid: tuple[int, str] | None = None
         self._turn = threading.Lock()
         self._awake = threading.Event()
@@ -226,7 +239,10 @@ class Follower:
             return self._state
 
     def _look(self) -> None:
-        self._history.refresh()
+        if not self._history.refresh() and self._clock() - self._checked >= CHECK_SECONDS:
+            # A folder that is gone looks like one in which nothing is new.
+            self._history.check()
+            self._checked = self._clock()
         newest = self._history.newest
         if newest is None:
             return
@@ -310,12 +326,12 @@ class Follower:
             return
         following = self._following(newest, rollout, decision, token)
         try:
-            after = self._history.append(following)
+            self._history.append(following)
         except ConflictError:
             return  # Somebody else was first: the next look decides by what they said.
-        if self._decided is not None:
-            self._decided(newest, after)
         self._awake.set()
+        if self._told is not None:
+            self._told(newest, decision)
 
     def _decision(self, newest: Revision) -> Next | None:
         for replica, why in sorted(self._board.refusals(newest.number).items()):

@@ -107,6 +107,23 @@ class History:
                 self._take(entry)
         return self.number != before
 
+    def check(self) -> None:
+        """Reads the newest record again, which must be as it was.
+
+        Raises:
+            StateError: If it is gone, or was changed: nobody else would notice before the next.
+            StorageError: If the store cannot be read.
+        """
+        if self._last is None:
+            return
+        try:
+            self._check_same(self.read(self.number), self._last)
+        except NotFoundError:
+            raise StateError(
+                f"revision {self.number} {self._place} is gone: look whether the store is there, "
+                "or restore it from a backup"
+            ) from None
+
     def append(self, revision: Revision) -> Revision:
         """Adds a revision after the last one that was read.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.configuration.table import Table
 from tidegate.errors import InputError
 from tidegate.registry.reference import check_name
+from tidegate.routing.gates import Budget
 from tidegate.routing.plan import Key, Observe, Rule, key_of, observe_of, rule_of
 from tidegate.routing.strategy import Canary, Strategy, strategy_of
 from tidegate.routing.weights import FULL, basis_points
@@ -29,7 +30,8 @@ class Plan:
         deployment: The served name.
         candidate: Version, alias or digest; an experiment names its versions itself.
         strategy: In which steps; a canary by default.
-        gates: What must hold, each as its document; those by default where there are none.
+        gates: What must hold, each as its document; those of the strategy where it is `None`.
+        budget: The greatest chances of a wrong decision.
         arms: Instead of a candidate: versions with their percent, the first one stable, at once.
         stable: What was served until now, where the deployment has no revision yet.
         key: What requests are routed by; as before where it is `None`.
@@ -49,13 +51,14 @@ class Plan:
     deployment: str
     candidate: str | None = None
     strategy: Strategy | None = None
-    gates: tuple[JsonObject, ...] = ()
+    gates: tuple[JsonObject, ...] | None = None
     arms: tuple[tuple[str, float], ...] = ()
     stable: str | None = None
     key: Key | None = None
     rules: tuple[Rule, ...] | None = None
     observe: Observe | None = None
     reason: str = ""
+    budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
         check_name(self.deployment)
@@ -134,7 +137,8 @@ def plan_of(values: Mapping[str, Any], place: str = "plan") -> Plan:
     table = Table(values, place, InputError)
     deployment = table.need("deployment")
     strategy, key, observe = table.table("strategy"), table.table("key"), table.table("observe")
-    has_rules = table.has("rules")
+    budget, has_gates, has_rules = table.table("budget"), table.has("gates"), table.has("rules")
+    gates = tuple(table.tables("gates"))
     rules = tuple(
         rule_of(Table(rule, f"{place}: rule", InputError)) for rule in table.tables("rules")
     )
@@ -142,13 +146,14 @@ def plan_of(values: Mapping[str, Any], place: str = "plan") -> Plan:
         deployment,
         table.text("candidate") or None,
         None if strategy is None else strategy_of(strategy.rest(), strategy.place),
-        tuple(table.tables("gates")),
+        gates if has_gates else None,
         tuple(_arm(Table(arm, f"{place}: arm", InputError)) for arm in table.tables("arms")),
         table.text("stable") or None,
         None if key is None else key_of(key),
         rules if has_rules else None,
         None if observe is None else observe_of(observe),
         table.text("reason"),
+        Budget() if budget is None else Budget.from_document(budget.rest()),
     )
     table.done()
     return plan
