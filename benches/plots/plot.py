@@ -27,10 +27,8 @@ REFERENCES = {"nginx, fixed body", "Starlette + onnxruntime"}
 
 def chosen(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What serves the bare trees, by name: each peer in its best setting only."""
-    best = {}
-    for name, peer in report["peers"].items():
-        if "best" in peer:
-            best[name if peer["best"] == "default" else f"{name}, {peer['best']}"] = name
+    peers = report["peers"].items()
+    best = {peer["trees"]["name"]: name for name, peer in peers if peer.get("trees")}
     cells = report["http"]
     found = {name: cells[name] for name in cells if name == OURS or name in REFERENCES}
     return found | {label: cells[name] for name, label in best.items()}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tidegate.bench import Plan, run, validation, watching
+from tidegate.bench import Plan, context, run, validation, watching
 from tidegate.bench.budgets import read_budgets
 from tidegate.bench.peers import install, peers_in
+from tidegate.bench.report import peer_rows
+from tidegate.bench.subjects import Subject, build_trees
 from tidegate.errors import ConfigurationError, InputError, TidegateError
 
 PEERS = Path(__file__).parents[2] / "benches" / "peers"
@@ -18,7 +21,7 @@ PEERS = Path(__file__).parents[2] / "benches" / "peers"
 def test_every_peer_is_complete() -> None:
     found = peers_in(PEERS)
     folders = [peer.folder for peer in found]
-    assert {peer.name for peer in found} >= {"starlette_batcher", "granian", "mlserver", "triton"}
+    assert {peer.name for peer in found} >= {"starlette", "starlette_batcher", "granian", "triton"}
     # Those of validation are no servers: they take turns over a table.
     others = [PEERS / name for name in validation.PEERS]
     assert all((folder / "validate.py").is_file() for folder in others)
@@ -39,7 +42,8 @@ def test_every_peer_is_complete() -> None:
 
 def test_every_peer_is_judged() -> None:
     goals = {goal.name for goal in read_budgets(PEERS.parent / "budgets.toml")}
-    assert {f"http32_over_{peer.name}" for peer in peers_in(PEERS)} <= goals
+    served = [peer.name for peer in peers_in(PEERS) if "trees" in peer.subjects]
+    assert {f"http32_over_{name}" for name in served} <= goals
     assert {f"validation_over_{name}" for name in validation.PEERS} <= goals
     turns = watching.PEERS.items()
     assert {f"{task}_over_{name}" for name, tasks in turns for task in tasks} <= goals
@@ -69,7 +73,9 @@ import base64, http.server, json, pathlib, sys
 
 cases = json.loads((pathlib.Path(sys.argv[1]).parent / "trees.json").read_text())
 due = {base64.b64decode(b): e for b, e in zip(cases["bodies"], cases["expected"])}
-wrong = "--wrong" in sys.argv
+# The flights stand in a folder of that name, and come with their features.
+raw = pathlib.Path(sys.argv[1]).parent.name == "flights"
+wrong = "--wrong" in sys.argv or raw != ("--features" in sys.argv)
 
 class Peer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -97,12 +103,19 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Peer).serve_for
 """Answers what is expected, without a package: its lock is empty."""
 
 
+def stand_in(folder: Path) -> Subject:
+    place = folder / "flights"
+    place.mkdir()
+    trees = build_trees(place)
+    return replace(trees, features=place / "features.json")
+
+
 @pytest.mark.slow
 def test_a_peer_is_measured_at_its_best(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     benches = tmp_path / "benches"
-    for name, settings in (
-        ("right", '"right" = []\n"wrong" = ["--wrong"]'),
-        ("wrong", '"wrong" = ["--wrong"]'),
+    for name, subjects, settings in (
+        ("right", "trees flights", '"right" = []\n"wrong" = ["--wrong"]'),
+        ("wrong", "trees", '"wrong" = ["--wrong"]'),
     ):
         peer = benches / "peers" / name
         peer.mkdir(parents=True)
@@ -110,13 +123,21 @@ def test_a_peer_is_measured_at_its_best(monkeypatch: pytest.MonkeyPatch, tmp_pat
         (peer / "requirements.in").touch()
         (peer / "requirements.lock").touch()
         (peer / "peer.toml").write_text(
-            f'path = "/ask/{{model}}"\nready = "/up"\nanswer = [\'"made"\']\n[settings]\n{settings}'
+            f'path = "/ask/{{model}}"\nready = "/up"\nanswer = [\'"made"\']\n'
+            f"subjects = {subjects.split()}\n[settings]\n{settings}"
         )
     (benches / "budgets.toml").touch()
     monkeypatch.setenv("TIDEGATE_BENCHES", str(benches))
+    # The trees stand in for the flights, and bring a file of features.
+    monkeypatch.setattr(context, "build_flights", stand_in)
     results = run(Plan(seconds=0.3, repetitions=2, connections=(1, 4)), suites=["peers"])
-    assert results.peers["right"]["best"] == "right"
+    assert results.peers["right"]["trees"]["best"] == "right"
+    assert results.peers["right"]["flights"]["name"] == "right, right, trees"
     assert results.figures["http32_over_right"].count == 2
+    assert results.figures["flights_over_right"].count == 2
+    (row,) = peer_rows(results, "flights")
+    assert row[:2] == ("right", "right")
+    assert [row[0] for row in peer_rows(results, "trees")] == ["right", "wrong"]
     assert results.http["right, right"][4]["rate"] > 0
     assert results.memory_mb["right, right"] > 1
     # Each is named, with what it said.
@@ -126,3 +147,5 @@ def test_a_peer_is_measured_at_its_best(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert results.http["tidegate, trees"][1]["rate"] > 0
     with pytest.raises(InputError, match="take one of right, wrong"):
         run(Plan(peers=["tea"]), suites=["peers"])
+    with pytest.raises(InputError, match="no subject 'tea'"):
+        run(Plan(subjects=["tea"]), suites=["peers"])

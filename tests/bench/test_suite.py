@@ -115,6 +115,24 @@ def test_goals_are_judged_with_their_suite(monkeypatch: pytest.MonkeyPatch) -> N
         assert judged == {goal.name for goal in goals if goal.suite in suites}
 
 
+def test_the_command_chooses_peers_and_subjects(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Plan] = []
+
+    def empty(plan: Plan, suites: list[str], progress: object) -> Results:
+        del suites, progress
+        asked.append(plan)
+        return Results()
+
+    monkeypatch.setattr("tidegate.bench.run", empty)
+    for chosen in (["--peer", "granian", "--subject", "flights"], []):
+        done = CliRunner().invoke(build_app(), ["bench", "--suite", "peers", *chosen])
+        assert done.exit_code == 0, done.output
+    assert [(list(plan.peers), list(plan.subjects)) for plan in asked] == [
+        (["granian"], ["flights"]),
+        ([], []),
+    ]
+
+
 def test_the_command_knows_every_suite() -> None:
     assert list(SUITES) == list(COMMAND_SUITES)
     with pytest.raises(InputError, match="no suite 'tea'"):

@@ -1,68 +1,52 @@
 """LitServe: an API process and a worker process, with its fast queue.
 
-python service.py MODEL.onnx PORT [--batch]
+python service.py MODEL.onnx PORT [--features FEATURES.json] [--batch]
 """
 
+import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 import litserve
 import numpy as np
-import onnxruntime
 
-NAMES = {np.dtype(np.float32): "FP32", np.dtype(np.float64): "FP64", np.dtype(np.int64): "INT64"}
+sys.path.append(str(Path(__file__).parents[1]))
+from served import Served, apart, arguments
 
 
 class Api(litserve.LitAPI):
     """The model; the server gathers batches for it if it is told to."""
 
-    def __init__(self, path: str, **settings: Any) -> None:
+    def __init__(self, given: argparse.Namespace, **settings: Any) -> None:
         super().__init__(**settings)
-        self.path = path
+        self.given = given
 
     def setup(self, device: str) -> None:
         del device
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = onnxruntime.InferenceSession(
-            self.path, options, providers=["CPUExecutionProvider"]
-        )
-        self.entry = self.session.get_inputs()[0].name
-        self.names = [output.name for output in self.session.get_outputs()]
+        self.served = Served(self.given)
 
     # LitServe reads the annotation of `request`: without one it hands over the JSON document.
     def decode_request(self, request) -> np.ndarray:
-        raw = request["inputs"][0]
-        return np.array(raw["data"], dtype=np.float32).reshape(raw["shape"])
+        return self.served.rows(request["inputs"])
 
     def batch(self, inputs: list[np.ndarray]) -> np.ndarray:
         return np.concatenate(inputs)
 
     def predict(self, rows: np.ndarray) -> list[np.ndarray]:
-        return self.session.run(None, {self.entry: rows})
+        return self.served.run(rows)
 
     def unbatch(self, output: list[np.ndarray]) -> list[list[np.ndarray]]:
-        return [[part[at : at + 1] for part in output] for at in range(len(output[0]))]
+        return list(apart(output, [1] * len(output[0])))
 
     def encode_response(self, output: list[np.ndarray]) -> dict[str, Any]:
-        return {
-            "outputs": [
-                {
-                    "name": name,
-                    "datatype": NAMES[part.dtype],
-                    "shape": list(part.shape),
-                    "data": part.ravel().tolist(),
-                }
-                for name, part in zip(self.names, output, strict=True)
-            ]
-        }
+        return {"outputs": self.served.outputs(output, lists=True)}
 
 
 if __name__ == "__main__":
-    batch = {"max_batch_size": 32, "batch_timeout": 0.001} if "--batch" in sys.argv else {}
-    api = Api(sys.argv[1], api_path="/v2/models/trees/infer", **batch)
+    given = arguments()
+    batch = {"max_batch_size": 32, "batch_timeout": 0.001} if given.batch else {}
+    api = Api(given, api_path=f"/v2/models/{given.name}/infer", **batch)
     server = litserve.LitServer(
         api,
         accelerator="cpu",
@@ -72,7 +56,7 @@ if __name__ == "__main__":
     )
     server.run(
         host="127.0.0.1",
-        port=int(sys.argv[2]),
+        port=given.port,
         num_api_servers=1,
         log_level="warning",
         access_log=False,

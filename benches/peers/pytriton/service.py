@@ -1,54 +1,83 @@
 """The real Triton through PyTriton: the model stays in this process.
 
-python service.py MODEL.onnx PORT [--batch]
+python service.py MODEL.onnx PORT [--features FEATURES.json] [--batch]
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime
 from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
 
-TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+sys.path.append(str(Path(__file__).parents[1]))
+from served import Served, apart, arguments
+
+TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(int64)": np.int64,
+    "int64": np.int64,
+    "timestamp": np.int64,
+    "float64": np.float64,
+    "string": np.bytes_,
+}
 
 
-def main(path: str, port: int, batching: bool) -> None:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    entry = session.get_inputs()[0]
-    outputs = session.get_outputs()
+def main(given: argparse.Namespace) -> None:
+    served = Served(given)
 
     @batch
-    def infer(**given: np.ndarray) -> dict[str, np.ndarray]:
-        made = session.run(None, given)
-        return {output.name: values for output, values in zip(outputs, made, strict=True)}
+    def tensors(**given: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(served.names, served.run(given[served.entry]), strict=True))
 
+    def raw_columns(requests: list[Any]) -> list[dict[str, np.ndarray]]:
+        # Not `batch`, which wants the same columns in all requests.
+        rows = served.features.rows(
+            [{name: value.item() for name, value in request.items()} for request in requests]
+        )
+        parts = apart(served.run(rows), [1] * len(requests))
+        return [dict(zip(served.names, part, strict=True)) for part in parts]
+
+    if served.features is None:
+        infer = tensors
+        inputs = [
+            Tensor(name=one.name, dtype=TYPES[one.type], shape=(one.shape[1],))
+            for one in served.session.get_inputs()
+        ]
+    else:
+        infer = raw_columns
+        inputs = [
+            Tensor(
+                name=field["name"],
+                dtype=TYPES[field["dtype"]],
+                shape=(1,),
+                optional=field["nullable"],
+            )
+            for field in served.features.fields
+        ]
     config = ModelConfig(batching=True, max_batch_size=256)
-    if batching:
+    if given.batch:
         config.batcher = DynamicBatcher()
     settings = TritonConfig(
-        http_address="127.0.0.1", http_port=port, allow_grpc=False, allow_metrics=False
+        http_address="127.0.0.1", http_port=given.port, allow_grpc=False, allow_metrics=False
     )
-    workspace = Path(tempfile.mkdtemp(prefix="pytriton", dir=Path(path).parent)) / "workspace"
-    with Triton(config=settings, workspace=workspace) as triton:
+    place = Path(tempfile.mkdtemp(prefix="pytriton", dir=Path(given.model).parent))
+    with Triton(config=settings, workspace=place / "workspace") as triton:
         triton.bind(
-            model_name="trees",
+            model_name=given.name,
             infer_func=infer,
-            inputs=[Tensor(name=entry.name, dtype=np.float32, shape=(entry.shape[1],))],
+            inputs=inputs,
             outputs=[
                 Tensor(name=one.name, dtype=TYPES[one.type], shape=tuple(one.shape[1:]) or (1,))
-                for one in outputs
+                for one in served.session.get_outputs()
             ],
             config=config,
         )
@@ -59,4 +88,4 @@ if __name__ == "__main__":
     # The backend's stub is linked with libpython, and must find that of this interpreter first.
     found = os.environ.get("LD_LIBRARY_PATH", "")
     os.environ["LD_LIBRARY_PATH"] = f"{sysconfig.get_config_var('LIBDIR')}:{found}"
-    main(sys.argv[1], int(sys.argv[2]), "--batch" in sys.argv)
+    main(arguments())

@@ -32,6 +32,7 @@ class Plan:
         row_calls: One-row calls of scikit-learn, each some ten milliseconds.
         requests: How many are sent while the memory is watched.
         peers: The peers that are measured; none named is all of them.
+        subjects: What the peers serve: `trees`, `flights`; none named is both.
     """
 
     seconds: float = 1.0
@@ -43,6 +44,7 @@ class Plan:
     row_calls: int = 60
     requests: int = 10_000_000
     peers: Sequence[str] = ()
+    subjects: Sequence[str] = ()
 
 
 FULL: Final = Plan()

@@ -153,14 +153,15 @@ def starlette(subject: Subject, *, core: int, folder: Path, peers: Path) -> Targ
     """
     import importlib.util
 
-    script = peers / "starlette_service.py"
+    script = peers / "starlette" / "service.py"
     if not script.is_file():
         raise MissingDependencyError(f"the peer is not in {peers}: run from the source tree")
     if importlib.util.find_spec("httptools") is None:
         raise MissingDependencyError("without httptools the peer is slow: pip install httptools")
-    address = f"127.0.0.1:{free_port()}"
+    port = free_port()
+    address = f"127.0.0.1:{port}"
     daemon = Daemon(
-        [sys.executable, str(script), str(subject.onnx), address.rpartition(":")[2]],
+        [sys.executable, str(script), *subject.service(port)],
         core=core,
         ready=f"http://{address}/v2/health/ready",
         log=folder / "starlette.log",

@@ -1,5 +1,7 @@
 """The suite of peers: tidegate beside other servers, each in an environment of its own.
 
+All serve the bare trees, then the flights with their features, which a peer computes in Python.
+
 One peer runs at a time, in each of its settings, and takes turns with tidegate: a server that
 idles on the same core would still take some of it.
 """
@@ -27,10 +29,13 @@ from tidegate.bench.results import summary
 from tidegate.bench.subjects import ANSWER, Subject
 from tidegate.errors import ConfigurationError, InputError, TidegateError
 
-__all__ = ["AT", "Peer", "install", "measure", "peers_in"]
+__all__ = ["AT", "SUBJECTS", "Peer", "install", "measure", "peers_in"]
 
 AT: Final = 32
 """How many connections ask tidegate when it is compared with a peer at the peer's best number."""
+
+SUBJECTS: Final[Mapping[str, str]] = {"trees": "http32_over", "flights": "flights_over"}
+"""What is served, in the order of the runs, with what the names of the figures begin with."""
 
 ENVIRONMENTS: Final = ".venv-peers"
 """The folder of the peers' environments, beside `benches`."""
@@ -46,12 +51,16 @@ USUAL: Final = "default"
 class Peer:
     """A server to compare with: `service.py MODEL PORT` in the environment of a lock.
 
+    Where a request brings raw columns, the service is told so by `--features FILE`: the file has
+    what the features have learned.
+
     Attributes:
         folder: Where it is; its last part is the peer's name.
         path: The request target; `{model}` is the model's name.
-        ready: The target that answers with status 200 when it is ready.
+        ready: The target that answers with status 200 when it is ready, likewise.
         answer: Texts that precede the expected numbers in an answer.
         settings: Further arguments of the service for each setting that is measured.
+        subjects: What it is measured with.
     """
 
     folder: Path
@@ -59,6 +68,7 @@ class Peer:
     ready: str = "/v2/health/ready"
     answer: Sequence[str] = ANSWER
     settings: Mapping[str, Sequence[str]] = field(default_factory=lambda: {USUAL: ()})
+    subjects: Sequence[str] = tuple(SUBJECTS)
 
     @property
     def name(self) -> str:
@@ -127,7 +137,10 @@ def measure(context: Context) -> None:
     Args:
         context: Where the figures go: `http32_over_NAME` is tidegate at 32 connections over the
             peer at its best, which is the setting and the number of connections with most right
-            answers a second.
+            answers a second; `flights_over_NAME` the same with the flights.
+
+    Raises:
+        InputError: There is no such peer or subject.
     """
     place = budgets.folder()
     if place is None:
@@ -138,21 +151,31 @@ def measure(context: Context) -> None:
     for name in chosen:
         if name not in found:
             raise InputError(f"there is no peer {name!r}: take one of {', '.join(found)}")
-    subject = context.trees()
-    if subject is None:
-        return
+    for kind in context.plan.subjects:
+        if kind not in SUBJECTS:
+            raise InputError(f"there is no subject {kind!r}: take one of {', '.join(SUBJECTS)}")
+    for kind in context.plan.subjects or SUBJECTS:
+        peers = [found[name] for name in chosen if kind in found[name].subjects]
+        if not peers:
+            continue
+        subject = context.trees() if kind == "trees" else context.flights()
+        if subject is not None:
+            _measure(context, kind, subject, peers)
+
+
+def _measure(context: Context, kind: str, subject: Subject, peers: Sequence[Peer]) -> None:
     with Worker("load", context.places.client) as client:
         ours = context.attempt(
-            "tidegate",
+            f"tidegate, {subject.name}",
             lambda: http.tidegate(subject, core=context.places.server, folder=context.folder),
         )
         if ours is None:
             return
         with ours.daemon:
-            turns = Turns(context, client, ours)
+            turns = Turns(context, client, ours, kind, subject)
             turns.ours_alone()
-            for name in chosen:
-                context.attempt(name, partial(turns.against, found[name], subject))
+            for peer in peers:
+                context.attempt(turns.called(peer), partial(turns.against, peer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +196,26 @@ class Best:
 
 
 class Turns:
-    """tidegate, and one peer after the other beside it."""
+    """tidegate, and one peer after the other beside it, all with the same subject."""
 
-    def __init__(self, context: Context, client: Worker, ours: Target) -> None:
+    def __init__(
+        self, context: Context, client: Worker, ours: Target, kind: str, subject: Subject
+    ) -> None:
         self._context = context
         self._client = client
         self._ours = ours
+        self._kind = kind
+        self._subject = subject
+
+    def called(self, peer: Peer, setting: str = USUAL) -> str:
+        """What the results call a peer in a setting.
+
+        Args:
+            peer: The peer.
+            setting: One of its settings.
+        """
+        parts = [peer.name, *(() if setting == USUAL else (setting,))]
+        return ", ".join([*parts, *(() if self._kind == "trees" else (self._subject.name,))])
 
     def _cell(self, target: Target, connections: int) -> Cell:
         return http.measure(
@@ -202,12 +239,11 @@ class Turns:
             at: summary(group) for at, group in cells.items()
         }
 
-    def against(self, peer: Peer, subject: Subject) -> None:
+    def against(self, peer: Peer) -> None:
         """One peer in each of its settings; what cannot be measured is named in the results.
 
         Args:
             peer: The peer.
-            subject: What it serves.
 
         Raises:
             TidegateError: It could not be installed.
@@ -217,30 +253,28 @@ class Turns:
         python = install(peer.folder, peer.folder.parents[2] / ENVIRONMENTS)
         versions = _versions(peer.folder / "requirements.lock")
         asked = [package for package in versions if package in _asked(peer.folder)]
-        results.peers[peer.name] = {"versions": versions, "asked": asked}
+        known = results.peers.setdefault(peer.name, {"versions": versions, "asked": asked})
+        known[self._kind] = {}
         best: Best | None = None
         for setting in peer.settings:
-            name = peer.name if setting == USUAL else f"{peer.name}, {setting}"
-            found = context.attempt(
-                name, partial(self._setting, peer, setting, name, python, subject)
-            )
+            name = self.called(peer, setting)
+            found = context.attempt(name, partial(self._setting, peer, setting, name, python))
             if found is not None and (best is None or found.rate > best.rate):
                 best = found
         if best is not None:
-            results.peers[peer.name] |= {
+            known[self._kind] = {
                 "best": best.setting,
+                "name": self.called(peer, best.setting),
                 "connections": best.connections,
                 "rate": best.rate,
             }
-            results.figures[f"http32_over_{peer.name}"] = figure(best.ratios)
+            results.figures[f"{SUBJECTS[self._kind]}_{peer.name}"] = figure(best.ratios)
 
-    def _setting(
-        self, peer: Peer, setting: str, name: str, python: Path, subject: Subject
-    ) -> Best | None:
+    def _setting(self, peer: Peer, setting: str, name: str, python: Path) -> Best | None:
         """A peer in one setting, and the number of connections that it likes best."""
         results = self._context.results
         self._context.progress(f"measuring {name}")
-        target = self._start(peer, name, python, peer.settings[setting], subject)
+        target = self._start(peer, name, python, peer.settings[setting])
         with target.daemon:
             mine, theirs = self._turns(target)
             results.memory_mb[name] = target.daemon.memory_mb()
@@ -258,16 +292,14 @@ class Turns:
                 best = Best(rate, setting, at, ratios)
         return best
 
-    def _start(
-        self, peer: Peer, name: str, python: Path, arguments: Sequence[str], subject: Subject
-    ) -> Target:
+    def _start(self, peer: Peer, name: str, python: Path, arguments: Sequence[str]) -> Target:
+        context, subject = self._context, self._subject
         port = free_port()
-        command = [python, peer.folder / "service.py", subject.onnx, port, *arguments]
-        context = self._context
+        command = [str(python), str(peer.folder / "service.py"), *subject.service(port), *arguments]
         daemon = Daemon(
-            [str(part) for part in command],
+            command,
             core=context.places.server,
-            ready=f"http://127.0.0.1:{port}{peer.ready}",
+            ready=f"http://127.0.0.1:{port}{peer.ready.format(model=subject.name)}",
             log=context.folder / f"{name.replace(', ', '-').replace(' ', '-')}.log",
         )
         path = peer.path.format(model=subject.name)

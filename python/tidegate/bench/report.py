@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tidegate.bench.budgets import Verdict
+from tidegate.bench.peers import SUBJECTS
 from tidegate.bench.results import Results
 
 __all__ = ["document", "figure_rows", "http_rows", "peer_rows", "verdict_rows"]
@@ -84,15 +85,27 @@ def http_rows(results: Results) -> list[tuple[str, ...]]:
     ]
 
 
-def peer_rows(results: Results) -> list[tuple[str, ...]]:
-    """The cells of the table of peers: name, its best setting, connections, rate, versions."""
-    return [
-        (
-            name,
-            str(peer.get("best", "not measured")),
-            str(peer.get("connections", "")),
-            f"{peer['rate']:,.0f}" if "rate" in peer else "",
-            ", ".join(f"{package} {peer['versions'][package]}" for package in peer["asked"]),
+def peer_rows(results: Results, subject: str) -> list[tuple[str, ...]]:
+    """The cells of the table of peers: name, its best setting, connections, rate, ratio, versions.
+
+    Args:
+        results: The results.
+        subject: What they serve: a key of `tidegate.bench.peers.SUBJECTS`.
+    """
+    rows: list[tuple[str, ...]] = []
+    for name, peer in results.peers.items():
+        if subject not in peer:
+            continue
+        best = peer[subject]
+        ratio = results.figures.get(f"{SUBJECTS[subject]}_{name}")
+        rows.append(
+            (
+                name,
+                str(best.get("best", "not measured")),
+                str(best.get("connections", "")),
+                f"{best['rate']:,.0f}" if "rate" in best else "",
+                f"{ratio.median:.3g} ({ratio.low:.3g} to {ratio.high:.3g})" if ratio else "",
+                ", ".join(f"{package} {peer['versions'][package]}" for package in peer["asked"]),
+            )
         )
-        for name, peer in results.peers.items()
-    ]
+    return rows

@@ -25,7 +25,7 @@ class Results:
         features: Figures of one row and of the table.
         embedded: Figures of the embedded call and the bare one.
         curves: What is drawn over something else than connections: goodput over offered load.
-        peers: What is in each peer's lock, and which of its settings was its best.
+        peers: What is in each peer's lock, and which of its settings was its best with what.
         memory_mb: Peak memory of the servers.
         not_measured: What could not be measured, with the reason.
         notes: What a reader of the figures must know.

@@ -63,6 +63,8 @@ class Subject:
         cases: Request bodies with the probabilities that are due.
         matrix: What the model itself takes, as a NumPy file.
         rows: For the flights: the raw rows as JSON dicts.
+        features: For the flights: what the features have learned, for those who compute them
+            otherwise.
     """
 
     name: str
@@ -72,6 +74,16 @@ class Subject:
     cases: Path
     matrix: Path
     rows: Path | None = None
+    features: Path | None = None
+
+    def service(self, port: int) -> list[str]:
+        """What a service of `benches/peers` is given: `MODEL PORT`, and the features if it has any.
+
+        Args:
+            port: The port that it listens at.
+        """
+        features = () if self.features is None else ("--features", str(self.features))
+        return [str(self.onnx), str(port), *features]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +228,8 @@ def build_flights(folder: Path) -> Subject:
     registry = folder / "registry"
     steps.publish(bundle, registry)
     onnx = _copy_onnx(bundle, folder)
+    features = folder / "flights-features.json"
+    shutil.copyfile(bundle.path / "features.json", features)
     live = steps.select(flights, range(7, 13), None)
     table = task.raw(live.gather_every(max(1, live.height // (4 * BODIES))).head(4 * BODIES))
     X = trained.features.transform(table)
@@ -226,7 +240,14 @@ def build_flights(folder: Path) -> Subject:
     cases = folder / "flights.json"
     write_cases(cases, v2_bodies(table.head(BODIES)), _probabilities(onnx, X[:BODIES]))
     return Subject(
-        task.MODEL, f"{task.MODEL}@{steps.ALIAS}", registry, onnx, cases, matrix, rows=rows
+        task.MODEL,
+        f"{task.MODEL}@{steps.ALIAS}",
+        registry,
+        onnx,
+        cases,
+        matrix,
+        rows=rows,
+        features=features,
     )
 
 

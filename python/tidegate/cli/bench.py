@@ -50,6 +50,12 @@ def bench(
         list[str] | None,
         typer.Option(metavar="NAME", help="Of the suite of peers only this one; may be repeated."),
     ] = None,
+    subject: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="What the peers serve: trees, flights; may be repeated, else both."
+        ),
+    ] = None,
     plots: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Draw throughput, latency and goodput as SVG here."),
@@ -60,6 +66,7 @@ def bench(
     from tidegate.bench import judge, read_budgets, run
     from tidegate.bench.budgets import folder
     from tidegate.bench.context import FULL, QUICK
+    from tidegate.bench.peers import AT, SUBJECTS
     from tidegate.bench.report import (
         document,
         figure_rows,
@@ -75,7 +82,7 @@ def bench(
     goals = read_budgets(path) if path else []
     suites = list(SUITES) if full else list(dict.fromkeys(suite or SUITES[:1]))
     results = run(
-        replace(QUICK if quick else FULL, peers=peer or ()),
+        replace(QUICK if quick else FULL, peers=peer or (), subjects=subject or ()),
         suites=suites,
         progress=lambda text: DIAGNOSTICS.print(f"• {text}", style="dim"),
     )
@@ -100,8 +107,13 @@ def bench(
             right=("conn.", "req/s", "p50 ms", "p99 ms", "CPU µs", "batch", "errors"),
         )
         CONSOLE.print()
-        table(("peer", "its best", "conn.", "req/s", "versions"), peer_rows(results))
-        CONSOLE.print()
+        for served in SUBJECTS:
+            ratio = f"tidegate at {AT} over it"
+            peers = peer_rows(results, served)
+            if peers:
+                columns = (f"peer, {served}", "its best", "conn.", "req/s", ratio, "versions")
+                table(columns, peers, right=("conn.", "req/s"))
+                CONSOLE.print()
         table(("memory", "MB"), [(n, f"{mb:.0f}") for n, mb in results.memory_mb.items()])
         CONSOLE.print()
         table(("ratio", "median", "interval"), figure_rows(results, verdicts))
