@@ -64,7 +64,7 @@ lock: ## after a change of dependencies
 	uv pip compile $(LOCK) requirements/build.in -c requirements/dev.lock -o requirements/build.lock
 	uv pip compile $(LOCK) requirements/kserve.in -o requirements/kserve.lock
 	uv pip compile $(LOCK) requirements/triton.in -o requirements/triton.lock
-	for peer in benches/peers/*/ benches/plots/; do uv pip compile $(LOCK) $${peer}requirements.in -o $${peer}requirements.lock; done
+	for asked in benches/peers/*/requirements.in benches/plots/requirements.in; do uv pip compile $(LOCK) $$asked -o $${asked%.in}.lock; done
 LOCK := --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 clean: ## keeps Cargo's target folder
