@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use tidegate_benches::batching::{Row, batcher_in_virtual_time};
 use tidegate_benches::drift::{Kind, monitor};
+use tidegate_benches::routing::{Request, deployed};
 use tidegate_benches::{features, samples};
 use tidegate_drift::Windows;
 use tidegate_protocol::infer::{self, InferRequest, InferResponse};
@@ -41,7 +42,7 @@ struct Hot {
     at_most: u64,
 }
 
-const HOT: [Hot; 11] = [
+const HOT: [Hot; 13] = [
     Hot {
         name: "decode_v2_json",
         run: |calls| decode(calls, false),
@@ -91,6 +92,16 @@ const HOT: [Hot; 11] = [
         name: "watch_a_row",
         run: watch_a_row,
         at_most: 7_000,
+    },
+    Hot {
+        name: "route_a_request",
+        run: |calls| route(calls, "single"),
+        at_most: 400,
+    },
+    Hot {
+        name: "split_a_request",
+        run: |calls| route(calls, "canary"),
+        at_most: 1_000,
     },
     Hot {
         name: "turn_of_32_works",
@@ -202,6 +213,7 @@ fn encode_predictions(calls: usize) -> Result<()> {
             model_name: response.model_name,
             model_version: response.model_version,
             revision: 7,
+            experiment: None,
             prediction_id: "0198c0de-1234",
             outputs: response.outputs,
         })?);
@@ -233,6 +245,18 @@ fn watch_a_row(calls: usize) -> Result<()> {
     let view = table.view()?;
     for call in 0..calls {
         monitor.observe(black_box(&view.slice(call % VARIED, 1)), 1.0)?;
+    }
+    Ok(())
+}
+
+fn route(calls: usize, name: &str) -> Result<()> {
+    let runtime = deployed()?;
+    let user = |number| Request {
+        user: format!("user-{number}"),
+    };
+    let requests: Vec<_> = (0..VARIED).map(user).collect();
+    for request in requests.iter().cycle().take(calls) {
+        black_box(runtime.choose(black_box(name), None, request)?);
     }
     Ok(())
 }

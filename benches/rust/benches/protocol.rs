@@ -142,6 +142,7 @@ fn encode_predictions(bencher: Bencher, rows: usize) {
             model_name: "flight-delay",
             model_version: "1.0.0",
             revision: 7,
+            experiment: None,
             prediction_id: "0198c0de-1234",
             outputs: black_box(&replies[next]),
         })));

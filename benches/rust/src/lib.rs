@@ -4,4 +4,5 @@
 pub mod batching;
 pub mod drift;
 pub mod features;
+pub mod routing;
 pub mod samples;

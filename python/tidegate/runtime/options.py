@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Deployment", "Options"]
+__all__ = ["Arm", "Deployment", "Options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Deployment:
     Attributes:
         name: The name that requests use.
         model: The bundle's own name.
-        version: The bundle's version.
+        version: The bundle's version; where several share the traffic, the stable one.
         digest: The bundle's digest, or `None` for a bare ONNX file.
         revision: Which change of the deployment this is, from 1.
     """
@@ -65,3 +65,26 @@ class Deployment:
     version: str
     digest: str | None
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A version that gets traffic under a served name.
+
+    Attributes:
+        name: The name that requests use.
+        model: The bundle's own name.
+        version: The bundle's version.
+        digest: The bundle's digest, or `None` for a bare ONNX file.
+        revision: Which change of the deployment this is.
+        role: `"stable"`, `"candidate"` or `"arm"`.
+        weight: Its share of the traffic in basis points, of which there are 10,000.
+    """
+
+    name: str
+    model: str
+    version: str
+    digest: str | None
+    revision: int
+    role: str
+    weight: int

@@ -21,7 +21,7 @@ from tidegate.registry import Bundle, Registry
 from tidegate.runtime.batching import Batching
 from tidegate.runtime.channel import channel
 from tidegate.runtime.loading import Guard, Loading, Said
-from tidegate.runtime.options import Deployment, Options
+from tidegate.runtime.options import Arm, Deployment, Options
 
 if TYPE_CHECKING:
     from tidegate.monitoring import DriftReport, QualityReport, Received
@@ -226,8 +226,12 @@ class Runtime:
         self._loading.forget(name)
 
     def deployments(self) -> list[Deployment]:
-        """List what is served, by name."""
+        """List what is served, by name, with the stable version of each."""
         return [Deployment(*row) for row in self._core.deployments()]
+
+    def arms(self, name: str | None = None) -> list[Arm]:
+        """List the versions that get traffic, under one name or all; most names have one."""
+        return [Arm(*row) for row in self._core.arms() if name in (None, row[0])]
 
     # ---- predictions
 
@@ -238,6 +242,7 @@ class Runtime:
         *,
         version: str | None = None,
         extra: Extra = "error",
+        key: str | None = None,
     ) -> Prediction:
         """Predict one row.
 
@@ -245,8 +250,11 @@ class Runtime:
             name: The served name.
             row: Raw values by column, or arrays by input for a model without a feature set. An
                 absent key of a nullable column is a missing value.
-            version: The exact version that must answer; any by default.
+            version: The exact version that must answer; by default the deployment's plan chooses.
             extra: Whether keys that no column has are an `"error"` or to `"ignore"`.
+            key: What the request is routed by where several versions share the traffic: the same key
+                always gets the same version. By default the column that the plan names, else the
+                call itself, which sticks to nothing.
 
         Returns:
             The outputs, the label, and which model, version and revision answered.
@@ -256,7 +264,7 @@ class Runtime:
             NotFoundError: If the name or version is not served.
             OverloadedError: If too many rows wait for the model.
         """
-        return self._core.predict(name, row, version, extra)
+        return self._core.predict(name, row, version, extra, key)
 
     def predict_many(
         self,
@@ -265,6 +273,7 @@ class Runtime:
         *,
         version: str | None = None,
         extra: Extra = "error",
+        key: str | None = None,
     ) -> Predictions:
         """Predict many rows at once.
 
@@ -273,9 +282,11 @@ class Runtime:
             rows: A list of dicts, an Arrow table (pyarrow, polars, pandas), a NumPy matrix of
                 shape `[rows, columns]` in the schema's order (all columns numeric), or a dict of
                 arrays by input for a model without a feature set.
-            version: The exact version that must answer; any by default.
+            version: The exact version that must answer; by default the deployment's plan chooses
+                one for all rows.
             extra: Whether columns that the model does not use are an `"error"` or to `"ignore"`;
                 tables may always have more columns.
+            key: As for `predict`.
 
         Returns:
             The outputs as arrays with one entry a row.
@@ -285,7 +296,7 @@ class Runtime:
             NotFoundError: If the name or version is not served.
             OverloadedError: If too many rows wait for the model.
         """
-        return self._core.predict_many(name, rows, version, extra)
+        return self._core.predict_many(name, rows, version, extra, key)
 
     async def apredict(
         self,
@@ -294,6 +305,7 @@ class Runtime:
         *,
         version: str | None = None,
         extra: Extra = "error",
+        key: str | None = None,
     ) -> Prediction:
         """Predict one row from a coroutine; rows of tasks that run at once share a batch.
 
@@ -302,7 +314,7 @@ class Runtime:
         """
         prediction: Prediction = await channel().submit(
             lambda completions, token: self._core.submit(
-                completions, token, name, row, version, extra
+                completions, token, name, row, version, extra, key
             ),
             self._core.flush,
             name,
@@ -325,13 +337,15 @@ class Runtime:
     def watched(self) -> list[tuple[str, str, str]]:
         """The served name, the version and the snapshot of every model that is watched."""
         found = []
-        for deployment in self.deployments():
+        for arm in self.arms():
             with contextlib.suppress(NotFoundError):
-                text = self._core.drift_snapshot(deployment.name)
-                found.append((deployment.name, deployment.version, text))
+                text = self._core.drift_snapshot(arm.name, arm.version)
+                found.append((arm.name, arm.version, text))
         return found
 
-    def merged_drift(self, name: str, store: Store, *, replica: str = "here") -> Merged:
+    def merged_drift(
+        self, name: str, store: Store, *, replica: str = "here", version: str | None = None
+    ) -> Merged:
         """Report the drift that all replicas have seen together, this one among them.
 
         Args:
@@ -339,6 +353,7 @@ class Runtime:
             store: Where the replicas' snapshots are.
             replica: The name under which this runtime's own are there; what it has seen by now
                 stands in their place.
+            version: Of several that share the traffic, which; the stable one by default.
 
         Returns:
             The report, and what is wrong with snapshots that were left out.
@@ -350,22 +365,26 @@ class Runtime:
         from tidegate.monitoring import DriftReport
         from tidegate.monitoring.snapshots import Merged, Snapshots
 
-        self._core.drift(name, None)  # says what is deployed, if this is not
-        version = next(d.version for d in self.deployments() if d.name == name)
+        self._core.drift(name, version)  # says what is deployed, if this is not
+        if version is None:
+            version = next(d.version for d in self.deployments() if d.name == name)
         texts = Snapshots(store, name, version).newest()
-        texts[replica] = self._core.drift_snapshot(name)
-        report, faults = self._core.merged_drift(name, list(texts.values()))
+        texts[replica] = self._core.drift_snapshot(name, version)
+        report, faults = self._core.merged_drift(name, list(texts.values()), version)
         count = len(texts) - len(faults)
         return Merged(DriftReport.from_json(report), report, count, tuple(faults))
 
-    def close_window(self, name: str, *, label: str | None = None) -> None:
+    def close_window(
+        self, name: str, *, label: str | None = None, version: str | None = None
+    ) -> None:
         """Close the open window of observations now, so that the next begins.
 
         Args:
             name: The served name.
             label: What to call the window in reports.
+            version: Of several that share the traffic, which; the stable one by default.
         """
-        self._core.close_window(name, label)
+        self._core.close_window(name, label, version)
 
     def feedback(self, name: str, feedback: Any) -> Received:
         """Say how predictions came out: labels and named numbers, by the ids of predictions.

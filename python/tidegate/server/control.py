@@ -112,6 +112,7 @@ class _Control:
 
     async def deployments(self, request: Request) -> Response:
         del request
+        arms = self._runtime.arms()
         return JSONResponse(
             {
                 "deployments": [
@@ -121,6 +122,11 @@ class _Control:
                         "version": deployment.version,
                         "digest": deployment.digest,
                         "revision": deployment.revision,
+                        "arms": [
+                            {"version": arm.version, "role": arm.role, "weight": arm.weight}
+                            for arm in arms
+                            if arm.name == deployment.name
+                        ],
                     }
                     for deployment in self._runtime.deployments()
                 ]

@@ -23,7 +23,7 @@ ROUTES: Final = (
         "GET",
         "/v1/replicas/{model}/drift",
         "replicas_drift",
-        "The drift that all replicas have seen together.",
+        "The drift that all replicas have seen together, of `?version=` if several share the traffic.",
     ),
 )
 """The routes of replicas: method, path, name, summary."""
@@ -71,13 +71,15 @@ def routes(runtime: Runtime, writer: SnapshotWriter | None) -> list[Route]:
         writer: What writes this replica's snapshots; without one the report is of this one alone.
     """
 
-    def drift(model: str) -> bytes:
+    def drift(model: str, version: str | None) -> bytes:
         if writer is None:
             # Nothing is shared: this replica is all there is.
-            alone = orjson.Fragment(runtime.core.drift(model, None))
+            alone = orjson.Fragment(runtime.core.drift(model, version))
             document = {"replicas": 1, "faults": (), "writer": None, "report": alone}
             return orjson.dumps(document)
-        merged = runtime.merged_drift(model, writer.store, replica=writer.replica)
+        merged = runtime.merged_drift(
+            model, writer.store, replica=writer.replica, version=version
+        )
         document = {
             "replicas": merged.replicas,
             "faults": merged.faults,
@@ -87,7 +89,8 @@ def routes(runtime: Runtime, writer: SnapshotWriter | None) -> list[Route]:
         return orjson.dumps(document)
 
     async def answer(request: Request) -> Response:
-        content = await run_in_threadpool(drift, request.path_params["model"])
+        version = request.query_params.get("version")
+        content = await run_in_threadpool(drift, request.path_params["model"], version)
         return Response(content, media_type="application/json")
 
     return [Route("/v1/replicas/{model}/drift", answer)]

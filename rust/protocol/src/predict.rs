@@ -13,13 +13,16 @@ pub struct Predictions<'a> {
     pub model_version: &'a str,
     /// The revision of the deployment that answered.
     pub revision: u64,
+    /// The experiment that the request takes part in; the version is its arm there.
+    pub experiment: Option<&'a str>,
     /// Names this reply; row `i` is labelled as `prediction_id/i`.
     pub prediction_id: &'a str,
     /// The outputs, each with one row for each instance.
     pub outputs: &'a [Tensor],
 }
 
-/// Writes `{model_name, model_version, revision, prediction_id, predictions: […]}`.
+/// Writes `{model_name, model_version, revision, prediction_id, predictions: […]}`, with `experiment`
+/// and `arm` before the predictions of a request that takes part in one.
 ///
 /// An output of shape `[n]` or `[n, 1]` is a scalar in each row, any other a nested array of the
 /// remaining shape. Floats have the fewest digits that read back to the same bits of their type;
@@ -63,6 +66,12 @@ pub fn begin(predictions: &Predictions<'_>) -> Result<Vec<u8>> {
     write::scalar(&mut out, &predictions.revision);
     write::key(&mut out, "prediction_id");
     write::string(&mut out, predictions.prediction_id);
+    if let Some(experiment) = predictions.experiment {
+        write::key(&mut out, "experiment");
+        write::string(&mut out, experiment);
+        write::key(&mut out, "arm");
+        write::string(&mut out, predictions.model_version);
+    }
     write::key(&mut out, "predictions");
     out.push(b'[');
     rows(&mut out, predictions.outputs)?;
@@ -136,6 +145,7 @@ mod tests {
             model_name: "flight-delay",
             model_version: "1.0.0",
             revision: 7,
+            experiment: None,
             prediction_id: "p-1",
             outputs,
         })

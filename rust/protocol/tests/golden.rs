@@ -155,6 +155,7 @@ fn replies_are_written_as_they_were() {
         model_name: "flight-delay",
         model_version: "1.0.0",
         revision: 7,
+        experiment: None,
         prediction_id: "0198c0de",
         outputs: &outputs,
     });

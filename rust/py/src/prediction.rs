@@ -108,7 +108,13 @@ impl Prediction {
     /// The revision of the deployment that answered.
     #[getter]
     fn revision(&self) -> u64 {
-        self.answer.revision
+        self.answer.revision()
+    }
+
+    /// The experiment that the call takes part in, if it does; the version is its arm there.
+    #[getter]
+    fn experiment(&self) -> Option<&str> {
+        self.answer.experiment()
     }
 
     /// The outputs by name: arrays without the row dimension.
@@ -251,7 +257,13 @@ impl Predictions {
     /// The revision of the deployment that answered.
     #[getter]
     fn revision(&self) -> u64 {
-        self.answer.revision
+        self.answer.revision()
+    }
+
+    /// The experiment that the call takes part in, if it does; the version is its arm there.
+    #[getter]
+    fn experiment(&self) -> Option<&str> {
+        self.answer.experiment()
     }
 
     /// The outputs by name: arrays whose first dimension is the rows.

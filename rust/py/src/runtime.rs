@@ -9,9 +9,10 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyDict, PyList, PyMapping};
 use tidegate_protocol::{Limits, feedback};
 use tidegate_runtime::feedback::Received;
+use tidegate_runtime::routing::Arm;
 use tidegate_runtime::{
-    Answer, CallOptions, Input, LoadOptions, Model as CoreModel, Options, Policy,
-    Runtime as CoreRuntime, Ticket as CoreTicket,
+    Answer, CallOptions, Choice, Deployment, Direct, Input, LoadOptions, Model as CoreModel,
+    Options, Policy, Runtime as CoreRuntime, Ticket as CoreTicket,
 };
 use tidegate_schema::{DType, Error, Result, Schema, TableBuf};
 
@@ -209,14 +210,34 @@ impl Runtime {
     /// Serves a model under a name, in place of what stood there; gives the revision, from 1.
     fn deploy(&self, py: Python<'_>, name: &str, model: &Model) -> PyResult<u64> {
         run(py, || {
-            let before = self
-                .inner
-                .deployment(name, None)
-                .map_or(0, |before| before.revision);
+            let before = self.inner.deployment(name);
+            let before = before.map_or(0, |before| before.revision().number);
             self.inner
                 .deploy(name, Arc::clone(&model.inner), before + 1)?;
             Ok(before + 1)
         })
+    }
+
+    /// Serves several models under a name as a routing document says, from the next request on.
+    fn route(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        revision: u64,
+        document: &str,
+        models: Vec<Bound<'_, Model>>,
+    ) -> PyResult<()> {
+        let models = models.iter().map(|model| Arc::clone(&model.get().inner));
+        let models: Vec<Arc<CoreModel>> = models.collect();
+        run(py, || {
+            self.inner.route(name, revision, document, models)?;
+            Ok(())
+        })
+    }
+
+    /// The routing that is live under a name, with its revision, as JSON.
+    fn routing(&self, name: &str) -> PyResult<String> {
+        run_attached(|| Ok(self.inner.deployment(name)?.to_json()))
     }
 
     /// Stops serving a name.
@@ -224,25 +245,26 @@ impl Runtime {
         run(py, || self.inner.undeploy(name).map(|_| ()))
     }
 
-    /// What is served: (name, model, version, digest, revision).
+    /// What is served, by its stable version: (name, model, version, digest, revision).
     fn deployments(&self) -> Vec<(String, String, String, Option<String>, u64)> {
         let index = self.inner.index();
-        let row = |d: &Arc<tidegate_runtime::Deployment>| {
-            let model = &d.model;
-            let digest = model.digest().map(str::to_owned);
-            (
-                d.name.clone(),
-                model.name().to_owned(),
-                model.version().to_owned(),
-                digest,
-                d.revision,
-            )
+        let row = |deployment: &Arc<Deployment>| {
+            let (name, model, version, digest, revision, ..) = row(deployment.stable());
+            (name, model, version, digest, revision)
         };
         index.iter().map(row).collect()
     }
 
+    /// Every version that gets traffic: (name, model, version, digest, revision, role, weight).
+    fn arms(&self) -> Vec<ArmRow> {
+        let index = self.inner.index();
+        let arms = index.iter().flat_map(|deployment| deployment.arms());
+        arms.map(|arm| row(arm)).collect()
+    }
+
     /// Predicts one row.
-    #[pyo3(signature = (name, row, version=None, extra=None))]
+    #[pyo3(signature = (name, row, version=None, extra=None, key=None))]
+    #[allow(clippy::too_many_arguments)] // Each stands alone, and all have names.
     fn predict(
         &self,
         py: Python<'_>,
@@ -250,15 +272,20 @@ impl Runtime {
         row: &Bound<'_, PyAny>,
         version: Option<&str>,
         extra: Option<&str>,
+        key: Option<&str>,
     ) -> PyResult<Prediction> {
-        let model = self.inner.model(name, version).map_err(raise)?;
-        let input = one(&model, row, Extra::parse(extra)?)?;
-        let answer = run(py, || model.predict(input, &CallOptions::default()))?;
+        let mut choice = self.choose(name, version, key)?;
+        let input = one(choice.routed().model(), row, Extra::parse(extra)?)?;
+        let answer = run(py, || {
+            let input = choice.settle_input(input)?;
+            choice.routed().model().predict(input, &routed(&choice))
+        })?;
         Ok(Prediction::new(answer))
     }
 
     /// Predicts many rows: dicts, an Arrow table, or a matrix.
-    #[pyo3(signature = (name, rows, version=None, extra=None))]
+    #[pyo3(signature = (name, rows, version=None, extra=None, key=None))]
+    #[allow(clippy::too_many_arguments)] // Each stands alone, and all have names.
     fn predict_many(
         &self,
         py: Python<'_>,
@@ -266,18 +293,15 @@ impl Runtime {
         rows: &Bound<'_, PyAny>,
         version: Option<&str>,
         extra: Option<&str>,
+        key: Option<&str>,
     ) -> PyResult<Predictions> {
-        let model = self.inner.model(name, version).map_err(raise)?;
-        Ok(Predictions::new(many(
-            py,
-            &model,
-            rows,
-            Extra::parse(extra)?,
-        )?))
+        let choice = self.choose(name, version, key)?;
+        let answer = many(py, choice, rows, Extra::parse(extra)?)?;
+        Ok(Predictions::new(answer))
     }
 
     /// Starts one row on its way to an event loop; call `flush` at the end of the loop's turn.
-    #[pyo3(signature = (completions, token, name, row, version=None, extra=None))]
+    #[pyo3(signature = (completions, token, name, row, version=None, extra=None, key=None))]
     #[allow(clippy::too_many_arguments)] // The arguments of `predict`, and where the answer goes.
     fn submit(
         &self,
@@ -288,19 +312,20 @@ impl Runtime {
         row: &Bound<'_, PyAny>,
         version: Option<&str>,
         extra: Option<&str>,
+        key: Option<&str>,
     ) -> PyResult<Ticket> {
-        let model = self.inner.model(name, version).map_err(raise)?;
-        let input = one(&model, row, Extra::parse(extra)?)?;
+        let mut choice = self.choose(name, version, key)?;
+        let input = one(choice.routed().model(), row, Extra::parse(extra)?)?;
         let mailbox = completions.mailbox();
         let ticket = run(py, || {
-            Ok(
-                model.submit(input, &CallOptions::default(), move |outcome| {
-                    mailbox.push(token, move |py| {
-                        let prediction = Prediction::new(outcome.map_err(raise)?);
-                        Ok(Py::new(py, prediction)?.into_any())
-                    });
-                }),
-            )
+            let input = choice.settle_input(input)?;
+            let model = choice.routed().model();
+            Ok(model.submit(input, &routed(&choice), move |outcome| {
+                mailbox.push(token, move |py| {
+                    let prediction = Prediction::new(outcome.map_err(raise)?);
+                    Ok(Py::new(py, prediction)?.into_any())
+                });
+            }))
         })?;
         Ok(Ticket {
             inner: Mutex::new(Some(ticket)),
@@ -311,8 +336,8 @@ impl Runtime {
     fn flush(&self, py: Python<'_>, name: &str) -> PyResult<()> {
         run(py, || {
             // A model that was taken away meanwhile answers what it has accepted by itself.
-            if let Ok(model) = self.inner.model(name, None) {
-                model.flush();
+            if let Ok(deployment) = self.inner.deployment(name) {
+                deployment.arms().iter().for_each(|arm| arm.model.flush());
             }
             Ok(())
         })
@@ -329,27 +354,42 @@ impl Runtime {
     }
 
     /// The windows of observations as text, for reports of several replicas.
-    fn drift_snapshot(&self, py: Python<'_>, name: &str) -> PyResult<String> {
-        run(py, || self.inner.model(name, None)?.drift_snapshot())
+    #[pyo3(signature = (name, version=None))]
+    fn drift_snapshot(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        version: Option<&str>,
+    ) -> PyResult<String> {
+        run(py, || self.inner.model(name, version)?.drift_snapshot())
     }
 
     /// The drift report of several replicas as JSON, and what is wrong with snapshots left out.
+    #[pyo3(signature = (name, snapshots, version=None))]
     fn merged_drift(
         &self,
         py: Python<'_>,
         name: &str,
         snapshots: Vec<String>,
+        version: Option<&str>,
     ) -> PyResult<(String, Vec<String>)> {
         run(py, || {
-            let (report, faults) = self.inner.model(name, None)?.merged_drift(&snapshots)?;
+            let model = self.inner.model(name, version)?;
+            let (report, faults) = model.merged_drift(&snapshots)?;
             Ok((report.to_json(), faults))
         })
     }
 
     /// Closes the open window of observations; false when it has no rows.
-    #[pyo3(signature = (name, label=None))]
-    fn close_window(&self, py: Python<'_>, name: &str, label: Option<&str>) -> PyResult<bool> {
-        run(py, || self.inner.model(name, None)?.close_window(label))
+    #[pyo3(signature = (name, label=None, version=None))]
+    fn close_window(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        label: Option<&str>,
+        version: Option<&str>,
+    ) -> PyResult<bool> {
+        run(py, || self.inner.model(name, version)?.close_window(label))
     }
 
     /// Takes in feedback as JSON; gives what became of it as JSON.
@@ -412,6 +452,46 @@ impl Runtime {
     }
 }
 
+impl Runtime {
+    /// Chooses the version for a call.
+    fn choose(&self, name: &str, version: Option<&str>, key: Option<&str>) -> PyResult<Choice> {
+        let clues = Direct::new(self.inner.ids(), key);
+        self.inner.choose(name, version, &clues).map_err(raise)
+    }
+}
+
+/// How a call is to be answered whose version was chosen.
+fn routed(choice: &Choice) -> CallOptions {
+    CallOptions {
+        routed: Some(choice.routed().clone()),
+        ..CallOptions::default()
+    }
+}
+
+/// Name, model, version, digest, revision, role and weight.
+type ArmRow = (
+    String,
+    String,
+    String,
+    Option<String>,
+    u64,
+    &'static str,
+    u32,
+);
+
+fn row(arm: &Arm) -> ArmRow {
+    let model = &arm.model;
+    (
+        arm.revision.deployment.clone(),
+        model.name().to_owned(),
+        model.version().to_owned(),
+        model.digest().map(str::to_owned),
+        arm.revision.number,
+        arm.role.name(),
+        arm.weight,
+    )
+}
+
 fn received(received: &Received) -> Result<String> {
     serde_json::to_string(received)
         .map_err(|error| Error::internal(format!("what became of feedback: {error}")))
@@ -453,11 +533,11 @@ fn tensors(inputs: &Bound<'_, PyDict>) -> PyResult<Input> {
 
 fn many(
     py: Python<'_>,
-    model: &Arc<CoreModel>,
+    mut choice: Choice,
     rows: &Bound<'_, PyAny>,
     extra: Extra,
 ) -> PyResult<Answer> {
-    let options = CallOptions::default();
+    let model = Arc::clone(choice.routed().model());
     let input = match model.schema() {
         Some(schema) => {
             if let Ok(list) = rows.cast::<PyList>() {
@@ -467,16 +547,23 @@ fn many(
             } else {
                 let batches = import(rows)?;
                 return run(py, || {
-                    batches.with_table(schema, |t| model.predict_table(t, &options))
+                    batches.with_table(schema, |table| {
+                        choice.settle(table);
+                        let model = choice.routed().model();
+                        model.predict_table(table, &routed(&choice))
+                    })
                 });
             }
         }
         None => match rows.cast::<PyDict>() {
             Ok(inputs) => tensors(inputs)?,
-            Err(_) => Input::Tensors(vec![single(model, rows)?]),
+            Err(_) => Input::Tensors(vec![single(&model, rows)?]),
         },
     };
-    run(py, || model.predict(input, &options))
+    run(py, || {
+        let input = choice.settle_input(input)?;
+        choice.routed().model().predict(input, &routed(&choice))
+    })
 }
 
 /// An array for a model that takes one tensor.

@@ -7,6 +7,7 @@ use tidegate_schema::{Result, Schema, TableBuf, Tensor};
 
 use crate::Model;
 use crate::output::output_columns;
+use crate::routing::Routed;
 
 /// What a prediction is asked with.
 #[derive(Clone, Debug)]
@@ -24,13 +25,26 @@ pub struct Answer {
     pub outputs: Vec<Tensor>,
     /// Unique across replicas and restarts; row `i` is `<prediction_id>/i`.
     pub prediction_id: PredictionId,
-    /// The revision of the deployment that answered; 0 when the model is not deployed.
-    pub revision: u64,
     /// The model that answered.
     pub model: Arc<Model>,
+    /// How the request came to it; `None` where it was asked without a deployment.
+    pub routed: Option<Routed>,
 }
 
 impl Answer {
+    /// The revision of the deployment that the request was routed by; 0 where it was by none.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.routed.as_ref().map_or(0, Routed::revision)
+    }
+
+    /// The experiment that the request takes part in.
+    #[must_use]
+    pub fn experiment(&self) -> Option<&str> {
+        let experiment = self.routed.as_ref().and_then(Routed::experiment);
+        experiment.map(|name| &**name)
+    }
+
     /// How many rows were answered.
     #[must_use]
     pub fn rows(&self) -> usize {

@@ -1,36 +1,34 @@
-//! Which model answers under which name: read by every request, changed rarely.
+//! Which deployment answers under which name: read by every request, changed rarely.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tidegate_schema::{Error, Result};
 
-use crate::Model;
+use crate::routing::{Choice, Clues, Deployment, Plan};
 
-/// One deployment.
-#[derive(Clone, Debug)]
-pub struct Deployment {
-    /// The name under which it answers.
-    pub name: String,
-    /// The revision, which goes into every answer.
-    pub revision: u64,
-    /// Names of the version, beside the version itself.
-    pub aliases: Vec<String>,
-    /// What answers.
-    pub model: Arc<Model>,
+#[derive(Clone, Debug, Default)]
+struct Table {
+    by_name: BTreeMap<String, Arc<Deployment>>,
+    /// The claims of tokens that plans choose by. The same object while they are the same.
+    claims: Arc<BTreeSet<String>>,
 }
 
-impl Deployment {
-    /// Is this the version that is asked for? Texts are compared, never interpreted: `1` is not
-    /// `1.0.0`.
-    #[must_use]
-    pub fn is(&self, version: &str) -> bool {
-        self.model.version() == version || self.aliases.iter().any(|alias| alias == version)
+impl Table {
+    fn changed(&self, change: impl FnOnce(&mut BTreeMap<String, Arc<Deployment>>)) -> Self {
+        let mut by_name = self.by_name.clone();
+        change(&mut by_name);
+        let plans = by_name.values().map(|one| &one.revision().plan);
+        let claims: BTreeSet<String> = plans.flat_map(Plan::claims).map(str::to_owned).collect();
+        let claims = if claims == *self.claims {
+            Arc::clone(&self.claims)
+        } else {
+            Arc::new(claims)
+        };
+        Self { by_name, claims }
     }
 }
-
-type Table = BTreeMap<String, Arc<Deployment>>;
 
 /// The table of deployments. Readers take a snapshot without a lock.
 #[derive(Debug, Default)]
@@ -43,48 +41,57 @@ impl Deployments {
     pub fn set(&self, deployment: Deployment) -> Option<Arc<Deployment>> {
         let deployment = Arc::new(deployment);
         let before = self.table.rcu(|table| {
-            let mut table = Table::clone(table);
-            table.insert(deployment.name.clone(), Arc::clone(&deployment));
-            table
+            table.changed(|by_name| {
+                by_name.insert(deployment.name().to_owned(), Arc::clone(&deployment));
+            })
         });
-        before.get(&deployment.name).cloned()
+        before.by_name.get(deployment.name()).cloned()
     }
 
     pub fn remove(&self, name: &str) -> Option<Arc<Deployment>> {
         let before = self.table.rcu(|table| {
-            let mut table = Table::clone(table);
-            table.remove(name);
-            table
+            table.changed(|by_name| {
+                by_name.remove(name);
+            })
         });
-        before.get(name).cloned()
+        before.by_name.get(name).cloned()
     }
 
     pub fn clear(&self) -> Vec<Arc<Deployment>> {
         let before = self.table.swap(Arc::default());
-        before.values().cloned().collect()
+        before.by_name.values().cloned().collect()
     }
 
-    pub fn get(&self, name: &str, version: Option<&str>) -> Result<Arc<Deployment>> {
+    pub fn get(&self, name: &str) -> Result<Arc<Deployment>> {
         let table = self.table.load();
-        let Some(deployment) = table.get(name) else {
-            let known: Vec<&str> = table.keys().map(String::as_str).collect();
-            let hint = if known.is_empty() {
-                "nothing is deployed".to_owned()
-            } else {
-                format!("deployed are {}", known.join(", "))
-            };
-            return Err(Error::not_found(format!("unknown model {name:?}: {hint}")));
-        };
-        match version {
-            Some(version) if !deployment.is(version) => Err(Error::not_found(format!(
-                "unknown version {version:?} of model {name:?}: deployed is {}",
-                deployment.model.version()
-            ))),
-            _ => Ok(Arc::clone(deployment)),
+        let found = table.by_name.get(name).cloned();
+        found.ok_or_else(|| unknown(name, &table))
+    }
+
+    /// Chooses an arm for a request. One snapshot is read, so that a request sees one revision.
+    pub fn choose(&self, name: &str, version: Option<&str>, clues: &dyn Clues) -> Result<Choice> {
+        let table = self.table.load();
+        match table.by_name.get(name) {
+            Some(deployment) => deployment.choose(version, clues),
+            None => Err(unknown(name, &table)),
         }
     }
 
     pub fn all(&self) -> Vec<Arc<Deployment>> {
-        self.table.load().values().cloned().collect()
+        self.table.load().by_name.values().cloned().collect()
     }
+
+    pub fn claims(&self) -> Arc<BTreeSet<String>> {
+        Arc::clone(&self.table.load().claims)
+    }
+}
+
+fn unknown(name: &str, table: &Table) -> Error {
+    let known: Vec<&str> = table.by_name.keys().map(String::as_str).collect();
+    let hint = if known.is_empty() {
+        "nothing is deployed".to_owned()
+    } else {
+        format!("deployed are {}", known.join(", "))
+    };
+    Error::not_found(format!("unknown model {name:?}: {hint}"))
 }

@@ -8,6 +8,9 @@ use tidegate_batching::{Reason, Refusal};
 use tidegate_schema::Result;
 
 use crate::Model;
+use crate::answer::Input;
+use crate::options::CallOptions;
+use crate::routing::{Arm, Choice, Routed};
 use crate::work::Urgency;
 
 /// So much of something is held, of so much that may be.
@@ -62,24 +65,28 @@ impl Door {
 /// queue, as soon as they are known.
 #[derive(Debug)]
 pub struct Permit {
-    model: Arc<Model>,
+    choice: Choice,
+    /// Whose door it was let in by, where that is another's than the arm that answers.
+    door: Option<Arc<Arm>>,
     bytes: usize,
     caller: Option<Arc<str>>,
 }
 
 impl Permit {
-    /// Asks at the door with the bytes that a request says it will bring. Nothing is held for what
-    /// has not come: a client that only announces would keep others out.
+    /// Asks at the door of the version that was chosen with the bytes that a request says it will
+    /// bring. Nothing is held for what has not come: a client that only announces would keep
+    /// others out.
     ///
     /// # Errors
     /// `TooLarge` for more than may ever be held, `Overloaded` for more than there is room for now.
-    pub fn new(model: Arc<Model>, announced: usize) -> Result<Self> {
+    pub fn new(choice: Choice, announced: usize) -> Result<Self> {
         let permit = Self {
-            model,
+            choice,
+            door: None,
             bytes: 0,
             caller: None,
         };
-        let bytes = &permit.model.door().bytes;
+        let bytes = &permit.entered().door().bytes;
         if announced > bytes.most {
             return permit.refuse(Reason::TooLarge).map(|()| permit);
         }
@@ -96,16 +103,52 @@ impl Permit {
         self
     }
 
-    /// Who asks, where callers have to say so.
-    #[must_use]
-    pub const fn caller(&self) -> Option<&Arc<str>> {
-        self.caller.as_ref()
-    }
-
-    /// The model that it is for.
+    /// The model that it is for. While the choice of a version is open it is the stable one, which
+    /// takes and gives what the others do.
     #[must_use]
     pub fn model(&self) -> &Arc<Model> {
-        &self.model
+        self.routed().model()
+    }
+
+    /// How the request came to its model.
+    #[must_use]
+    pub const fn routed(&self) -> &Routed {
+        self.choice.routed()
+    }
+
+    /// Does a column of the request decide which version answers?
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.choice.is_open()
+    }
+
+    /// Chooses the version by the rows of the request, where that was open; what the request brings
+    /// stays held where it was let in.
+    ///
+    /// # Errors
+    /// `InvalidInput` for tensors that are no rows of the model.
+    pub fn settle(&mut self, input: Input) -> Result<Input> {
+        if !self.choice.is_open() {
+            return Ok(input);
+        }
+        let entered = Arc::clone(self.routed().arm());
+        let input = self.choice.settle_input(input)?;
+        if !Arc::ptr_eq(&entered, self.routed().arm()) {
+            self.door = Some(entered);
+        }
+        Ok(input)
+    }
+
+    /// Says in the options of a call who asks, and how the request came to its model.
+    pub fn sign(&self, options: &mut CallOptions) {
+        options.caller.clone_from(&self.caller);
+        options.routed = Some(self.routed().clone());
+    }
+
+    /// Whose door it was let in by.
+    fn entered(&self) -> &Model {
+        let door = self.door.as_ref();
+        door.map_or_else(|| self.model(), |arm| &arm.model)
     }
 
     /// So many bytes of the request are held now; never fewer than before.
@@ -113,7 +156,7 @@ impl Permit {
     /// # Errors
     /// As [`Permit::new`].
     pub fn hold_bytes(&mut self, bytes: usize) -> Result<()> {
-        let gauge = &self.model.door().bytes;
+        let gauge = &self.entered().door().bytes;
         let more = bytes.saturating_sub(self.bytes);
         if bytes > gauge.most {
             return self.refuse(Reason::TooLarge);
@@ -126,13 +169,14 @@ impl Permit {
     }
 
     fn refuse(&self, reason: Reason) -> Result<()> {
-        let refusal: Refusal = self.model.turned_away(reason);
-        Err(self.model.refused(&refusal, Urgency::default()))
+        let model = self.entered();
+        let refusal: Refusal = model.turned_away(reason);
+        Err(model.refused(&refusal, Urgency::default()))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.model.door().bytes.give_back(self.bytes);
+        self.entered().door().bytes.give_back(self.bytes);
     }
 }

@@ -25,6 +25,7 @@ mod options;
 mod output;
 mod park;
 mod path;
+pub mod routing;
 mod runtime;
 mod shared;
 mod split;
@@ -34,7 +35,6 @@ mod watch;
 mod work;
 
 pub use answer::{Answer, Input};
-pub use deployments::Deployment;
 pub use door::Permit;
 pub use guard::Guarded;
 pub use id::Ids;
@@ -45,6 +45,7 @@ pub use options::{
     instances_by_cores,
 };
 pub use output::output_columns;
+pub use routing::{Choice, Clues, Deployment, Direct, Routed};
 pub use runtime::Runtime;
 pub use ticket::Ticket;
 

@@ -4,7 +4,6 @@ mod request;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidegate_batching::{Batcher, Limits, Reason, Refusal};
@@ -50,7 +49,6 @@ pub struct Model {
     guard: Option<ModelGuard>,
     observed: Option<Arc<Observed>>,
     counters: Arc<Counters>,
-    revision: AtomicU64,
 }
 
 /// The bundle that a model was loaded from.
@@ -123,7 +121,6 @@ impl Model {
             guard,
             observed,
             counters,
-            revision: AtomicU64::new(0),
         }))
     }
 
@@ -203,16 +200,6 @@ impl Model {
     #[must_use]
     pub fn merges(&self) -> bool {
         self.merge
-    }
-
-    /// The revision of its deployment; 0 before the first.
-    #[must_use]
-    pub fn revision(&self) -> u64 {
-        self.revision.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn deployed(&self, revision: u64) {
-        self.revision.store(revision, Ordering::Relaxed);
     }
 
     /// What it has done since it was loaded.
@@ -385,7 +372,6 @@ impl fmt::Debug for Model {
         f.debug_struct("Model")
             .field("name", &self.name)
             .field("version", &self.version)
-            .field("revision", &self.revision())
             .finish_non_exhaustive()
     }
 }

@@ -10,6 +10,8 @@ use tidegate_predictionlog::PredictionId;
 use tidegate_predictionlog::log::Log;
 use tidegate_schema::{Error, Result};
 
+use crate::routing::Routed;
+
 /// Seconds since 1970: what windows and timestamps are told in.
 pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;
 
@@ -140,6 +142,8 @@ pub struct CallOptions {
     pub caller: Option<Arc<str>>,
     /// The prediction that this is a further piece of, and which of its rows the first one is.
     pub piece_of: Option<(PredictionId, u32)>,
+    /// How the request came to this model; `None` where it was asked without a deployment.
+    pub routed: Option<Routed>,
 }
 
 impl Default for CallOptions {
@@ -151,6 +155,7 @@ impl Default for CallOptions {
             watch: true,
             caller: None,
             piece_of: None,
+            routed: None,
         }
     }
 }

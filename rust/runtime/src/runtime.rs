@@ -1,5 +1,6 @@
 //! The runtime: loads models, deploys them, and finds them again.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +14,15 @@ use crate::Model;
 use crate::backend::Backend;
 use crate::background::in_background;
 use crate::bundle::{self, Kind, Parts};
-use crate::deployments::{Deployment, Deployments};
+use crate::deployments::Deployments;
 use crate::exposition::{Drift, Measured, render};
 use crate::feedback::{self, Follow};
+use crate::id::Ids;
 use crate::model::{Ingredients, Origin};
 use crate::observed::{Observed, Tap};
 use crate::onnx::OnnxBackend;
 use crate::options::{LoadOptions, Options};
+use crate::routing::{self, Choice, Clues, Deployment, Plan};
 use crate::shared::Shared;
 use crate::watch::Watch;
 
@@ -172,22 +175,54 @@ impl Runtime {
         model: Arc<Model>,
         revision: u64,
     ) -> Result<Option<Arc<Deployment>>> {
-        self.deploy_as(Deployment {
-            name: name.to_owned(),
-            revision,
-            aliases: Vec::new(),
-            model,
-        })
+        self.deploy_as(Deployment::single(name, revision, model)?)
     }
 
-    /// As [`Runtime::deploy`], with aliases under which the version is found too.
+    /// As [`Runtime::deploy`], for a deployment that was made before.
     ///
     /// # Errors
     /// `Closed`.
     pub fn deploy_as(&self, deployment: Deployment) -> Result<Option<Arc<Deployment>>> {
         self.shared.check_open()?;
-        deployment.model.deployed(deployment.revision);
         Ok(self.deployments.set(deployment))
+    }
+
+    /// Lets several versions answer under a name, as a routing document says, from the next request
+    /// on: the models of its arms in their order, then that of its shadow. Gives back what answered
+    /// before, which goes on answering those who hold it.
+    ///
+    /// # Errors
+    /// `Closed`; `InvalidInput` for a document that cannot be, as [`Plan::from_json`] and
+    /// [`Deployment::new`] say. What answered before then still does.
+    pub fn route(
+        &self,
+        name: &str,
+        revision: u64,
+        document: &str,
+        models: Vec<Arc<Model>>,
+    ) -> Result<Option<Arc<Deployment>>> {
+        self.shared.check_open()?;
+        let at = |error: Error| error.at(format_args!("deployment {name:?}"));
+        let before = self.deployments.get(name).ok();
+        let plan = Plan::from_json(document).map_err(at)?;
+        let deployment = Deployment::new(name, revision, plan, models, before.as_deref());
+        self.deploy_as(deployment.map_err(at)?)
+    }
+
+    /// Chooses which version answers a request: that of the version or alias that it asks for, or
+    /// as the deployment's plan says.
+    ///
+    /// # Errors
+    /// As [`Runtime::model`].
+    pub fn choose(&self, name: &str, version: Option<&str>, clues: &dyn Clues) -> Result<Choice> {
+        self.shared.check_open()?;
+        self.deployments.choose(name, version, clues)
+    }
+
+    /// Makes ids for requests that have none.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.shared.ids
     }
 
     /// Takes a name away; requests that have been accepted are answered.
@@ -200,23 +235,28 @@ impl Runtime {
             .ok_or_else(|| Error::not_found(format!("unknown model {name:?}: it is not deployed")))
     }
 
-    /// The model that answers under a name; with a version only if it is that one, by its exact
-    /// text or an alias.
+    /// The model of a version of a deployment, by its exact text or an alias; the stable one without.
     ///
     /// # Errors
-    /// `NotFound` that names what is deployed.
+    /// `NotFound` that names what is deployed; `Closed`.
     pub fn model(&self, name: &str, version: Option<&str>) -> Result<Arc<Model>> {
-        self.deployment(name, version)
-            .map(|deployment| Arc::clone(&deployment.model))
+        let deployment = self.deployment(name)?;
+        deployment.arm(version).map(|arm| Arc::clone(&arm.model))
     }
 
-    /// As [`Runtime::model`], with revision and aliases.
+    /// What answers under a name.
     ///
     /// # Errors
-    /// As [`Runtime::model`]; `Closed`.
-    pub fn deployment(&self, name: &str, version: Option<&str>) -> Result<Arc<Deployment>> {
+    /// `NotFound` that names what is deployed; `Closed`.
+    pub fn deployment(&self, name: &str) -> Result<Arc<Deployment>> {
         self.shared.check_open()?;
-        self.deployments.get(name, version)
+        self.deployments.get(name)
+    }
+
+    /// The names of the claims of tokens that deployments choose versions by.
+    #[must_use]
+    pub fn claims(&self) -> Arc<BTreeSet<String>> {
+        self.deployments.claims()
     }
 
     /// What is deployed, by name.
@@ -229,7 +269,8 @@ impl Runtime {
     #[must_use]
     pub fn objective(&self) -> Option<Duration> {
         let deployed = self.deployments.all();
-        let objectives = deployed.iter().map(|one| one.model.limits().objective);
+        let arms = deployed.iter().flat_map(|one| one.arms());
+        let objectives = arms.map(|arm| arm.model.limits().objective);
         objectives.flatten().min()
     }
 
@@ -245,17 +286,19 @@ impl Runtime {
         let deployed = self.deployments.all();
         let measured: Vec<Measured<'_>> = deployed
             .iter()
-            .map(|deployment| Measured {
-                model: &deployment.name,
-                version: deployment.model.version(),
-                counters: deployment.model.counters(),
-                batches: deployment.model.statistics().batches,
-                dropped: deployment.model.observations_dropped(),
-                drift: drift_of(&deployment.model),
-                guarded: deployment.model.guarded(),
+            .flat_map(|deployment| deployment.arms())
+            .map(|arm| Measured {
+                model: &arm.revision.deployment,
+                version: arm.model.version(),
+                counters: arm.model.counters(),
+                batches: arm.model.statistics().batches,
+                dropped: arm.model.observations_dropped(),
+                drift: drift_of(&arm.model),
+                guarded: arm.model.guarded(),
             })
             .collect();
         let mut page = render(&measured);
+        page.push_str(&routing::render(&deployed));
         if let Some(log) = &self.shared.log {
             page.push_str(&log_metrics(&log.statistics()));
         }
@@ -272,7 +315,7 @@ impl Runtime {
             return;
         }
         for deployment in self.deployments.clear() {
-            deployment.model.close();
+            deployment.models().for_each(|model| model.close());
         }
         self.shared.alarms.close();
         self.shared.observer.close();

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::{Collector, Doubler, check_doubled, rows};
-use tidegate_runtime::{CallOptions, Deployment, Input, LoadOptions, Model, Options, Runtime};
+use tidegate_runtime::{
+    CallOptions, Deployment, Direct, Input, LoadOptions, Model, Options, Runtime,
+};
 use tidegate_schema::{Error, ErrorKind};
 
 fn doubler(runtime: &Runtime, version: &str) -> Arc<Model> {
@@ -20,6 +22,19 @@ fn doubler(runtime: &Runtime, version: &str) -> Arc<Model> {
             &LoadOptions::default(),
         )
         .unwrap()
+}
+
+/// Asks what a deployment chooses.
+fn ask_for(runtime: &Runtime, name: &str, version: Option<&str>) -> tidegate_runtime::Answer {
+    let ids = runtime.ids();
+    let choice = runtime.choose(name, version, &Direct::new(ids, None));
+    let routed = choice.unwrap().routed().clone();
+    let options = CallOptions {
+        routed: Some(routed.clone()),
+        ..CallOptions::default()
+    };
+    let input = Input::Tensors(rows(&[1.0, 2.0, 3.0]));
+    routed.model().predict(input, &options).unwrap()
 }
 
 fn ask(model: &Arc<Model>) -> tidegate_runtime::Answer {
@@ -35,17 +50,16 @@ fn ask(model: &Arc<Model>) -> tidegate_runtime::Answer {
 fn versions_are_texts_and_never_coerced() {
     let runtime = Runtime::new(&Options::default()).unwrap();
     let model = doubler(&runtime, "1.0.0");
-    assert_eq!(ask(&model).revision, 0);
+    assert_eq!(ask(&model).revision(), 0);
     runtime
-        .deploy_as(Deployment {
-            name: "doubler".to_owned(),
-            revision: 7,
-            aliases: vec!["champion".to_owned()],
-            model,
-        })
+        .deploy_as(
+            Deployment::single("doubler", 7, model)
+                .unwrap()
+                .with_aliases(vec!["champion".to_owned()]),
+        )
         .unwrap();
     for version in [None, Some("1.0.0"), Some("champion")] {
-        assert_eq!(ask(&runtime.model("doubler", version).unwrap()).revision, 7);
+        assert_eq!(ask_for(&runtime, "doubler", version).revision(), 7);
     }
     for version in ["1", "1.0", "01.0.0", "challenger", ""] {
         let error = runtime.model("doubler", Some(version)).unwrap_err();
@@ -72,12 +86,11 @@ fn deployments_change_while_requests_run() {
             scope.spawn(|| {
                 let mut last = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    let model = runtime.model("m", None).unwrap();
-                    let answer = ask(&model);
+                    let answer = ask_for(&runtime, "m", None);
                     check_doubled(&answer, &[1.0, 2.0, 3.0]);
-                    assert_eq!(answer.model.version(), answer.revision.to_string());
-                    assert!(answer.revision >= last);
-                    last = answer.revision;
+                    assert_eq!(answer.model.version(), answer.revision().to_string());
+                    assert!(answer.revision() >= last);
+                    last = answer.revision();
                 }
             });
         }

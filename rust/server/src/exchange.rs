@@ -11,6 +11,7 @@ use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage, Ticket};
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
+use crate::asking::mark;
 use crate::body::Coding;
 use crate::reply::Reply;
 use crate::service::{Call, Service};
@@ -48,11 +49,13 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
     let head = E::head(&call)?;
     let name = call.name().to_owned();
     // Held until the answer is written.
-    let permit = match call.permit {
+    let mut permit = match call.permit {
         Some(permit) => permit,
         None => return Err(Error::internal("a request was not asked at the door")),
     };
-    if permit.model().limits().is_timed() && !may_have_terms(&call.body) {
+    // While a column is to decide, nobody knows whose queue it would be.
+    let asked = permit.model().limits().is_timed() && !permit.is_open();
+    if asked && !may_have_terms(&call.body) {
         let waited = service.turn.waited(call.came.readable);
         permit.model().ask(waited)?;
     }
@@ -60,34 +63,39 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         let (limits, body) = (service.shared.protocol.clone(), call.body);
         let begun = call.came.begun;
         heavy(service, move || {
-            let model = Arc::clone(permit.model());
-            let admitted = took(&model, Stage::Admit, begun);
-            let (input, mut options, wanted) = E::read(&model, head, &body, &limits)?;
-            options.caller = permit.caller().cloned();
+            let admitted = Instant::now();
+            let (input, mut options, wanted) = E::read(permit.model(), head, &body, &limits)?;
+            let input = permit.settle(input)?;
             drop(body);
-            took(&model, Stage::Decode, admitted);
-            let answer = model.predict(input, &options)?;
-            let answered = Instant::now();
-            let reply = E::write(&name, &wanted, &answer)?;
-            took(&model, Stage::Encode, answered);
-            Ok(reply)
+            let model = permit.model();
+            model.took(Stage::Admit, admitted.duration_since(begun));
+            took(model, Stage::Decode, admitted);
+            permit.sign(&mut options);
+            written::<E>(&name, &wanted, &model.predict(input, &options)?)
         })
         .await?
     } else {
-        let model = permit.model();
         let limits = &service.shared.protocol;
-        let admitted = took(model, Stage::Admit, call.came.begun);
-        let (input, mut options, wanted) = E::read(model, head, &call.body, limits)?;
+        let admitted = Instant::now();
+        let (input, mut options, wanted) = E::read(permit.model(), head, &call.body, limits)?;
+        let input = permit.settle(input)?;
+        let model = permit.model();
+        model.took(Stage::Admit, admitted.duration_since(call.came.begun));
         took(model, Stage::Decode, admitted);
-        options.caller = permit.caller().cloned();
+        permit.sign(&mut options);
         let mut pending = Pending::new(service, model, input, options, call.came.readable);
-        let answer = pending.answer().await?;
-        let answered = Instant::now();
-        let reply = E::write(&name, &wanted, &answer)?;
-        took(model, Stage::Encode, answered);
-        reply
+        written::<E>(&name, &wanted, &pending.answer().await?)?
     };
     compressed(reply, call.headers).await
+}
+
+/// Writes an answer, and counts how long that took.
+fn written<E: Exchange>(name: &str, wanted: &E::Wanted, answer: &Answer) -> Result<Reply> {
+    let answered = Instant::now();
+    let mut reply = E::write(name, wanted, answer)?;
+    mark(reply.headers_mut(), answer);
+    took(&answer.model, Stage::Encode, answered);
+    Ok(reply)
 }
 
 /// Might the request say how urgent it is, so that it has to be read before it can be refused?

@@ -96,8 +96,13 @@ pub fn reply_parameters(answer: &Answer) -> Parameters {
     let mut parameters = Parameters::new();
     let id = Parameter::String(answer.prediction_id.text());
     parameters.push("prediction_id", id);
-    let revision = i64::try_from(answer.revision).unwrap_or(i64::MAX);
+    let revision = i64::try_from(answer.revision()).unwrap_or(i64::MAX);
     parameters.push("revision", Parameter::Int(revision));
+    if let Some(experiment) = answer.experiment() {
+        let text = |text: &str| Parameter::String(text.to_owned());
+        parameters.push("experiment", text(experiment));
+        parameters.push("arm", text(answer.model.version()));
+    }
     parameters
 }
 

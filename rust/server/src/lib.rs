@@ -8,6 +8,7 @@
 pub mod access;
 mod access_log;
 mod arrival;
+mod asking;
 mod body;
 mod connection;
 mod counters;

@@ -1,5 +1,7 @@
 //! What the server says of itself and of its models.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 use tidegate_protocol::metadata::{
@@ -7,6 +9,7 @@ use tidegate_protocol::metadata::{
     to_json,
 };
 use tidegate_protocol::statistics;
+use tidegate_runtime::routing::Arm;
 use tidegate_runtime::{BatchStatistics, Deployment, Model, Reason, SizeStatistics};
 use tidegate_schema::{Error, Result};
 
@@ -28,19 +31,30 @@ pub fn server() -> Reply {
 /// `GET /v2/models` and `GET /v1/models`: the names.
 pub fn models(service: &Service) -> Reply {
     let index = service.shared.runtime.index();
-    let mut names: Vec<&str> = index.iter().map(|entry| entry.name.as_str()).collect();
-    names.dedup();
+    let names: Vec<&str> = index.iter().map(|deployment| deployment.name()).collect();
     json_bytes(to_json(&ModelList { models: &names }))
 }
 
 /// `GET /v2/models/{model}`.
 pub fn model(service: &Service, call: &Call<'_>) -> Result<Reply> {
-    let model = call.model(service)?;
-    Ok(json_bytes(to_json(&metadata_of(
-        call.name(),
-        &[model.version()],
-        &model,
-    ))))
+    let (deployment, version) = call.deployment(service)?;
+    let versions = versions(arms(&deployment, version)?);
+    let model = &deployment.arm(version)?.model;
+    let metadata = metadata_of(call.name(), &versions, model);
+    Ok(json_bytes(to_json(&metadata)))
+}
+
+/// The arms that a request asks about: that of a version, all without one.
+pub fn arms<'a>(deployment: &'a Deployment, version: Option<&str>) -> Result<&'a [Arc<Arm>]> {
+    match version {
+        None => Ok(deployment.arms()),
+        Some(_) => deployment.arm(version).map(std::slice::from_ref),
+    }
+}
+
+/// The versions of arms.
+pub fn versions(arms: &[Arc<Arm>]) -> Vec<&str> {
+    arms.iter().map(|arm| arm.model.version()).collect()
 }
 
 /// What a model takes and gives, under the name that it was asked for by.
@@ -120,15 +134,16 @@ pub fn index(service: &Service, call: &Call<'_>) -> Result<Reply> {
         })?;
     }
     let index = service.shared.runtime.index();
-    let entries: Vec<IndexEntry<'_>> = index.iter().map(|entry| entry_of(entry)).collect();
+    let arms = index.iter().flat_map(|deployment| deployment.arms());
+    let entries: Vec<IndexEntry<'_>> = arms.map(|arm| entry_of(arm)).collect();
     Ok(json_bytes(to_json(&entries)))
 }
 
-/// One deployment in the index.
-pub fn entry_of(deployment: &Deployment) -> IndexEntry<'_> {
+/// One version of a deployment in the index.
+pub fn entry_of(arm: &Arm) -> IndexEntry<'_> {
     IndexEntry {
-        name: &deployment.name,
-        version: deployment.model.version(),
+        name: &arm.revision.deployment,
+        version: arm.model.version(),
         state: "READY",
         reason: "",
     }
@@ -155,26 +170,26 @@ pub fn change_logging(service: &Service, call: &Call<'_>) -> Result<Reply> {
 /// `GET /v2/models/stats`.
 pub fn all_statistics(service: &Service) -> Result<Reply> {
     let index = service.shared.runtime.index();
-    let stats: Vec<Value> = index
-        .iter()
-        .map(|entry| value_of(&entry.name, &entry.model))
-        .collect();
-    Ok(value(StatusCode::OK, &json!({ "model_stats": stats })))
+    let arms = index.iter().flat_map(|deployment| deployment.arms());
+    Ok(model_stats(arms))
 }
 
 /// `GET /v2/models/{model}/stats`.
 pub fn statistics(service: &Service, call: &Call<'_>) -> Result<Reply> {
-    let model = call.model(service)?;
-    let stats = [value_of(call.name(), &model)];
-    Ok(value(StatusCode::OK, &json!({ "model_stats": stats })))
+    let (deployment, version) = call.deployment(service)?;
+    Ok(model_stats(arms(&deployment, version)?.iter()))
 }
 
-fn value_of(name: &str, model: &Model) -> Value {
-    serde_json::to_value(statistics_of(name, model)).unwrap_or_default()
+fn model_stats<'a>(arms: impl Iterator<Item = &'a Arc<Arm>>) -> Reply {
+    let stats: Vec<Value> = arms
+        .map(|arm| serde_json::to_value(statistics_of(arm)).unwrap_or_default())
+        .collect();
+    value(StatusCode::OK, &json!({ "model_stats": stats }))
 }
 
-/// What a model has done, under the name that it was asked for by.
-pub fn statistics_of<'a>(name: &'a str, model: &'a Model) -> statistics::ModelStatistics<'a> {
+/// What a version of a deployment has done.
+pub fn statistics_of(arm: &Arm) -> statistics::ModelStatistics<'_> {
+    let (name, model) = (&arm.revision.deployment, &arm.model);
     let stats = model.statistics();
     let duration = |timing: tidegate_runtime::Timing| statistics::Duration {
         count: timing.count,

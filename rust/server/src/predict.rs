@@ -108,19 +108,24 @@ impl Exchange for Rows {
     fn write(name: &str, wanted: &Form, answer: &Answer) -> Result<Reply> {
         if *wanted == Form::Arrow {
             let (schema, table) = answer.columns()?;
-            let metadata = [
+            let version = answer.model.version().to_owned();
+            let mut metadata = vec![
                 ("model_name", name.to_owned()),
-                ("model_version", answer.model.version().to_owned()),
-                ("revision", answer.revision.to_string()),
+                ("model_version", version.clone()),
+                ("revision", answer.revision().to_string()),
                 ("prediction_id", answer.prediction_id.text()),
             ];
+            if let Some(experiment) = answer.experiment() {
+                metadata.extend([("experiment", experiment.to_owned()), ("arm", version)]);
+            }
             let body = arrow::encode(&table, &schema, &metadata)?;
             return Ok(typed(StatusCode::OK, ARROW, body));
         }
         let body = encode(&Predictions {
             model_name: name,
             model_version: answer.model.version(),
-            revision: answer.revision,
+            revision: answer.revision(),
+            experiment: answer.experiment(),
             prediction_id: &answer.prediction_id.text(),
             outputs: &answer.outputs,
         })?;

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Incoming};
-use tidegate_runtime::{Ids, Model, Permit, Runtime};
+use tidegate_runtime::{Deployment, Ids, Model, Permit, Runtime};
 use tidegate_schema::{Error, Result};
 use tokio::sync::Semaphore;
 
 use crate::access::{self, Action, Asked, Credentials, Pass, Refusal};
 use crate::access_log::Outcome;
+use crate::asking::Asking;
 use crate::body::{self, Body};
 use crate::counters::Counters;
 use crate::intake::Intake;
@@ -79,6 +80,11 @@ impl Shared {
             .clone()
             .map(|socket| Proxy::new(socket, &options.limits, options.tls.is_some()));
         let access_log = options.access_log.as_deref().map(Lines::open).transpose()?;
+        let routing = Arc::downgrade(&runtime);
+        options.access.keep_claims(move || {
+            let runtime = routing.upgrade();
+            runtime.map(|runtime| runtime.claims()).unwrap_or_default()
+        });
         Ok(Self {
             runtime,
             connections: AtomicUsize::new(0),
@@ -167,15 +173,19 @@ impl Call<'_> {
         self.target.as_ref().map_or("", |target| &target.model)
     }
 
-    /// The model that the path names.
-    pub fn model(&self, service: &Service) -> Result<Arc<Model>> {
+    /// The deployment that the path names, and the version, if it names one.
+    pub fn deployment(&self, service: &Service) -> Result<(Arc<Deployment>, Option<&str>)> {
         let Some(target) = &self.target else {
             return Err(Error::internal("a route without a model was asked for one"));
         };
-        service
-            .shared
-            .runtime
-            .model(&target.model, target.version.as_deref())
+        let deployment = service.shared.runtime.deployment(&target.model)?;
+        Ok((deployment, target.version.as_deref()))
+    }
+
+    /// The model of the version that the path names, the stable one without.
+    pub fn model(&self, service: &Service) -> Result<Arc<Model>> {
+        let (deployment, version) = self.deployment(service)?;
+        deployment.arm(version).map(|arm| Arc::clone(&arm.model))
     }
 }
 
@@ -226,7 +236,7 @@ impl Service {
                 let body = if body.len() > limit {
                     Err(body::too_large(limit))
                 } else {
-                    let permit = self.enter(&found, body.len() as u64, &pass);
+                    let permit = self.enter(&found, &head, &trace, body.len() as u64, &pass);
                     permit.map(|permit| (body, permit))
                 };
                 let mut reply = self.dispatch(found, &head, came, body).await;
@@ -264,10 +274,12 @@ impl Service {
         access.admit(credentials, peer, asked.action, asked.model.as_deref())
     }
 
-    /// Asks at the door of the model, before anything is read for it.
+    /// Chooses which version answers, and asks at its door, before anything is read for it.
     fn enter(
         &self,
         found: &Result<Found<'_>>,
+        head: &Head<'_>,
+        trace: &Trace,
         announced: u64,
         pass: &Pass,
     ) -> Result<Option<Permit>> {
@@ -275,10 +287,16 @@ impl Service {
             return Ok(None);
         };
         let runtime = &self.shared.runtime;
-        let model = runtime.model(&target.model, target.version.as_deref())?;
+        let asking = Asking {
+            headers: head.headers,
+            caller: pass.caller.as_deref(),
+            id: &trace.id,
+            message: None,
+        };
+        let choice = runtime.choose(&target.model, target.version.as_deref(), &asking)?;
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
         let caller = pass.caller.as_ref().map(|caller| caller.shared_name());
-        Permit::new(model, announced).map(|permit| Some(permit.asked_by(caller)))
+        Permit::new(choice, announced).map(|permit| Some(permit.asked_by(caller)))
     }
 
     /// The echo route does not exist unless it was asked for.
@@ -451,7 +469,7 @@ impl Service {
         } else {
             announced
         };
-        let body = match self.enter(&found, announced, &pass) {
+        let body = match self.enter(&found, &head, trace, announced, &pass) {
             Ok(permit) if incoming.is_end_stream() => Ok((Bytes::new(), permit)),
             Ok(mut permit) => {
                 busy.enter(Phase::Body);

@@ -24,6 +24,7 @@ use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::asking::mark;
 use crate::body::{self, Body};
 use crate::errors;
 use crate::exchange::{Pending, took};
@@ -257,7 +258,7 @@ impl Streaming {
     /// Predicts the first piece and begins the answer; the rest goes on as a task of this thread.
     /// What is wrong until then is an error as ever, and the body is given back.
     async fn begin(
-        self,
+        mut self,
         mut source: Source,
         headers: &HeaderMap,
         begun: Instant,
@@ -266,35 +267,42 @@ impl Streaming {
             source.coding = Coding::of(headers)?;
             source.pieces = Some(Pieces::new(self.extra));
             let piece = source.piece().await?.unwrap_or_default();
-            took(self.permit.model(), Stage::Admit, begun);
+            let admitted = Instant::now();
+            // The first row chooses the version where a column does, for all pieces.
             let answer = self.predict(&piece, None).await?;
             let answered = Instant::now();
+            let admission = admitted.duration_since(begun);
+            self.permit.model().took(Stage::Admit, admission);
             let bytes = predict::begin(&Predictions {
                 model_name: &self.name,
                 model_version: answer.model.version(),
-                revision: answer.revision,
+                revision: answer.revision(),
+                experiment: answer.experiment(),
                 prediction_id: &answer.prediction_id.text(),
                 outputs: &answer.outputs,
             })?;
             took(self.permit.model(), Stage::Encode, answered);
-            Ok((bytes, answer.prediction_id, answer.rows()))
+            Ok((bytes, answer))
         };
-        let (bytes, id, rows) = match first.await {
+        let (bytes, answer) = match first.await {
             Ok(first) => first,
             Err(error) => return Err((error, source)),
         };
         let (feeder, streamed) = channel();
+        let mut response = Response::new(Body::Streamed(streamed));
+        mark(response.headers_mut(), &answer);
+        let (id, rows) = (answer.prediction_id, answer.rows());
+        drop(answer);
         tokio::task::spawn_local(async move {
             self.go_on(source, bytes, id, rows, feeder).await;
         });
-        let mut response = Response::new(Body::Streamed(streamed));
         *response.status_mut() = StatusCode::OK;
         response.headers_mut().insert(CONTENT_TYPE, JSON);
         Ok(response)
     }
 
     async fn go_on(
-        &self,
+        mut self,
         mut source: Source,
         first: Vec<u8>,
         id: PredictionId,
@@ -332,7 +340,7 @@ impl Streaming {
 
     /// The rows of the next piece's answer.
     async fn more(
-        &self,
+        &mut self,
         source: &mut Source,
         id: PredictionId,
         done: &mut usize,
@@ -353,7 +361,7 @@ impl Streaming {
 
     /// Predicts a piece of an answer that has begun: a full queue can no longer be said as a status,
     /// and the client sent its rows when told to, so we come again as a client would.
-    async fn persist(&self, piece: &[u8], part: (PredictionId, u32)) -> Result<Answer> {
+    async fn persist(&mut self, piece: &[u8], part: (PredictionId, u32)) -> Result<Answer> {
         let until = Instant::now() + self.service.shared.options.limits.body_timeout;
         loop {
             match self.predict(piece, Some(part)).await {
@@ -366,18 +374,18 @@ impl Streaming {
         }
     }
 
-    async fn predict(&self, piece: &[u8], part: Option<(PredictionId, u32)>) -> Result<Answer> {
+    async fn predict(&mut self, piece: &[u8], part: Option<(PredictionId, u32)>) -> Result<Answer> {
         let begun = Instant::now();
         let limits = &self.service.shared.protocol;
         let schema = Rows::check(self.permit.model())?;
         let table = rows::decode(piece, schema, self.extra, limits)?;
+        let input = self.permit.settle(Input::Table(table))?;
         took(self.permit.model(), Stage::Decode, begun);
-        let input = Input::Table(table);
-        let options = CallOptions {
-            caller: self.permit.caller().cloned(),
+        let mut options = CallOptions {
             piece_of: part,
             ..CallOptions::default()
         };
+        self.permit.sign(&mut options);
         Pending::new(&self.service, self.permit.model(), input, options, None)
             .answer()
             .await

@@ -21,6 +21,10 @@ pub struct Answered {
     pub time: f64,
     /// The revision of the deployment that answered.
     pub revision: u64,
+    /// The experiment that it takes part in.
+    pub experiment: Option<Arc<str>>,
+    /// What part the version plays in the deployment; `None` where there is none.
+    pub role: Option<&'static str>,
     /// From call to answer.
     pub latency: Duration,
     /// Who asked, where callers have to say so.

@@ -429,6 +429,8 @@ mod tests {
             rows,
             time: 86_400.0 * 365.0 + 5.5,
             revision: 3,
+            experiment: Some("button".into()),
+            role: Some("candidate"),
             latency: Duration::from_millis(2),
             caller: Some("key:ci".into()),
         };

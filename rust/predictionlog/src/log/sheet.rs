@@ -127,6 +127,10 @@ impl Page {
         self.add("version", StringArray::from(versions));
         let revisions = each().map(|one| i64::try_from(one.revision).unwrap_or(i64::MAX));
         self.add("revision", Int64Array::from_iter_values(revisions));
+        let experiments = each().map(|one| one.experiment.as_deref());
+        self.add("experiment", StringArray::from_iter(experiments));
+        let roles = each().map(|one| one.role);
+        self.add("role", StringArray::from_iter(roles));
         let latencies = each().map(|one| one.latency.as_secs_f64() * 1e3);
         self.add("latency_ms", Float64Array::from_iter_values(latencies));
         if rules.redacts("caller") {

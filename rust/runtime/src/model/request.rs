@@ -20,6 +20,7 @@ use crate::metrics::Stage;
 use crate::options::CallOptions;
 use crate::park::Parked;
 use crate::path::features;
+use crate::routing::Routed;
 use crate::split::{Gather, cut, stack};
 use crate::ticket::Ticket;
 use crate::work::{Block, Job, Reply, Urgency, at_the_latest, late_error, refusal_error};
@@ -496,22 +497,24 @@ impl Model {
     ) -> (Answer, Answered) {
         let (latency, time) = (called.begin.elapsed(), self.shared.now());
         self.counters.succeeded(rows, latency, time);
-        let piece = called.piece_of;
+        let (piece, routed) = (called.piece_of, called.routed.as_ref());
         let (id, first_row) = piece.unwrap_or_else(|| (self.shared.ids.next(), 0));
         let seen = Answered {
             id,
             first_row,
             rows: u32::try_from(rows).unwrap_or(u32::MAX),
             time,
-            revision: self.revision(),
+            revision: routed.map_or(0, Routed::revision),
+            experiment: routed.and_then(Routed::experiment).cloned(),
+            role: routed.map(|routed| routed.role().name()),
             latency,
             caller: called.caller.clone(),
         };
         let answer = Answer {
             outputs,
             prediction_id: id,
-            revision: self.revision(),
             model: Arc::clone(self),
+            routed: called.routed.clone(),
         };
         (answer, seen)
     }
@@ -529,6 +532,7 @@ struct Called {
     watch: bool,
     caller: Option<Arc<str>>,
     piece_of: Option<(PredictionId, u32)>,
+    routed: Option<Routed>,
 }
 
 impl Called {
@@ -538,6 +542,7 @@ impl Called {
             watch: options.watch,
             caller: options.caller.clone(),
             piece_of: options.piece_of,
+            routed: options.routed.clone(),
         }
     }
 }

@@ -82,6 +82,11 @@ pub fn write(dir: &Path) -> String {
 
 /// As [`write`], with rules.
 pub fn write_with(dir: &Path, rules: Option<&str>) -> String {
+    write_version(dir, "1.0.0", rules)
+}
+
+/// As [`write_with`], of a version.
+pub fn write_version(dir: &Path, version: &str, rules: Option<&str>) -> String {
     let plan = plan();
     std::fs::write(dir.join("schema.json"), plan.input_schema().to_json()).unwrap();
     std::fs::write(dir.join("features.json"), plan.to_json()).unwrap();
@@ -122,7 +127,7 @@ pub fn write_with(dir: &Path, rules: Option<&str>) -> String {
         );
     }
     let manifest = json!({
-        "version_of_format": 1, "name": "tiny", "version": "1.0.0",
+        "version_of_format": 1, "name": "tiny", "version": version,
         "created": "2026-01-01T00:00:00Z", "files": files,
         "schema_fingerprint": plan.input_schema().fingerprint(),
         "model": {"kind": "classifier", "classes": [0, 1]},

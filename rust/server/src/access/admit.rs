@@ -1,10 +1,11 @@
 //! Admission: who asks, may they, and not too often.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tidegate_schema::{Error, ErrorKind};
 
 use super::action::Action;
@@ -19,6 +20,7 @@ use super::tokens::{Tokens, Wrong};
 pub struct Caller {
     name: Arc<str>,
     grants: Vec<Grant>,
+    claims: Vec<(String, String)>,
 }
 
 impl Caller {
@@ -28,7 +30,22 @@ impl Caller {
         Self {
             name: name.into(),
             grants,
+            claims: Vec::new(),
         }
+    }
+
+    /// The same with these claims of the token.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Vec<(String, String)>) -> Self {
+        self.claims = claims;
+        self
+    }
+
+    /// A claim of the token, if somebody wanted it kept.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        let claim = self.claims.iter().find(|(known, _)| known == name);
+        claim.map(|(_, text)| text.as_str())
     }
 
     /// The name, which may stand in a header.
@@ -99,12 +116,23 @@ struct Policy {
     caller_and_model: Option<Arc<Limiter>>,
 }
 
+/// Says which claims of tokens are kept.
+struct Kept(Box<dyn Fn() -> Arc<BTreeSet<String>> + Send + Sync>);
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (self.0)().fmt(f)
+    }
+}
+
 /// Decides who is let in. Shared by all listeners of a server; what it goes by can be replaced
 /// while requests are checked.
 #[derive(Debug, Default)]
 pub struct Access {
     policy: ArcSwap<Policy>,
     replacing: Mutex<()>,
+    /// Which claims of tokens are kept.
+    kept: ArcSwapOption<Kept>,
     /// Has a token named an unknown key since somebody last waited for that?
     unknown_key: Mutex<bool>,
     noticed: Condvar,
@@ -158,6 +186,11 @@ impl Access {
             rates,
             ..before.copy()
         });
+    }
+
+    /// Keeps the claims of tokens that this says, by name; none are kept before it is called.
+    pub fn keep_claims(&self, kept: impl Fn() -> Arc<BTreeSet<String>> + Send + Sync + 'static) {
+        self.kept.store(Some(Arc::new(Kept(Box::new(kept)))));
     }
 
     /// Must callers say who they are?
@@ -243,7 +276,9 @@ impl Access {
                 refuse("the API key is unknown, revoked or has expired: ask for another")
             }),
             (Credentials::Token(token), _, Some(tokens)) => {
-                tokens.find(token, now).map_err(|wrong| {
+                let kept = self.kept.load();
+                let kept = kept.as_ref().map_or_else(Arc::default, |kept| (kept.0)());
+                tokens.find(token, &kept, now).map_err(|wrong| {
                     if wrong == Wrong::UnknownKey {
                         self.interrupt();
                     }

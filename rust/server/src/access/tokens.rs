@@ -4,7 +4,7 @@
 //! a token says of itself must agree with that, and nothing in a token is believed before its
 //! signature is verified, except the name of its key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
@@ -51,6 +51,8 @@ pub struct Tokens {
 #[derive(Debug)]
 struct Remembered {
     caller: Arc<Caller>,
+    /// The names of the claims that were looked for.
+    kept: Arc<BTreeSet<String>>,
     until: u64,
 }
 
@@ -94,11 +96,16 @@ impl Tokens {
         })
     }
 
-    /// Whose token this is.
+    /// Whose token this is, with these of its claims.
     ///
     /// # Errors
     /// [`Wrong::UnknownKey`] if it names a key that is not in the set, else what is wrong with it.
-    pub fn find(&self, token: &str, now: u64) -> std::result::Result<Arc<Caller>, Wrong> {
+    pub fn find(
+        &self,
+        token: &str,
+        kept: &Arc<BTreeSet<String>>,
+        now: u64,
+    ) -> std::result::Result<Arc<Caller>, Wrong> {
         if token.len() > MOST_BYTES {
             return Err(Wrong::Because("it is too long"));
         }
@@ -110,14 +117,15 @@ impl Tokens {
                 .unwrap_or_else(PoisonError::into_inner);
             if let Some(known) = remembered.get(&digest)
                 && now < known.until
+                && known.kept == *kept
             {
                 return Ok(Arc::clone(&known.caller));
             }
         }
         let claims = self.verified(token)?;
         let until = self.check(&claims, now)?;
-        let caller = self.caller(&claims)?;
-        self.remember(digest, &caller, until, now);
+        let caller = Arc::new(self.caller(&claims)?.with_claims(texts(&claims, kept)));
+        self.remember(digest, &caller, kept, until, now);
         Ok(caller)
     }
 
@@ -186,7 +194,7 @@ impl Tokens {
         Ok(expires as u64)
     }
 
-    fn caller(&self, claims: &Value) -> std::result::Result<Arc<Caller>, Wrong> {
+    fn caller(&self, claims: &Value) -> std::result::Result<Caller, Wrong> {
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or("");
         let printable = |byte: u8| (0x21..0x7f).contains(&byte);
         if subject.is_empty() || subject.len() > MOST_NAME || !subject.bytes().all(printable) {
@@ -202,10 +210,17 @@ impl Tokens {
             .into_iter()
             .filter_map(|text| Grant::parse(text).ok())
             .collect();
-        Ok(Arc::new(Caller::new(format!("token:{subject}"), grants)))
+        Ok(Caller::new(format!("token:{subject}"), grants))
     }
 
-    fn remember(&self, digest: [u8; 32], caller: &Arc<Caller>, until: u64, now: u64) {
+    fn remember(
+        &self,
+        digest: [u8; 32],
+        caller: &Arc<Caller>,
+        kept: &Arc<BTreeSet<String>>,
+        until: u64,
+        now: u64,
+    ) {
         let mut remembered = self
             .remembered
             .lock()
@@ -216,9 +231,26 @@ impl Tokens {
                 remembered.clear();
             }
         }
-        let caller = Arc::clone(caller);
-        remembered.insert(digest, Remembered { caller, until });
+        let known = Remembered {
+            caller: Arc::clone(caller),
+            kept: Arc::clone(kept),
+            until,
+        };
+        remembered.insert(digest, known);
     }
+}
+
+/// Those claims that are texts, numbers or bools, as texts.
+fn texts(claims: &Value, kept: &BTreeSet<String>) -> Vec<(String, String)> {
+    let text = |name: &String| match claims.get(name)? {
+        Value::String(text) => Some(text.clone()),
+        other @ (Value::Number(_) | Value::Bool(_)) => Some(other.to_string()),
+        _ => None,
+    };
+    let found = kept.iter();
+    found
+        .filter_map(|name| Some((name.clone(), text(name)?)))
+        .collect()
 }
 
 /// The keys of a set that may sign tokens.
@@ -317,7 +349,7 @@ mod tests {
         for case in cases {
             // The second time from memory, if it counts.
             for _ in 0..2 {
-                match (tokens.find(&case.token, NOW), &case.grants) {
+                match (tokens.find(&case.token, &Arc::default(), NOW), &case.grants) {
                     (Ok(caller), Some(grants)) => {
                         assert_eq!(caller.name(), "token:alice", "{}", case.name);
                         assert_eq!(&caller.grants(), grants, "{}", case.name);
@@ -343,14 +375,14 @@ mod tests {
                 wrong[place] = if wrong[place] == b'A' { b'B' } else { b'A' };
                 let wrong = String::from_utf8(wrong).unwrap();
                 assert!(
-                    tokens.find(&wrong, NOW).is_err(),
+                    tokens.find(&wrong, &Arc::default(), NOW).is_err(),
                     "{} at {place}",
                     case.name
                 );
             }
         }
         for token in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", &"a".repeat(9000)] {
-            assert!(tokens.find(token, NOW).is_err());
+            assert!(tokens.find(token, &Arc::default(), NOW).is_err());
         }
     }
 
@@ -359,13 +391,18 @@ mod tests {
         let tokens = Tokens::new(rules(), KEYS).unwrap();
         let caller = Arc::new(Caller::new("token:x".to_owned(), Vec::new()));
         let digest = Sha256::digest("t").into();
-        tokens.remember(digest, &caller, NOW + 1, NOW);
-        assert!(tokens.find("t", NOW).is_ok());
-        assert!(tokens.find("t", NOW + 1).is_err());
+        let none = Arc::default();
+        tokens.remember(digest, &caller, &none, NOW + 1, NOW);
+        assert!(tokens.find("t", &none, NOW).is_ok());
+        assert!(tokens.find("t", &none, NOW + 1).is_err());
+        // What was not looked for then is not known now.
+        let more = Arc::new(BTreeSet::from(["tenant".to_owned()]));
+        assert!(tokens.find("t", &more, NOW).is_err());
         for number in 0..=MOST_REMEMBERED as u64 {
             tokens.remember(
                 Sha256::digest(number.to_le_bytes()).into(),
                 &caller,
+                &none,
                 NOW + 1,
                 NOW,
             );

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use prost::Message;
 use tidegate_protocol::grpc::Code;
@@ -51,6 +51,8 @@ pub struct Call {
     pub method: Method,
     /// The metadata.
     pub metadata: Rc<HeaderMap>,
+    /// The request's id.
+    pub id: HeaderValue,
     /// When its head had come.
     pub begun: Instant,
     /// When the answer is of no use any more.
@@ -60,10 +62,9 @@ pub struct Call {
 }
 
 impl Call {
-    /// The model of a name and a version; an empty version asks for what is deployed.
+    /// The model of a name and a version; an empty version asks for the stable one.
     pub fn model(&self, name: &str, version: &str) -> Result<Arc<Model>> {
-        let version = (!version.is_empty()).then_some(version);
-        self.service.shared.runtime.model(name, version)
+        self.service.shared.runtime.model(name, asked(version))
     }
 
     /// A reader of the request's messages.
@@ -90,6 +91,11 @@ impl Call {
     }
 }
 
+/// The version that a message asks for; an empty one asks for none.
+fn asked(version: &str) -> Option<&str> {
+    (!version.is_empty()).then_some(version)
+}
+
 /// Answers a request of a connection. Never fails: what goes wrong is said as a status.
 pub async fn answer(
     service: Service,
@@ -108,7 +114,7 @@ pub async fn answer(
         code,
         error,
         caller,
-    } = respond(service, peer, request, method, begun, busy).await;
+    } = respond(service, peer, request, method, &trace, begun, busy).await;
     if let Some(caller) = &caller {
         record.asked_by(caller);
     }
@@ -143,6 +149,7 @@ async fn respond(
     peer: Rc<Peer>,
     request: Request<Incoming>,
     method: Option<Method>,
+    trace: &Trace,
     begun: Instant,
     busy: Busy,
 ) -> Answered {
@@ -174,6 +181,7 @@ async fn respond(
         peer,
         method,
         metadata: Rc::new(parts.headers),
+        id: trace.id.clone(),
         begun,
         deadline: None,
         admission: Rc::default(),
@@ -267,8 +275,10 @@ async fn unary(call: &Call, body: Incoming) -> Result<Bytes> {
         Method::ModelMetadata => {
             let request: ModelMetadataRequest = call.read(body).await?;
             call.admit(Some(&request.name))?;
+            let deployment = shared.runtime.deployment(&request.name)?;
+            let arms = meta::arms(&deployment, asked(&request.version))?;
+            let versions = meta::versions(arms);
             let model = call.model(&request.name, &request.version)?;
-            let versions = [model.version()];
             let metadata = meta::metadata_of(&request.name, &versions, &model);
             reply::message(&ModelMetadataResponse::from(&metadata))
         }
@@ -288,7 +298,8 @@ async fn unary(call: &Call, body: Incoming) -> Result<Bytes> {
             let _: RepositoryIndexRequest = call.read(body).await?;
             call.admit(None)?;
             let index = shared.runtime.index();
-            let models = index.iter().map(|entry| (&meta::entry_of(entry)).into());
+            let arms = index.iter().flat_map(|deployment| deployment.arms());
+            let models = arms.map(|arm| (&meta::entry_of(arm)).into());
             reply::message(&RepositoryIndexResponse {
                 models: models.collect(),
             })
@@ -309,17 +320,17 @@ fn statistics(call: &Call, request: &ModelStatisticsRequest) -> Result<Bytes> {
     if request.name.is_empty() {
         call.admit(None)?;
         let index = call.service.shared.runtime.index();
-        let stats = index
-            .iter()
-            .map(|entry| (&meta::statistics_of(&entry.name, &entry.model)).into());
+        let arms = index.iter().flat_map(|deployment| deployment.arms());
+        let stats = arms.map(|arm| (&meta::statistics_of(arm)).into());
         return reply::message(&ModelStatisticsResponse {
             model_stats: stats.collect(),
         });
     }
     call.admit(Some(&request.name))?;
-    let model = call.model(&request.name, &request.version)?;
-    let stats = (&meta::statistics_of(&request.name, &model)).into();
+    let deployment = call.service.shared.runtime.deployment(&request.name)?;
+    let arms = meta::arms(&deployment, asked(&request.version))?;
+    let stats = arms.iter().map(|arm| (&meta::statistics_of(arm)).into());
     reply::message(&ModelStatisticsResponse {
-        model_stats: vec![stats],
+        model_stats: stats.collect(),
     })
 }

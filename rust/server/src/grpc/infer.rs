@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use std::sync::Arc;
 use std::time::Instant;
 use tidegate_protocol::grpc::{self, Target};
 use tidegate_protocol::infer::{self as protocol, InferResponse, RequestedOutput};
 use tidegate_protocol::{Limits, TensorInfo};
-use tidegate_runtime::{Answer, CallOptions, Input, Model, Permit, Stage};
+use tidegate_runtime::{Answer, CallOptions, Input, Permit, Stage};
 use tidegate_schema::{Result, Tensor};
 
 use super::call::Call;
 use super::reply::framed;
+use crate::asking::Asking;
 use crate::exchange::{HEAVY_BODY, Pending, heavy, took};
 use crate::infer;
 
@@ -32,26 +32,38 @@ pub struct Wanted {
 pub async fn answer(call: &Call, body: Incoming) -> Result<Bytes> {
     let message = call.messages(body, call.body_bytes()).only().await?;
     let target = grpc::target(&message)?;
-    let permit = enter(call, target, message.len())?;
+    let mut permit = enter(call, target, message.len(), None)?;
     if message.len() > HEAVY_BODY {
         let work = large(call, permit, message, call.begun, unary);
         return heavy(&call.service, work).await;
     }
-    let (model, limits) = (permit.model(), &call.service.shared.protocol);
-    let (input, mut options, wanted) = read(model, &message, limits, call.deadline, call.begun)?;
-    options.caller = permit.caller().cloned();
-    let mut pending = Pending::new(&call.service, model, input, options, None);
+    let limits = &call.service.shared.protocol;
+    let begun = call.begun;
+    let (input, options, wanted) = read(&mut permit, &message, limits, call.deadline, begun)?;
+    let mut pending = Pending::new(&call.service, permit.model(), input, options, None);
     unary(&wanted, &pending.answer().await?)
 }
 
 /// Asks at the door of a request's model, if the caller may ask for it. A message names its model,
 /// so it has come by now; it is held until it is answered.
-pub fn enter(call: &Call, target: Target<'_>, bytes: usize) -> Result<Permit> {
+/// `message` tells those of a stream apart.
+pub fn enter(
+    call: &Call,
+    target: Target<'_>,
+    bytes: usize,
+    message: Option<u64>,
+) -> Result<Permit> {
     let caller = call.admit(Some(target.model))?;
+    let asking = Asking {
+        headers: &call.metadata,
+        caller: caller.as_deref(),
+        id: &call.id,
+        message,
+    };
     let runtime = &call.service.shared.runtime;
-    let model = runtime.model(target.model, target.version)?;
+    let choice = runtime.choose(target.model, target.version, &asking)?;
     let caller = caller.map(|caller| caller.shared_name());
-    let mut permit = Permit::new(model, bytes)?.asked_by(caller);
+    let mut permit = Permit::new(choice, bytes)?.asked_by(caller);
     permit.hold_bytes(bytes)?;
     Ok(permit)
 }
@@ -59,7 +71,7 @@ pub fn enter(call: &Call, target: Target<'_>, bytes: usize) -> Result<Permit> {
 /// All the work of a large request, for a thread of its own.
 pub fn large(
     call: &Call,
-    permit: Permit,
+    mut permit: Permit,
     message: Bytes,
     begun: Instant,
     write: fn(&Wanted, &Answer) -> Result<Bytes>,
@@ -67,25 +79,23 @@ pub fn large(
     let limits = call.service.shared.protocol.clone();
     let deadline = call.deadline;
     move || {
-        let model = Arc::clone(permit.model());
-        let (input, mut options, wanted) = read(&model, &message, &limits, deadline, begun)?;
-        options.caller = permit.caller().cloned();
+        let (input, options, wanted) = read(&mut permit, &message, &limits, deadline, begun)?;
         drop(message);
-        write(&wanted, &model.predict(input, &options)?)
+        write(&wanted, &permit.model().predict(input, &options)?)
     }
 }
 
-/// Reads a request that began then and was let in.
+/// Reads a request that began then and was let in, and chooses its version where its rows do.
 pub fn read(
-    model: &Model,
+    permit: &mut Permit,
     message: &[u8],
     limits: &Limits,
     deadline: Option<Instant>,
     begun: Instant,
 ) -> Result<(Input, CallOptions, Wanted)> {
-    let admitted = took(model, Stage::Admit, begun);
+    let admitted = Instant::now();
     let request = grpc::decode(message, limits)?;
-    let outputs: &[TensorInfo] = model.outputs();
+    let outputs: &[TensorInfo] = permit.model().outputs();
     protocol::check_outputs(&request.outputs, outputs)?;
     let mut options = infer::options(&request)?;
     // The earlier one of the protocol's `timeout` and the deadline of the call.
@@ -99,8 +109,12 @@ pub fn read(
         id: request.id,
         outputs: request.outputs,
     };
+    let input = permit.settle(Input::Tensors(request.inputs))?;
+    permit.sign(&mut options);
+    let model = permit.model();
+    model.took(Stage::Admit, admitted.duration_since(begun));
     took(model, Stage::Decode, admitted);
-    Ok((Input::Tensors(request.inputs), options, wanted))
+    Ok((input, options, wanted))
 }
 
 /// Writes a `ModelInferResponse`.

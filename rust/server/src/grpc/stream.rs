@@ -66,6 +66,7 @@ async fn serve(call: Call, body: Incoming, sender: &mpsc::Sender<Sent>) -> Resul
     let mut messages = call.messages(body, call.body_bytes());
     let mut closing = call.peer.closing();
     let mut items: VecDeque<Item> = VecDeque::new();
+    let mut read = 0;
     // Why no more is read: the stream ends with it once all is answered.
     let mut end: Option<Result<()>> = None;
     loop {
@@ -86,12 +87,15 @@ async fn serve(call: Call, body: Incoming, sender: &mpsc::Sender<Sent>) -> Resul
             }
             message = messages.next(), if end.is_none() && room => {
                 match message {
-                    Ok(Some(message)) => match begin(&call, message) {
+                    Ok(Some(message)) => match begin(&call, message, read) {
                         // Whoever asks is known no longer: the stream says so at its end.
                         Item::Refused(error, _) if error.kind == ErrorKind::Unauthenticated => {
                             end = Some(Err(error));
                         }
-                        item => items.push_back(item),
+                        item => {
+                            read += 1;
+                            items.push_back(item);
+                        }
                     },
                     Ok(None) => end = Some(Ok(())),
                     Err(error) => end = Some(Err(error)),
@@ -112,8 +116,8 @@ async fn serve(call: Call, body: Incoming, sender: &mpsc::Sender<Sent>) -> Resul
     }
 }
 
-/// Puts a request under way.
-fn begin(call: &Call, message: Bytes) -> Item {
+/// Puts a request under way, the number of which is said.
+fn begin(call: &Call, message: Bytes, number: u64) -> Item {
     let begun = Instant::now();
     let target = match grpc::target(&message) {
         Ok(target) => target,
@@ -123,7 +127,7 @@ fn begin(call: &Call, message: Bytes) -> Item {
         }
     };
     let id = target.id.map(str::to_owned);
-    let permit = match infer::enter(call, target, message.len()) {
+    let mut permit = match infer::enter(call, target, message.len(), Some(number)) {
         Ok(permit) => permit,
         Err(error) => return Item::Refused(error, id),
     };
@@ -137,11 +141,10 @@ fn begin(call: &Call, message: Bytes) -> Item {
             id,
         };
     }
-    let (model, limits) = (permit.model(), &call.service.shared.protocol);
-    match infer::read(model, &message, limits, call.deadline, begun) {
-        Ok((input, mut options, wanted)) => {
-            options.caller = permit.caller().cloned();
-            let pending = Pending::new(&call.service, model, input, options, None);
+    let limits = &call.service.shared.protocol;
+    match infer::read(&mut permit, &message, limits, call.deadline, begun) {
+        Ok((input, options, wanted)) => {
+            let pending = Pending::new(&call.service, permit.model(), input, options, None);
             Item::Queued {
                 pending,
                 wanted,
