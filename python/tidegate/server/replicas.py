@@ -77,9 +77,7 @@ def routes(runtime: Runtime, writer: SnapshotWriter | None) -> list[Route]:
             alone = orjson.Fragment(runtime.core.drift(model, version))
             document = {"replicas": 1, "faults": (), "writer": None, "report": alone}
             return orjson.dumps(document)
-        merged = runtime.merged_drift(
-            model, writer.store, replica=writer.replica, version=version
-        )
+        merged = runtime.merged_drift(model, writer.store, replica=writer.replica, version=version)
         document = {
             "replicas": merged.replicas,
             "faults": merged.faults,

@@ -21,6 +21,7 @@ mod drift;
 mod enter;
 mod errors;
 mod features;
+mod input;
 mod load;
 mod plan;
 mod prediction;

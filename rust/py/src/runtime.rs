@@ -3,28 +3,26 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use numpy::{PyArray2, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyDict, PyList, PyMapping};
 use tidegate_protocol::{Limits, feedback};
 use tidegate_runtime::feedback::Received;
 use tidegate_runtime::routing::Arm;
 use tidegate_runtime::{
-    Answer, CallOptions, Choice, Deployment, Direct, Input, LoadOptions, Model as CoreModel,
-    Options, Policy, Runtime as CoreRuntime, Ticket as CoreTicket,
+    Choice, Deployment, Direct, LoadOptions, Model as CoreModel, Options, Policy,
+    Runtime as CoreRuntime, Ticket as CoreTicket,
 };
-use tidegate_schema::{DType, Error, Result, Schema, TableBuf};
+use tidegate_schema::{Error, Result, Schema};
 
 use crate::arrow::import;
 use crate::batching::Batching;
 use crate::completion::Completions;
 use crate::enter::{run, run_attached};
 use crate::errors::raise;
+use crate::input::{many, one, options};
 use crate::prediction::{Prediction, Predictions};
 use crate::predictionlog::PredictionLog;
-use crate::rows::{Extra, from_dict, from_dicts};
-use crate::tensors::from_numpy;
+use crate::rows::Extra;
 use crate::watching::Watching;
 
 /// Loads ONNX Runtime's shared library, once a process.
@@ -278,7 +276,7 @@ impl Runtime {
         let input = one(choice.routed().model(), row, Extra::parse(extra)?)?;
         let answer = run(py, || {
             let input = choice.settle_input(input)?;
-            choice.routed().model().predict(input, &routed(&choice))
+            choice.routed().model().predict(input, &options(&choice))
         })?;
         Ok(Prediction::new(answer))
     }
@@ -320,7 +318,7 @@ impl Runtime {
         let ticket = run(py, || {
             let input = choice.settle_input(input)?;
             let model = choice.routed().model();
-            Ok(model.submit(input, &routed(&choice), move |outcome| {
+            Ok(model.submit(input, &options(&choice), move |outcome| {
                 mailbox.push(token, move |py| {
                     let prediction = Prediction::new(outcome.map_err(raise)?);
                     Ok(Py::new(py, prediction)?.into_any())
@@ -460,14 +458,6 @@ impl Runtime {
     }
 }
 
-/// How a call is to be answered whose version was chosen.
-fn routed(choice: &Choice) -> CallOptions {
-    CallOptions {
-        routed: Some(choice.routed().clone()),
-        ..CallOptions::default()
-    }
-}
-
 /// Name, model, version, digest, revision, role and weight.
 type ArmRow = (
     String,
@@ -495,135 +485,4 @@ fn row(arm: &Arm) -> ArmRow {
 fn received(received: &Received) -> Result<String> {
     serde_json::to_string(received)
         .map_err(|error| Error::internal(format!("what became of feedback: {error}")))
-}
-
-/// One row: a mapping of raw columns, or of tensors for a model without a feature set.
-fn one(model: &CoreModel, row: &Bound<'_, PyAny>, extra: Extra) -> PyResult<Input> {
-    let row = dict(row)?;
-    match model.schema() {
-        Some(schema) => Ok(Input::Table(from_dict(schema, &row, extra)?)),
-        None => tensors(&row),
-    }
-}
-
-fn dict<'py>(row: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    if let Ok(row) = row.cast::<PyDict>() {
-        return Ok(row.clone());
-    }
-    match row.cast::<PyMapping>() {
-        Ok(mapping) => {
-            let dict = PyDict::new(row.py());
-            dict.update(mapping)?;
-            Ok(dict)
-        }
-        Err(_) => Err(raise(Error::invalid(format!(
-            "a row is a dict of columns, not {}: many rows go to predict_many",
-            row.get_type().name()?
-        )))),
-    }
-}
-
-fn tensors(inputs: &Bound<'_, PyDict>) -> PyResult<Input> {
-    let mut tensors = Vec::with_capacity(inputs.len());
-    for (name, value) in inputs.iter() {
-        tensors.push(from_numpy(&name.extract::<String>()?, &value)?);
-    }
-    Ok(Input::Tensors(tensors))
-}
-
-fn many(
-    py: Python<'_>,
-    mut choice: Choice,
-    rows: &Bound<'_, PyAny>,
-    extra: Extra,
-) -> PyResult<Answer> {
-    let model = Arc::clone(choice.routed().model());
-    let input = match model.schema() {
-        Some(schema) => {
-            if let Ok(list) = rows.cast::<PyList>() {
-                Input::Table(from_dicts(schema, list, extra)?)
-            } else if let Ok(array) = rows.cast::<PyUntypedArray>() {
-                Input::Table(matrix(schema, array)?)
-            } else {
-                let batches = import(rows)?;
-                return run(py, || {
-                    batches.with_table(schema, |table| {
-                        choice.settle(table);
-                        let model = choice.routed().model();
-                        model.predict_table(table, &routed(&choice))
-                    })
-                });
-            }
-        }
-        None => match rows.cast::<PyDict>() {
-            Ok(inputs) => tensors(inputs)?,
-            Err(_) => Input::Tensors(vec![single(&model, rows)?]),
-        },
-    };
-    run(py, || {
-        let input = choice.settle_input(input)?;
-        choice.routed().model().predict(input, &routed(&choice))
-    })
-}
-
-/// An array for a model that takes one tensor.
-fn single(model: &CoreModel, array: &Bound<'_, PyAny>) -> PyResult<tidegate_schema::Tensor> {
-    match model.inputs() {
-        [input] => from_numpy(&input.name, array),
-        inputs => {
-            let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
-            Err(raise(Error::invalid(format!(
-                "model {:?} takes several inputs: pass a dict of arrays for {}",
-                model.name(),
-                names.join(", ")
-            ))))
-        }
-    }
-}
-
-/// A numeric matrix as raw columns in the schema's order; NaN is missing.
-fn matrix(schema: &Schema, array: &Bound<'_, PyUntypedArray>) -> PyResult<TableBuf> {
-    let shape = array.shape().to_vec();
-    if shape.len() != 2 || shape.get(1) != Some(&schema.len()) {
-        let names: Vec<&str> = schema.fields().iter().map(|f| f.name.as_str()).collect();
-        return Err(raise(Error::invalid(format!(
-            "a matrix of shape {shape:?} where [rows, {}] is due, with the columns {}",
-            schema.len(),
-            names.join(", ")
-        ))));
-    }
-    let other = |dtype: DType| dtype == DType::String || dtype.is_list();
-    if let Some(field) = schema.fields().iter().find(|f| other(f.dtype)) {
-        return Err(raise(Error::invalid(format!(
-            "column {:?} is {}, which no numeric matrix holds: pass a table or dicts",
-            field.name, field.dtype
-        ))));
-    }
-    let floats = array.call_method1("astype", ("float64",))?;
-    let floats = floats.cast_into::<PyArray2<f64>>()?.readonly();
-    let floats = floats.as_array();
-    let mut table = TableBuf::new(schema, floats.nrows());
-    for ((column, field), values) in table
-        .columns
-        .iter_mut()
-        .zip(schema.fields())
-        .zip(floats.columns())
-    {
-        for (row, value) in values.iter().enumerate() {
-            let pushed = match field.dtype {
-                _ if value.is_nan() => {
-                    column.push_null();
-                    Ok(())
-                }
-                DType::Bool if *value == 0.0 || *value == 1.0 => column.push_bool(*value == 1.0),
-                DType::Timestamp => column.push_timestamp(*value as i64),
-                DType::Date => column.push_date(*value as i64),
-                DType::Duration => column.push_duration(*value as i64),
-                _ => column.push_f64(*value),
-            };
-            pushed
-                .map_err(|error| raise(error.at(format!("column {:?}, row {row}", field.name))))?;
-        }
-    }
-    Ok(table)
 }

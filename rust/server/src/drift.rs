@@ -4,9 +4,10 @@ use http::StatusCode;
 use serde_json::json;
 use tidegate_schema::{Error, Result};
 
+use crate::call::Call;
 use crate::reply::{Reply, value};
 use crate::routes::query_value;
-use crate::service::{Call, Service};
+use crate::service::Service;
 
 /// Longest label of a window.
 const LONGEST_LABEL: usize = 200;

@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 
 use crate::asking::mark;
 use crate::body::Coding;
+use crate::call::Call;
 use crate::reply::Reply;
-use crate::service::{Call, Service};
+use crate::service::Service;
 
 /// Bodies above this are decoded, run and encoded on a thread of their own: at about 1 ns a byte
 /// and more they would hold up everybody else on the event loop.

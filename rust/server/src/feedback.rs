@@ -6,11 +6,12 @@ use tidegate_protocol::feedback;
 use tidegate_runtime::feedback::Received;
 use tidegate_schema::Result;
 
+use crate::call::Call;
 use crate::drift::blocking;
 use crate::exchange::heavy;
 use crate::predict::Form;
 use crate::reply::{Reply, value};
-use crate::service::{Call, Service};
+use crate::service::Service;
 
 /// Takes in labels and named numbers, as JSON or as an Arrow IPC stream. On a thread of its own:
 /// a hundred thousand labels are a tenth of a second.

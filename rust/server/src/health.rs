@@ -5,8 +5,9 @@ use http::StatusCode;
 use tidegate_protocol::metadata::{ModelReady, to_json};
 use tidegate_schema::Result;
 
+use crate::call::Call;
 use crate::reply::{JSON, Reply, json, typed};
-use crate::service::{Call, Service};
+use crate::service::Service;
 
 /// The process is alive: it has just answered.
 pub fn live() -> Reply {

@@ -8,9 +8,10 @@ use tidegate_protocol::{Limits, Parameter, Parameters};
 use tidegate_runtime::{Answer, CallOptions, Input, Model};
 use tidegate_schema::{Error, Result};
 
+use crate::call::Call;
 use crate::exchange::{Exchange, exchange};
 use crate::reply::{BINARY, JSON, Reply, typed};
-use crate::service::{Call, Service};
+use crate::service::Service;
 
 /// The length of the JSON part of a body that goes on with tensors.
 const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");

@@ -10,6 +10,7 @@ mod access_log;
 mod arrival;
 mod asking;
 mod body;
+mod call;
 mod connection;
 mod counters;
 mod drift;

@@ -13,8 +13,9 @@ use tidegate_runtime::routing::Arm;
 use tidegate_runtime::{BatchStatistics, Deployment, Model, Reason, SizeStatistics};
 use tidegate_schema::{Error, Result};
 
+use crate::call::Call;
 use crate::reply::{Reply, json as json_bytes, value};
-use crate::service::{Call, Service};
+use crate::service::Service;
 
 /// What the server is, over either protocol.
 pub const SERVER: ServerMetadata<'static> = ServerMetadata {

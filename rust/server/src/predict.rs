@@ -9,10 +9,11 @@ use tidegate_protocol::{Limits, arrow};
 use tidegate_runtime::{Answer, CallOptions, Input, Model};
 use tidegate_schema::{Error, Result, Schema};
 
+use crate::call::Call;
 use crate::exchange::{Exchange, exchange};
 use crate::reply::{ARROW, JSON, Reply, typed};
 use crate::routes::query_value;
-use crate::service::{Call, Service};
+use crate::service::Service;
 
 /// Answers a request of rows. `?extra=ignore` passes over keys that no column has.
 pub async fn answer(service: &Service, call: Call<'_>) -> Result<Reply> {

@@ -10,14 +10,15 @@ use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Incoming};
-use tidegate_runtime::{Deployment, Ids, Model, Permit, Runtime};
-use tidegate_schema::{Error, Result};
+use tidegate_runtime::{Ids, Model, Permit, Runtime};
+use tidegate_schema::Result;
 use tokio::sync::Semaphore;
 
 use crate::access::{self, Action, Asked, Credentials, Pass, Refusal};
 use crate::access_log::Outcome;
 use crate::asking::Asking;
 use crate::body::{self, Body};
+use crate::call::{Call, Came, Head};
 use crate::counters::Counters;
 use crate::intake::Intake;
 use crate::lines::Lines;
@@ -28,7 +29,7 @@ use crate::proxy::Proxy;
 use crate::pulse::{Busy, Phase, Pulse};
 use crate::record::{Kind, Record};
 use crate::reply::Reply;
-use crate::routes::{Found, Route, Target};
+use crate::routes::{Found, Route};
 use crate::stream::{self, Source};
 use crate::trace::{REQUEST_ID, TRACEPARENT, Trace};
 use crate::turn::Turn;
@@ -122,70 +123,6 @@ impl Shared {
     #[must_use]
     pub fn ready(&self) -> bool {
         !self.draining.load(Ordering::Relaxed) && self.runtime.ready()
-    }
-}
-
-/// The head of a request.
-pub(crate) struct Head<'a> {
-    method: &'a Method,
-    pub(crate) target: &'a Uri,
-    pub(crate) headers: &'a HeaderMap,
-}
-
-/// What a handler is given.
-pub struct Call<'a> {
-    /// The model that the path names; `None` for routes of the whole server.
-    pub target: Option<Target<'a>>,
-    /// The query, not decoded.
-    pub query: Option<&'a str>,
-    /// The headers.
-    pub headers: &'a HeaderMap,
-    /// The body, decompressed.
-    pub body: Bytes,
-    /// Lets in what asks a model to infer.
-    pub permit: Option<Permit>,
-    /// When it came.
-    pub came: Came,
-}
-
-/// When a request came.
-#[derive(Clone, Copy, Debug)]
-pub struct Came {
-    /// When its head had been read.
-    pub begun: Instant,
-    /// Since when it could be read, where that is known.
-    pub readable: Option<Instant>,
-}
-
-impl Came {
-    /// Now, and at once.
-    fn now() -> Self {
-        Self {
-            begun: Instant::now(),
-            readable: None,
-        }
-    }
-}
-
-impl Call<'_> {
-    /// The name by which the path asks for a model, decoded.
-    pub fn name(&self) -> &str {
-        self.target.as_ref().map_or("", |target| &target.model)
-    }
-
-    /// The deployment that the path names, and the version, if it names one.
-    pub fn deployment(&self, service: &Service) -> Result<(Arc<Deployment>, Option<&str>)> {
-        let Some(target) = &self.target else {
-            return Err(Error::internal("a route without a model was asked for one"));
-        };
-        let deployment = service.shared.runtime.deployment(&target.model)?;
-        Ok((deployment, target.version.as_deref()))
-    }
-
-    /// The model of the version that the path names, the stable one without.
-    pub fn model(&self, service: &Service) -> Result<Arc<Model>> {
-        let (deployment, version) = self.deployment(service)?;
-        deployment.arm(version).map(|arm| Arc::clone(&arm.model))
     }
 }
 

@@ -26,6 +26,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::asking::mark;
 use crate::body::{self, Body};
+use crate::call::Head;
 use crate::errors;
 use crate::exchange::{Pending, took};
 use crate::log::Level;
@@ -34,7 +35,7 @@ use crate::predict::{Form, Rows, extra};
 use crate::pulse::Busy;
 use crate::reply::JSON;
 use crate::routes::{Found, Route};
-use crate::service::{Head, LEAST_DISCARDED, Service, closing};
+use crate::service::{LEAST_DISCARDED, Service, closing};
 use crate::trace::Trace;
 
 /// Bodies of rows above this are read in pieces.
