@@ -199,7 +199,7 @@ def test_rules_and_keys_by_column_wait_for_the_rows(route: Route, client: httpx.
         answer = client.post(INFER, json=tensors(colour), headers=headers)
         assert answer.json()["model_version"] == due
     route(5_000, Key("column", "colour"))
-    versions = {}
+    versions: dict[str, str] = {}
     for colour in [f"colour-{number}" for number in range(40)]:
         for _ in range(2):
             answer = client.post(PREDICT, json=instances(colour)).json()

@@ -20,6 +20,7 @@ use hyper::body::{Body, Frame};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidegate_server::access::{Access, Keys};
+use wire::subject::Subject;
 use wire::{Client, control, received, server};
 
 type Sender = http2::SendRequest<Full<Bytes>>;
@@ -90,6 +91,57 @@ fn both_versions_share_the_port() {
     let answer = one.ask("GET", "/v2/health/live", offer, b"");
     assert!(answer.head.starts_with("HTTP/1.1 200"));
     assert!(server.drain(Duration::from_secs(10)));
+}
+
+#[test]
+fn requests_of_one_connection_each_find_their_version() {
+    const USERS: usize = 100;
+    let subject = Subject::new();
+    subject.share(9);
+    let server = subject.serve();
+    let address = server.address();
+    let path = "/v2/models/twice/infer";
+    let body = r#"{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}"#;
+    let told = |body: &[u8]| {
+        let said: serde_json::Value = serde_json::from_slice(body).unwrap();
+        assert_eq!(said["parameters"]["revision"], 9);
+        said["model_version"].as_str().unwrap().to_owned()
+    };
+    let by_http2: Vec<String> = run(async {
+        let sender = connect(address).await;
+        let asked = (0..USERS).map(|user| {
+            let mut sender = sender.clone();
+            tokio::spawn(async move {
+                let request = Request::builder()
+                    .method(Method::POST)
+                    .uri(format!("http://server.test{path}"))
+                    .header("x-user", user.to_string())
+                    .body(Full::new(Bytes::from_static(body.as_bytes())));
+                sender.ready().await.unwrap();
+                let answer = sender.send_request(request.unwrap()).await.unwrap();
+                let version = answer.headers()["x-tidegate-version"].clone();
+                let body = answer.into_body().collect().await.unwrap().to_bytes();
+                (version, body)
+            })
+        });
+        let mut versions = Vec::new();
+        for asked in asked.collect::<Vec<_>>() {
+            let (version, body) = asked.await.unwrap();
+            versions.push(told(&body));
+            assert_eq!(version.to_str().unwrap(), versions[versions.len() - 1]);
+        }
+        versions
+    });
+    let mut one = Client::new(address);
+    let by_http1: Vec<String> = (0..USERS)
+        .map(|user| {
+            let headers = format!("x-user: {user}\r\n");
+            told(&one.ask("POST", path, &headers, body.as_bytes()).body)
+        })
+        .collect();
+    assert_eq!(by_http1, by_http2);
+    let second = by_http1.iter().filter(|version| *version == "2.0.0");
+    assert!((20..80).contains(&second.count()));
 }
 
 #[test]

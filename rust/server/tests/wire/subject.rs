@@ -86,6 +86,29 @@ impl Subject {
         }
     }
 
+    /// Shares the traffic half and half with version 2.0.0, by the header `x-user`.
+    pub fn share(&self, revision: u64) {
+        let backend = Twice {
+            info: vec![info("x")],
+            output: vec![info("y")],
+            door: Arc::clone(&self.door),
+            runs: Arc::clone(&self.runs),
+        };
+        let options = LoadOptions::default();
+        let second = self
+            .runtime
+            .load_backend("twice", "2.0.0", Box::new(backend), &options)
+            .unwrap();
+        let document = r#"{"arms": [
+            {"version": "1.0.0", "weight": 5000, "role": "stable"},
+            {"version": "2.0.0", "weight": 5000, "role": "candidate"}],
+            "key": {"from": "header", "name": "x-user"}}"#;
+        let models = vec![Arc::clone(&self.model), second];
+        self.runtime
+            .route("twice", revision, document, models)
+            .unwrap();
+    }
+
     pub fn serve(&self) -> Running {
         self.serve_with(local())
     }
