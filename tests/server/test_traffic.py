@@ -176,7 +176,7 @@ def test_from_one_percent_to_all_nobody_goes_back(route: Route, client: httpx.Cl
 def test_rules_and_keys_by_column_wait_for_the_rows(route: Route, client: httpx.Client) -> None:
     rules = (
         Rule("column", "colour", ("blue",), CANDIDATE),
-        Rule("header", "X-Tenant", ("a",), STABLE),
+        Rule("header", "x-tenant", ("a",), STABLE),
         Rule("column", "colour", ("green",), CANDIDATE),
     )
     revision = route(0, rules=rules)
