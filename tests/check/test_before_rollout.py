@@ -45,7 +45,8 @@ def test_the_bundles_own_holdout_is_asked(registry: Registry) -> None:
     assert report["quality"].outcome == "fail"
 
 
-def test_a_registry_that_nobody_may_write_to(registry: Registry, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("registry")
+def test_a_registry_that_nobody_may_write_to(tmp_path: Path) -> None:
     only = Registry(tmp_path / "registry", read_only=True)
     check = before_rollout(only, model="tiny")
     assert check("served-name", version(only, "1.0.0"), version(only, "1.1.0")) is None

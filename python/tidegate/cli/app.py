@@ -23,6 +23,8 @@ COMMANDS: Final = (
     "publish",
     "registry",
     "check",
+    "rollout",
+    "rollback",
     "drift",
     "alerts",
     "incidents",

@@ -13,6 +13,7 @@ import typer
 
 from tidegate.errors import (
     BackendError,
+    ConflictError,
     DeadlineError,
     ForbiddenError,
     InputError,
@@ -34,13 +35,14 @@ KEY_VARIABLE: Final = "TIDEGATE_API_KEY"
 """The environment variable with the key or token that calls are made with."""
 
 SECONDS: Final = 30.0
-"""How long one call may take."""
+"""How long one call may take unless more is said."""
 
 _BY_STATUS: Final[dict[int, type[TidegateError]]] = {
     HTTPStatus.BAD_REQUEST: InputError,
     HTTPStatus.UNAUTHORIZED: UnauthenticatedError,
     HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.CONFLICT: ConflictError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLargeError,
     HTTPStatus.NOT_IMPLEMENTED: UnsupportedError,
     HTTPStatus.SERVICE_UNAVAILABLE: NotReadyError,
@@ -48,13 +50,14 @@ _BY_STATUS: Final[dict[int, type[TidegateError]]] = {
 }
 
 
-def call(url: str, *, method: str = "GET", body: object = None) -> Any:
+def call(url: str, *, method: str = "GET", body: object = None, seconds: float = SECONDS) -> Any:
     """Sends one request and reads the JSON that comes back.
 
     Args:
         url: The whole address; `http://` is added if it names no scheme.
         method: The HTTP method.
         body: Sent as JSON; nothing is sent for `None`.
+        seconds: How long it may take.
 
     Returns:
         The decoded answer; `None` for an empty one.
@@ -63,7 +66,7 @@ def call(url: str, *, method: str = "GET", body: object = None) -> Any:
         TidegateError: What the server said, as the class of its status.
         StorageError: Nothing listens there, or it speaks no JSON.
     """
-    content, address = _answered(url, method, body)
+    content, address = _answered(url, method, body, seconds)
     if not content:
         return None
     try:
@@ -84,10 +87,10 @@ def text_of(url: str) -> str:
         TidegateError: What the server said, as the class of its status.
         StorageError: Nothing listens there.
     """
-    return _answered(url, "GET", None)[0].decode("utf-8", errors="replace")
+    return _answered(url, "GET", None, SECONDS)[0].decode("utf-8", errors="replace")
 
 
-def _answered(url: str, method: str, body: object) -> tuple[bytes, str]:
+def _answered(url: str, method: str, body: object, seconds: float) -> tuple[bytes, str]:
     address = url if "://" in url else f"http://{url}"
     if not address.startswith(("http://", "https://")):
         raise InputError(f"{url} is no address of a server: name it as http://host:port")
@@ -101,7 +104,7 @@ def _answered(url: str, method: str, body: object) -> tuple[bytes, str]:
         headers=headers,
     )
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as reply:
+        with urllib.request.urlopen(request, timeout=seconds) as reply:
             content: bytes = reply.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from tidegate.errors import InputError, NotFoundError
 from tidegate.monitoring.alerts.watch import Watch
-from tidegate.server.bodies import object_of
+from tidegate.server.bodies import caller_of, object_of
 
 __all__ = ["ROUTES", "routes"]
 
@@ -67,9 +67,6 @@ EMPTY: Final[dict[str, Any]] = {
 }
 """What a server without rules says."""
 
-ANONYMOUS: Final = "anonymous"
-"""Who asks where nobody has to say who they are."""
-
 
 def routes(watch: Watch | None) -> list[Route]:
     """The routes of a control plane.
@@ -103,12 +100,12 @@ class _Handlers:
         document = await object_of(request)
         if not document:
             raise InputError("a silence needs matchers and an end: see docs/alerts.md")
-        name = await run_in_threadpool(self._there().silence, document, _caller(request))
+        name = await run_in_threadpool(self._there().silence, document, caller_of(request))
         return JSONResponse({"id": name})
 
     async def unsilence(self, request: Request) -> Response:
         name = request.path_params["silence"]
-        await run_in_threadpool(self._there().unsilence, name, _caller(request))
+        await run_in_threadpool(self._there().unsilence, name, caller_of(request))
         return JSONResponse({"id": name})
 
     async def test_channel(self, request: Request) -> Response:
@@ -138,7 +135,7 @@ class _Handlers:
 
     async def _said(self, request: Request, say: Any) -> Response:
         name = request.path_params["incident"]
-        await run_in_threadpool(say, name, _caller(request))
+        await run_in_threadpool(say, name, caller_of(request))
         return JSONResponse({"id": name})
 
     async def note_incident(self, request: Request) -> Response:
@@ -146,10 +143,5 @@ class _Handlers:
         text = document.get("text")
         if not isinstance(text, str):
             raise InputError('a note needs a text: send {"text": "…"}')
-        await run_in_threadpool(self._there().note, name, _caller(request), text)
+        await run_in_threadpool(self._there().note, name, caller_of(request), text)
         return JSONResponse({"id": name})
-
-
-def _caller(request: Request) -> str:
-    """Who asks, as the data plane says."""
-    return request.headers.get("x-tidegate-caller") or ANONYMOUS

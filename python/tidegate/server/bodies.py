@@ -1,14 +1,17 @@
-"""Bodies of requests to the control plane."""
+"""Bodies of requests to the control plane, and who sends them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 
 from tidegate.errors import InputError
 
-__all__ = ["object_of"]
+__all__ = ["caller_of", "object_of"]
+
+ANONYMOUS: Final = "anonymous"
+"""Who asks where nobody has to say who they are."""
 
 
 async def object_of(request: Request) -> dict[str, Any]:
@@ -27,3 +30,8 @@ async def object_of(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError("the body is no JSON object: send an object or nothing")
     return value
+
+
+def caller_of(request: Request) -> str:
+    """Who asks, as the data plane says."""
+    return request.headers.get("x-tidegate-caller") or ANONYMOUS

@@ -15,8 +15,9 @@ from starlette.routing import Route
 from tidegate.errors import InputError, NotFoundError
 from tidegate.monitoring.alerts.watch import Watch
 from tidegate.monitoring.snapshots import SnapshotWriter
+from tidegate.routing.orders import Orders
 from tidegate.runtime import Runtime
-from tidegate.server import alerting, openapi, replicas
+from tidegate.server import alerting, openapi, replicas, rollouts
 from tidegate.server.bodies import object_of
 from tidegate.server.faults import HANDLERS
 
@@ -32,7 +33,10 @@ _STYLE: Final = (
 
 
 def control_app(
-    runtime: Runtime, watch: Watch | None = None, snapshots: SnapshotWriter | None = None
+    runtime: Runtime,
+    watch: Watch | None = None,
+    snapshots: SnapshotWriter | None = None,
+    orders: Orders | None = None,
 ) -> Starlette:
     """The control plane of a runtime, as an ASGI application.
 
@@ -40,6 +44,7 @@ def control_app(
         runtime: What is served; its registry is what `load` resolves models in.
         watch: What looks at the rules of alerts; `None` where there are none.
         snapshots: What writes down what is watched; `None` where replicas share nothing.
+        orders: What carries out the commands of rollouts; `None` where no revisions are kept.
 
     Returns:
         An application that answers pages, documents and the model repository; every error is
@@ -64,6 +69,7 @@ def control_app(
             Route("/v2/repository/models/{model:path}/unload", control.unload, methods=["POST"]),
             *alerting.routes(watch),
             *replicas.routes(runtime, snapshots),
+            *rollouts.routes(orders),
         ],
         exception_handlers=dict(HANDLERS),
     )

@@ -9,6 +9,8 @@ from typing import Any, Final
 from tidegate import _core
 from tidegate.server.alerting import ROUTES as ALERTING
 from tidegate.server.replicas import ROUTES as REPLICAS
+from tidegate.server.rollouts import BODIES as ROLLOUT_BODIES
+from tidegate.server.rollouts import ROUTES as ROLLOUTS
 
 __all__ = ["CONTROL", "document", "page"]
 
@@ -31,6 +33,7 @@ CONTROL: Final = (
     ("GET", "/openapi.json", "openapi", "This document."),
     *ALERTING,
     *REPLICAS,
+    *ROLLOUTS,
 )
 """The routes of the control plane: method, path, name, summary."""
 
@@ -116,11 +119,13 @@ _BODIES: Final[dict[str, dict[str, Any]]] = {
         "required": ["text"],
         "properties": {"text": {"type": "string"}},
     },
+    **ROLLOUT_BODIES,
 }
 
 _QUERIES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "predict": (("extra", "`ignore` passes over keys that no column has."),),
     "drift_close": (("label", "What to call the window in reports."),),
+    "rollout_history": (("limit", "At most so many revisions, 1 to 1,000; 20 by default."),),
 }
 
 _TEXT: Final = {"metrics": "text/plain", "ui": "text/html"}
@@ -153,7 +158,7 @@ def _operation(method: str, path: str, name: str, summary: str, *, plane: str) -
     }
     if method == "POST" and name in _BODIES:
         operation["requestBody"] = {
-            "required": name != "repository_index",
+            "required": bool(_BODIES[name].get("required")),
             "content": {"application/json": {"schema": _BODIES[name]}},
         }
     return operation
