@@ -211,3 +211,30 @@ def test_the_commands_over_http(client: httpx.Client, server: Server) -> None:
     assert [each["event"] for each in listed["revisions"]] == ["abort", "start", "set"]
     assert "3 revisions are one chain" in tidegate(server, "rollout", "verify", "tiny").stdout
     assert client.get(PATH).json()["reason"] == "complaints"
+
+
+def test_watching_outlives_a_restart(runtime: Runtime, desk: Desk) -> None:
+    app = control_app(runtime, orders=desk.orders)
+    with Server(runtime, Settings(port=0, grpc=False), app=app) as first:
+        port, url = first.port, first.url
+        httpx.post(f"{url}{PATH}/start", json={"plan": PLAN}, timeout=60).raise_for_status()
+        watching = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tidegate.cli", "rollout", "watch", "tiny"),
+                *("--url", url, "--every", "50ms", "--json"),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert watching.stdout is not None
+        assert json.loads(watching.stdout.readline())["rollout"]["phase"] == "progressing"
+    desk.orders.command("tiny", "abort", {"reason": "while nobody listened"}, actor="ann")
+    with (
+        watching,
+        Server(
+            runtime, Settings(port=port, grpc=False), app=control_app(runtime, orders=desk.orders)
+        ),
+    ):
+        last = [json.loads(line) for line in watching.stdout][-1]
+        assert watching.wait(60) == 1
+    assert last["reason"] == "while nobody listened"

@@ -79,7 +79,9 @@ def _arms(status: dict[str, Any]) -> Table:
     if status["shadow"] is not None:
         rows.append((status["shadow"], "shadow"))
     for arm, role in rows:
-        filled = round(arm["percent"] / 100 * BAR)
+        # Whoever gets something shows, and whoever does not get all of it, too.
+        share = arm["percent"] / 100
+        filled = round(share * BAR) if share in (0, 1) else min(max(round(share * BAR), 1), BAR - 1)
         bar = Text("█" * filled, "green" if role == "stable" else "cyan")
         bar.append("░" * (BAR - filled), "dim")
         table.add_row(

@@ -14,7 +14,7 @@ from tidegate.cli.desk import Desk, StoreOption, desk
 from tidegate.cli.output import CONSOLE, JsonOption, emit, table
 from tidegate.cli.progress import closed, rendered, revision_rows, said
 from tidegate.cli.remote import UrlOption
-from tidegate.errors import DeadlineError, InputError, StorageError
+from tidegate.errors import DeadlineError, InputError, NotReadyError, StorageError
 
 __all__ = ["rollout"]
 
@@ -27,6 +27,9 @@ Store = Annotated[str | None, StoreOption]
 AsJson = Annotated[bool, JsonOption]
 Name = Annotated[str, NameArgument]
 Reason = Annotated[str, ReasonOption]
+
+PATIENCE_SECONDS: Final = 60.0
+"""How long `watch` waits for a server or store that does not answer any more."""
 
 LOCAL: Final = "http://127.0.0.1:8080"
 
@@ -281,7 +284,7 @@ def _live(where: Desk, name: str, pause: float, until: float | None) -> dict[str
     with Live(rendered(found), console=CONSOLE, auto_refresh=False) as live:
         while not closed(found) and not _over(pause, until):
             time.sleep(pause)
-            found = where.status(name)
+            found = _looked(where, name, pause)
             live.update(rendered(found), refresh=True)
     return found
 
@@ -297,7 +300,19 @@ def _lines(where: Desk, name: str, pause: float, until: float | None) -> dict[st
         if closed(found) or _over(pause, until):
             return found
         time.sleep(pause)
-        found = where.status(name)
+        found = _looked(where, name, pause)
+
+
+def _looked(where: Desk, name: str, pause: float) -> dict[str, Any]:
+    """The status; a server that restarts, or a store that is away for a moment, is waited for."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return where.status(name)
+        except (StorageError, NotReadyError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(pause)
 
 
 def _over(pause: float, until: float | None) -> bool:
