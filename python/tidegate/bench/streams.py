@@ -123,24 +123,24 @@ class Traffic:
         import numpy as np
 
         if not self.segments:
-            errors, times = self._part(now, version, count, sample)
+            times, errors = self._draw(now, version, count, (sample,))
         else:
-            shares = list(self.segments.values())
-            counts = self._rng.multinomial(count, shares)
-            errors, parts = 0, []
+            counts = self._rng.multinomial(count, list(self.segments.values()))
+            parts = []
+            errors = 0
             for name, rows in zip(self.segments, counts, strict=True):
                 part = sample.segments.setdefault(name, Sample())
-                failed, times = self._part(now, version.within(name), int(rows), part)
+                drawn, failed = self._draw(now, version.within(name), int(rows), (sample, part))
+                parts.append(drawn)
                 errors += failed
-                parts.append(times)
             times = np.concatenate(parts)
-            self._whole(sample)
-        p99 = float(np.quantile(times, 0.99)) if len(times) else None
-        return Minute(count, errors, p99)
+        sample.latency.setdefault("0.99", Quantile(0.99)).update(times)
+        return Minute(count, errors, float(np.quantile(times, 0.99)) if len(times) else None)
 
-    def _part(
-        self, now: float, version: Version, count: int, sample: Sample
-    ) -> tuple[int, npt.NDArray[np.float64]]:
+    def _draw(
+        self, now: float, version: Version, count: int, samples: tuple[Sample, ...]
+    ) -> tuple[npt.NDArray[np.float64], int]:
+        """Adds requests to samples, all but their times, which it gives with the errors."""
         import numpy as np
 
         rng = self._rng
@@ -156,23 +156,15 @@ class Traffic:
         cells = rng.multinomial(answered, shares)
         known = int(rng.binomial(answered, self.labels))
         wrong = int(rng.binomial(known, version.wrong))
-        sample.requests += count
-        sample.errors += errors
-        sample.latency.setdefault("0.99", Quantile(0.99)).update(times)
-        sample.prediction = sample.prediction or Prediction([0] * CELLS)
-        sample.prediction.cells = [
-            a + int(b) for a, b in zip(sample.prediction.cells, cells, strict=True)
-        ]
-        if known:
-            share = sample.quality.setdefault("error", Proportion())
-            assert isinstance(share, Proportion)
-            share.count(wrong, known)
-        return errors, times
-
-    def _whole(self, sample: Sample) -> None:
-        """Makes the sample of all segments from theirs."""
-        whole = Sample(segments=sample.segments)
-        for part in sample.segments.values():
-            whole.merge(part)
-        for name in ("requests", "errors", "latency", "prediction", "quality"):
-            setattr(sample, name, getattr(whole, name))
+        for sample in samples:
+            sample.requests += count
+            sample.errors += errors
+            sample.prediction = sample.prediction or Prediction([0] * CELLS)
+            sample.prediction.cells = [
+                a + int(b) for a, b in zip(sample.prediction.cells, cells, strict=True)
+            ]
+            if known:
+                share = sample.quality.setdefault("error", Proportion())
+                assert isinstance(share, Proportion)
+                share.count(wrong, known)
+        return times, errors

@@ -15,6 +15,7 @@ from tidegate.bench import (
     limits,
     loading,
     memory,
+    moving,
     overload,
     peers,
     validation,
@@ -41,6 +42,7 @@ SUITES: Final[Mapping[str, Callable[[Context], None]]] = {
     "validation": validation.measure,
     "features": feature_suite.measure,
     "watching": watching.measure,
+    "moving": moving.measure,
 }
 """Each suite with what it does."""
 

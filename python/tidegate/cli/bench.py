@@ -24,6 +24,7 @@ SUITES: Final = (
     "validation",
     "features",
     "watching",
+    "moving",
 )
 """The suites of `tidegate.bench.suite`, which is imported when it is run; the first is the usual."""
 

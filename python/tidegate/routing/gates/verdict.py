@@ -154,7 +154,7 @@ def judged(
         budget: The chances of being wrong that this test may use up.
         say: Effects in words.
         side: On which side of the bound it is worse.
-        shown: The figure that people see, where it is another one than is tested.
+        shown: The figure that people see, of the same rows, where it is another one than is tested.
         margin: The bound that people see.
         cells: The counts behind it.
         brief: Say the outcome and the effect only.
@@ -162,7 +162,7 @@ def judged(
     shown = figure if shown is None else shown
     margin = bound if margin is None else margin
     effect = shown.estimate
-    if effect is None or figure.estimate is None:
+    if effect is None:
         return Verdict(name, "not_enough", "nothing to compare yet", margin=margin)
     if side == "above":
         bad, good = {"at_most": bound}, {"at_least": bound}
