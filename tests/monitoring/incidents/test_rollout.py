@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.routing.gates import material as made
@@ -90,6 +91,22 @@ def test_each_rollout_has_its_own_and_nothing_else_opens_one(watch: Watch) -> No
     second = opened(watch, later, decision)
     assert second not in (None, first)
     assert len(watch.incidents()) == 2
+
+
+def test_a_replica_that_refuses_a_revision_is_evidence_without_gates(watch: Watch) -> None:
+    revision, decision = given_up()
+    assert revision.rollout is not None
+    evidences: tuple[Any, ...] = ({"sentence": "replica a refuses revision 2"}, None)
+    for number, evidence in enumerate(evidences):
+        alone = replace(decision, reason="replica a refuses revision 2", evidence=evidence)
+        rollout = replace(revision.rollout, id=f"r{number}")
+        name = opened(watch, replace(revision, rollout=rollout), alone)
+        assert name is not None
+        review = watch.review(name)
+        assert f"## Rollout r{number}" in review
+        assert "Revision 2: replica a refuses revision 2" in review
+        assert "| gate |" not in review
+        watch.resolve(name, "ann")
 
 
 def test_the_name_of_its_rule_is_taken() -> None:

@@ -23,7 +23,8 @@ def rollout_evidence(record: Mapping[str, Any]) -> Iterable[str]:
     """
     yield f"Revision {record['revision']}: {plain(record['reason'])}"
     rows, histograms = [], []
-    for candidate in record["evidence"]["candidates"]:
+    # A replica that cannot serve a revision ends a rollout without any gate.
+    for candidate in (record["evidence"] or {}).get("candidates", ()):
         stable = candidate["stable"]
         yield (
             f"{plain(candidate['version'])} had {candidate['requests']:,} requests of which "
@@ -39,6 +40,8 @@ def rollout_evidence(record: Mapping[str, Any]) -> Iterable[str]:
             # What is made of parts has the cells of its worst one.
             told = gate["parts"] or [gate]
             histograms += [_histogram(p["gate"], *p["cells"]) for p in told if p["cells"]]
+    if not rows:
+        return
     head = ["| version | gate | outcome | evidence |", "| --- | --- | --- | --- |"]
     yield "\n".join([*head, *rows])
     yield from histograms
