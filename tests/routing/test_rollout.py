@@ -297,6 +297,23 @@ def test_a_step_that_can_never_gather_its_minimum_is_named() -> None:
     assert said.startswith("step 1 can never gather its minimum: 1 % of 1 requests a second are 6")
 
 
+def test_the_record_of_a_decision_is_bounded() -> None:
+    gates: tuple[JsonObject, ...] = tuple(
+        {"kind": "features", "name": f"f{number}"} for number in range(60)
+    )
+    features = {f"column {number}": [500, 500] for number in range(25)}
+    moved = {name: [900, 100] for name in features}
+    for many, most in ((gates[:1], 20), (gates, 0)):
+        revision = started(CANARY, gates=many)
+        decision = decide(
+            revision, counted(revision, Sample(features=moved), Sample(features=features)), 1.0
+        )
+        assert decision is not None
+        assert len(orjson.dumps(decision.evidence)) < 400_000
+        evidence: Any = decision.evidence
+        assert len(evidence["candidates"][0]["gates"][0]["parts"]) == most
+
+
 class Machine(RuleBasedStateMachine):
     """Any strategy, whatever is counted, whenever somebody looks, pauses or resumes."""
 

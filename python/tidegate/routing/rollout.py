@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+import orjson
+
 from tidegate.errors import InputError
 from tidegate.routing.gates import (
     Budget,
@@ -28,6 +30,15 @@ from tidegate.routing.strategy import AB, BlueGreen, ShadowFirst, Step
 from tidegate.types import Json, JsonObject
 
 __all__ = ["Decision", "Look", "decide", "decided", "look", "merged", "resumed"]
+
+MOST_PARTS: Final = 20
+"""Segments, features or gates of an expression that the record of a decision keeps, and"""
+
+MOST_EVIDENCE: Final = 256 << 10
+"""bytes of it beyond which it keeps none of them: a revision has 1 MiB."""
+
+MOST_SENTENCE: Final = 300
+"""Characters of a gate's sentence that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +145,12 @@ class Look:
             step: Which one was looked at, from 0.
             sentence: Why.
         """
+        found = self._told(event, step, sentence, MOST_PARTS)
+        if len(orjson.dumps(found)) > MOST_EVIDENCE:
+            return self._told(event, step, sentence, 0)
+        return found
+
+    def _told(self, event: Event, step: int, sentence: str, parts: int) -> dict[str, Json]:
         return {
             "event": event,
             "step": step,
@@ -149,16 +166,23 @@ class Look:
                         "requests": each.material.stable.requests,
                         "errors": each.material.stable.errors,
                     },
-                    "gates": [_lean(verdict).to_document() for verdict in each.verdicts],
+                    "gates": [_lean(verdict, parts).to_document() for verdict in each.verdicts],
                 }
                 for each in self.candidates
             ],
         }
 
 
-def _lean(verdict: Verdict) -> Verdict:
-    cells = verdict.cells if verdict.outcome == "fail" else None
-    return replace(verdict, cells=cells, parts=tuple(_lean(part) for part in verdict.parts))
+def _lean(verdict: Verdict, parts: int) -> Verdict:
+    """A verdict as it is kept: what failed comes first, and counts where it failed."""
+    kept = sorted(verdict.parts, key=lambda part: part.outcome != "fail")
+    cells = verdict.cells if parts and verdict.outcome == "fail" else None
+    return replace(
+        verdict,
+        sentence=verdict.sentence[:MOST_SENTENCE],
+        cells=cells,
+        parts=tuple(_lean(part, parts) for part in kept[:parts]),
+    )
 
 
 def merged(revision: Revision, texts: Mapping[str, str | bytes]) -> Samples:

@@ -174,3 +174,12 @@ def test_labels_that_never_come_are_named() -> None:
     verdict = Quality().check(Material(Sample(requests=500), Sample(requests=500)), BUDGET)
     assert verdict.sentence == "no label of the candidate has come yet"
     assert verdict.outcome == "not_enough"
+
+
+def test_what_is_not_counted_is_named() -> None:
+    material = made.good(200)
+    quality = Quality(measure="squared_error").check(material, BUDGET)
+    assert quality.sentence == "squared_error is not counted of this model: use brier, error"
+    latency = Latency(quantile=0.9).check(material, BUDGET)
+    assert latency.sentence == "quantile 0.9 is not counted: start the rollout anew"
+    assert quality.outcome == latency.outcome == "not_enough"

@@ -64,6 +64,7 @@ def test_default_gates_suit_every_step(strategy: Strategy) -> None:
 
 def test_default_gates_are_those_of_the_page() -> None:
     assert default_gates(TWO) == (Errors(), Latency(), Prediction())
+    assert default_gates(AB("colour", (("1.1.0", 50.0),))) == (Errors(), Latency())
     assert default_gates(BlueGreen()) == (Errors(at_most=0.05),)
     assert {gate.kind for gate in default_gates(ShadowFirst(then=TWO))} == {
         "errors",

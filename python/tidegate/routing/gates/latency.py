@@ -86,6 +86,8 @@ class Latency(Gate):
         """What it says of all requests of the material."""
         level = repr(self.quantile)
         candidate = material.candidate.latency.get(level)
+        if candidate is None and material.candidate.latency:
+            return silent(self.name, f"quantile {level} is not counted: start the rollout anew")
         if candidate is None or not candidate.rows:
             return silent(self.name, "no request was answered yet", self.at_most)
         if self.at_most is not None:

@@ -20,7 +20,7 @@ from tidegate.routing.gates.metric import Metric
 from tidegate.routing.gates.prediction import Prediction
 from tidegate.routing.gates.quality import Quality
 from tidegate.routing.plan import Observe
-from tidegate.routing.strategy import BlueGreen, ShadowFirst, Strategy
+from tidegate.routing.strategy import AB, BlueGreen, ShadowFirst, Strategy
 
 __all__ = ["KINDS", "checked", "default_gates", "gates_of", "observed", "stages_of"]
 
@@ -107,7 +107,7 @@ def default_gates(strategy: Strategy) -> tuple[Gate, ...]:
     """The gates of a plan that names none.
 
     Errors by at most a point more than stable, the latency's p99 by at most a quarter or 2 ms slower,
-    and predictions of which at most a tenth is distributed otherwise; for a shadow, at most one row in
+    and predictions of which at most a tenth is distributed otherwise, which an experiment may be; for a shadow, at most one row in
     twenty answered otherwise; for a switch at once, where nothing is left to compare with, at most one
     request in twenty failed.
 
@@ -116,6 +116,9 @@ def default_gates(strategy: Strategy) -> tuple[Gate, ...]:
     """
     if isinstance(strategy, BlueGreen):
         return (Errors(at_most=WARM_ERRORS),)
+    if isinstance(strategy, AB):
+        # An arm is there to answer otherwise.
+        return (Errors(), Latency())
     if not isinstance(strategy, ShadowFirst):
         return (Errors(), Latency(), Prediction())
     after = () if strategy.then is None else default_gates(strategy.then)

@@ -28,8 +28,9 @@ class Quality(Gate):
     """No worse than stable by the labels of the predictions of this step, within a margin.
 
     Attributes:
-        measure: `error` (the share of wrong labels), `brier`, `log_loss` (as a part of its clip), or
-            `squared_error` (as a part of its range).
+        measure: Of a classifier `error` (the share of wrong labels), and where it gives probabilities
+            `brier` and `log_loss` (as a part of the greatest there is); of a regression whose span is
+            known `squared_error`.
         margin: By how much it may be worse.
         at_most: The greatest value, whatever stable's is; `margin` is not looked at then.
 
@@ -72,6 +73,10 @@ class Quality(Gate):
         """What it says of all requests of the material."""
         candidate = material.candidate.quality.get(self.measure)
         limit = self.margin if self.at_most is None else self.at_most
+        if candidate is None and material.candidate.quality:
+            there = ", ".join(sorted(material.candidate.quality))
+            why = f"{self.measure} is not counted of this model: use {there}"
+            return silent(self.name, why, limit)
         if candidate is None or not candidate.rows:
             return silent(self.name, "no label of the candidate has come yet", limit)
         if self.at_most is not None:
