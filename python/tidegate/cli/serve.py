@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,7 +17,7 @@ from tidegate.cli.output import DIAGNOSTICS, JsonOption, RegistryOption, emit
 if TYPE_CHECKING:
     from tidegate.configuration import Configuration
     from tidegate.monitoring.alerts.watch import Watch
-    from tidegate.runtime import Runtime
+    from tidegate.runtime import Deployment, Runtime
 
 __all__ = ["serve"]
 
@@ -124,6 +125,8 @@ def serve(
     from tidegate.cli.settings import options, pairs
     from tidegate.monitoring import Watching
     from tidegate.monitoring.log import Log
+    from tidegate.routing.incident import opened
+    from tidegate.routing.settings import Follow
     from tidegate.runtime import Options, Runtime
     from tidegate.server import (
         Access,
@@ -179,11 +182,14 @@ def serve(
         found.section(Options),
         found.section(Watching),
         log=found.section(Log),
+        follow=found.section(Follow),
     )
     try:
-        served = [runtime.deploy(model) for model in deploy.models]
+        served = [_served(runtime, model) for model in deploy.models]
         snapshots = found.section(Replicas).writer(runtime)
         watcher = _watcher(found, runtime)
+        if watcher is not None and runtime.following:
+            runtime.replica.told = partial(opened, watcher)
     except BaseException:
         runtime.close()
         gate.close()
@@ -207,6 +213,11 @@ def serve(
             return
         for deployment in served:
             DIAGNOSTICS.print(f"serving {deployment.name} {deployment.version}", markup=False)
+        for state in runtime.following:
+            if state.live:
+                DIAGNOSTICS.print(
+                    f"{state.deployment} follows its revisions, now {state.live}", markup=False
+                )
         DIAGNOSTICS.print(f"listening on {server.url} (routes at {server.url}/docs)", markup=False)
         if server.grpc_address is not None:
             DIAGNOSTICS.print(f"listening for gRPC on {server.grpc_address}", markup=False)
@@ -242,15 +253,28 @@ def serve(
         os._exit(0)
 
 
+def _served(runtime: Runtime, model: str) -> Deployment:
+    """Serves a model: by its revisions where it has some, or may have some later."""
+    from tidegate.errors import StorageError
+
+    if runtime.registry is None or Path(model).suffix == ".onnx" or Path(model).is_dir():
+        return runtime.deploy(model)
+    try:
+        return runtime.follow(model)
+    except StorageError:
+        # Nothing here can be written to, so that there are no revisions either.
+        return runtime.deploy(model)
+
+
 def _watcher(found: Configuration, runtime: Runtime) -> Watch | None:
-    """What looks at the rules, where there are some."""
+    """What looks at the rules, where there are some, and opens incidents of rollouts."""
     from tidegate.monitoring.alerts import Alerts
     from tidegate.monitoring.alerts.watch import Watch
     from tidegate.server import Settings
     from tidegate.server.failing import AccessLogTail
 
     alerts, log = found.section(Alerts), found.section(Settings).access_log
-    if not alerts.rules:
+    if not alerts.rules and not runtime.following:
         return None
     failing = None if log in (None, "-") else AccessLogTail(log)
     return Watch(alerts, runtime, effective=_effective(found), failing=failing)

@@ -210,11 +210,7 @@ class Follower:
 
     def _run(self) -> None:
         while not self._ended:
-            try:
-                self.turn()
-            except Exception:
-                # A bug must not end the following: the next look may go well.
-                LOG.exception("deployment %s is not followed for now", self.deployment)
+            self.turn()
             self._awake.wait(self._every)
             self._awake.clear()
         with self._turn:
@@ -233,6 +229,10 @@ class Follower:
                 self._look()
             except TidegateError as error:
                 self._fault(str(error))
+            except Exception as error:
+                # A bug must not end the following: the next look may go well.
+                LOG.exception("deployment %s is not followed for now", self.deployment)
+                self._fault(f"a bug: {error!r}")
             else:
                 self._fault(None)
             self._said(leads=self._lease.token is not None)
@@ -246,14 +246,7 @@ class Follower:
         newest = self._history.newest
         if newest is None:
             return
-        if newest.number != self._observed[0]:
-            first = self._observed[0] == 0
-            # One that was there before this replica was has begun by the clock of its writer.
-            before = max(0.0, self._wall() - newest.time) if first else 0.0
-            self._observed = (newest.number, self._clock(), before)
-            self._said(seen=newest.number)
-        if self._state.live != newest.number and not self._refuses(newest):
-            self._take(newest)
+        self._see(newest)
         if self._unsaid is not None:
             self._board.refuse(*self._unsaid)
             self._unsaid = None
@@ -262,6 +255,17 @@ class Follower:
             self._progress(newest, rollout)
         else:
             self._lease.release()
+
+    def _see(self, newest: Revision) -> None:
+        """Takes what is new."""
+        if newest.number != self._observed[0]:
+            first = self._observed[0] == 0
+            # One that was there before this replica was has begun by the clock of its writer.
+            before = max(0.0, self._wall() - newest.time) if first else 0.0
+            self._observed = (newest.number, self._clock(), before)
+            self._said(seen=newest.number)
+        if self._state.live != newest.number and not self._refuses(newest):
+            self._take(newest)
 
     def _refuses(self, revision: Revision) -> bool:
         refused = self._state.refused
@@ -326,10 +330,10 @@ class Follower:
             return
         following = self._following(newest, rollout, decision, token)
         try:
-            self._history.append(following)
+            after = self._history.append(following)
         except ConflictError:
             return  # Somebody else was first: the next look decides by what they said.
-        self._awake.set()
+        self._see(after)
         if self._told is not None:
             self._told(newest, decision)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from tidegate.routing.follower import Next
 from tidegate.routing.revision import Revision
-from tidegate.routing.rollout import Decision
 
 __all__ = ["Reporting", "opened"]
 
@@ -18,7 +18,7 @@ class Reporting(Protocol):
         """Opens an incident that goes on until somebody resolves it."""
 
 
-def opened(watch: Reporting, revision: Revision, decision: Decision) -> str | None:
+def opened(watch: Reporting, revision: Revision, decision: Next) -> str | None:
     """Opens the incident of a rollout that a gate has ended.
 
     To be called once the abort is on record and the traffic is back: nothing waits for it.

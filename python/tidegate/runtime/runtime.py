@@ -18,6 +18,8 @@ from tidegate.configuration.duration import seconds
 from tidegate.errors import InputError, NotFoundError
 from tidegate.monitoring.watching import Watching
 from tidegate.registry import Bundle, Registry
+from tidegate.registry.reference import Reference
+from tidegate.routing.settings import Follow
 from tidegate.runtime.batching import Batching
 from tidegate.runtime.channel import channel
 from tidegate.runtime.loading import Guard, Loading, Said
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from tidegate.monitoring import DriftReport, QualityReport, Received
     from tidegate.monitoring.log import Log, LogWriter
     from tidegate.monitoring.snapshots import Merged
+    from tidegate.routing.follower import FollowerState
+    from tidegate.runtime.replica import Replica
+    from tidegate.runtime.rollout import Rollout
     from tidegate.storage import Store
 
 __all__ = ["Runtime"]
@@ -50,6 +55,7 @@ class Runtime:
         options: Limits.
         watching: Windows and alarms, for models that are deployed without their own.
         log: What is written down of predictions and feedback, and where; nothing by default.
+        follow: How revisions are followed, where something is.
 
     Raises:
         MissingDependencyError: If no ONNX Runtime is installed; the message names the command.
@@ -75,6 +81,7 @@ class Runtime:
         watching: Watching | None = None,
         *,
         log: Log | None = None,
+        follow: Follow | None = None,
     ) -> None:
         options = options or Options()
         general = watching or Watching()
@@ -113,6 +120,8 @@ class Runtime:
         )
         # Threads of the core must be gone before the interpreter is.
         self._finalizer = weakref.finalize(self, _close, self._core, self._log)
+        self._follow = follow or Follow()
+        self._replica: Replica | None = None
         self._aliased: dict[str, str] = {}
         self._loading = Loading(self._core, self._registry, options.guard)
         _alive.add(self)
@@ -168,6 +177,7 @@ class Runtime:
             IntegrityError: If a byte differs from its digest, or the golden rows do not reproduce.
             InputError: If the model does not fit the feature set, or is no ONNX model; if a bound
                 is out of its range.
+            ConflictError: If the name follows its revisions.
         """
         batching = Batching(
             seconds(objective),
@@ -185,6 +195,8 @@ class Runtime:
                 f"model name {served!r}: use letters, digits, '.', '_' and '-', "
                 "beginning with a letter or digit"
             )
+        if self._replica is not None:
+            self._replica.check_free(served)
         revision = self._core.deploy(served, model)
         self._loading.keep(served, said)
         self._aliased.pop(served, None)
@@ -209,7 +221,7 @@ class Runtime:
         changed = []
         for name, reference in list(self._aliased.items()):
             assert self._registry is not None
-            if name not in served:
+            if name not in served or (self._replica and self._replica.follows(name)):
                 continue
             if self._registry.resolve(reference).digest != served[name].digest:
                 changed.append(self.deploy(reference, name=name))
@@ -222,12 +234,89 @@ class Runtime:
             NotFoundError: If nothing is deployed under the name.
         """
         self._core.undeploy(name)
+        if self._replica is not None:
+            self._replica.leave(name)
         self._aliased.pop(name, None)
         self._loading.forget(name)
 
     def deployments(self) -> list[Deployment]:
         """List what is served, by name, with the stable version of each."""
         return [Deployment(*row) for row in self._core.deployments()]
+
+    # ---- revisions
+
+    def follow(self, source: str, **said: Any) -> Deployment:
+        """Serve a deployment by its revisions from now on, and take new ones within two seconds.
+
+        Where there is no revision yet, the source is deployed as `deploy` does, until the first
+        one comes.
+
+        Args:
+            source: A reference, such as `"flight-delay@champion"`; it names the deployment.
+            said: What `deploy` takes besides, but the name.
+
+        Returns:
+            What is served now.
+
+        Raises:
+            InputError: If it is no reference, or this runtime has no registry.
+            StorageError: If there is nowhere to write to that replicas share.
+            StateError: If there are revisions, and none can be served.
+        """
+        name = Reference.parse(source).name
+        self.replica.follow(name, otherwise=lambda: self.deploy(source, **said))
+        return next(found for found in self.deployments() if found.name == name)
+
+    def rollout(self, name: str) -> Rollout:
+        """The commands of a deployment, which is followed from now on.
+
+        Args:
+            name: The served name.
+
+        Raises:
+            InputError: If this runtime has no registry.
+            StorageError: If there is nowhere to write to that replicas share.
+
+        Example:
+            >>> import tempfile
+            >>> from tidegate.demo.tiny import tiny_bundle
+            >>> from tidegate.registry import Registry
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     registry = Registry(folder)
+            ...     for version in ("1.1.0", "1.0.0"):
+            ...         _ = registry.publish(tiny_bundle(version=version), alias="champion")
+            ...     with Runtime(registry) as runtime:
+            ...         rollout = runtime.rollout("tiny")
+            ...         str(rollout.start({"deployment": "tiny", "candidate": "1.1.0"}).routing)
+            ...         str(rollout.undo(reason="it is slow").routing)
+            '1.0.0 99 %, 1.1.0 1 %'
+            '1.0.0 100 %'
+        """
+        from tidegate.runtime.rollout import Rollout
+
+        served = {found.name: found.model for found in self.deployments()}
+        model = served.get(name, name)
+        follower = self.replica.follow(name, model)
+        return Rollout(self.replica.control(name, model), follower)
+
+    @property
+    def replica(self) -> Replica:
+        """This runtime as one of those that follow; made when it is first asked for.
+
+        Raises:
+            InputError: If this runtime has no registry.
+            StorageError: If there is nowhere to write to that replicas share.
+        """
+        if self._replica is None:
+            from tidegate.runtime.replica import replica_of
+
+            self._replica = replica_of(self._core, self._loading, self._registry, self._follow)
+        return self._replica
+
+    @property
+    def following(self) -> list[FollowerState]:
+        """How each deployment that is followed stands here: what is seen, live and refused."""
+        return [] if self._replica is None else self._replica.states()
 
     def arms(self, name: str | None = None) -> list[Arm]:
         """List the versions that get traffic, under one name or all; most names have one."""
@@ -458,6 +547,8 @@ class Runtime:
 
     def close(self) -> None:
         """Refuse new work, finish what is accepted, end the threads. Twice does no harm."""
+        if self._replica is not None:
+            self._replica.close()
         self._finalizer()
 
     def __enter__(self) -> Self:

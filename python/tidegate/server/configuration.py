@@ -11,6 +11,7 @@ from tidegate.configuration import Configuration, Section, Setting, read
 from tidegate.monitoring import Watching
 from tidegate.monitoring.alerts import Alerts
 from tidegate.monitoring.log import Log
+from tidegate.routing.settings import Follow
 from tidegate.runtime import Options
 from tidegate.server.access import Access, Rates
 from tidegate.server.deploy import Deploy
@@ -51,6 +52,7 @@ def sections() -> tuple[Section, ...]:
         Section("runtime", Options, _core.runtime_defaults, varying=("instances",)),
         Section("watching", Watching, _core.watching_defaults),
         Section("replicas", Replicas),
+        Section("routing", Follow),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import asdict
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -118,6 +119,7 @@ class _Control:
 
     async def deployments(self, request: Request) -> Response:
         del request
+        following = {state.deployment: asdict(state) for state in self._runtime.following}
         arms = self._runtime.arms()
         return JSONResponse(
             {
@@ -128,6 +130,7 @@ class _Control:
                         "version": deployment.version,
                         "digest": deployment.digest,
                         "revision": deployment.revision,
+                        "following": following.get(deployment.name),
                         "arms": [
                             {"version": arm.version, "role": arm.role, "weight": arm.weight}
                             for arm in arms
