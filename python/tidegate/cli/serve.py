@@ -274,7 +274,7 @@ def _watcher(found: Configuration, runtime: Runtime) -> Watch | None:
     from tidegate.server.failing import AccessLogTail
 
     alerts, log = found.section(Alerts), found.section(Settings).access_log
-    if not alerts.rules and not runtime.following:
+    if not alerts.rules and (alerts.storage is None or not runtime.following):
         return None
     failing = None if log in (None, "-") else AccessLogTail(log)
     return Watch(alerts, runtime, effective=_effective(found), failing=failing)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tidegate.check import before_rollout
 from tidegate.errors import ClosedError, ConflictError, InputError, StateError, StorageError
+from tidegate.registry import Registry
 from tidegate.routing.catalogue import RegistryCatalogue
 from tidegate.routing.control import Control
 from tidegate.routing.follower import Follower, FollowerState, Next
@@ -18,7 +19,6 @@ from tidegate.runtime.switching import Switching
 
 if TYPE_CHECKING:
     from tidegate import _core
-    from tidegate.registry import Registry
     from tidegate.runtime.loading import Loading
     from tidegate.storage import Store
 
@@ -137,7 +137,8 @@ class Replica:
     def control(self, deployment: str, model: str | None = None) -> Control:
         """The commands of a deployment; a candidate is tested before its rollout starts."""
         catalogue = RegistryCatalogue(self._registry, model)
-        check = before_rollout(self._registry, model=model)
+        # Reports are kept beside the bundles, though a runtime itself only reads them.
+        check = before_rollout(Registry(self._registry.store), model=model)
         return Control(self.store, deployment, catalogue, check=check)
 
     def wake(self, deployment: str) -> None:

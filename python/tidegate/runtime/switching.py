@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tidegate.errors import NotFoundError
 from tidegate.runtime.loading import Said
 
 if TYPE_CHECKING:
@@ -71,7 +70,5 @@ class Switching:
 
     def samples(self, revision: Revision) -> str | None:
         """What was counted within a revision."""
-        try:
-            return self._core.samples(self._deployment, revision.number)
-        except NotFoundError:
-            return None
+        del revision
+        return None
