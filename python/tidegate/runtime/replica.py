@@ -57,6 +57,7 @@ class Replica:
         self._registry = registry
         self._settings = settings
         self._followers: dict[str, Follower] = {}
+        self._models: dict[str, str] = {}
         self._guard = threading.Lock()
         self._ended = False
 
@@ -103,6 +104,7 @@ class Replica:
                 if otherwise is not None:
                     otherwise()
             self._followers[deployment] = follower
+            self._models[deployment] = model or deployment
             follower.start()
             return follower
 
@@ -134,8 +136,9 @@ class Replica:
                 "arms by a plan"
             )
 
-    def control(self, deployment: str, model: str | None = None) -> Control:
+    def control(self, deployment: str) -> Control:
         """The commands of a deployment; a candidate is tested before its rollout starts."""
+        model = self._models.get(deployment)
         catalogue = RegistryCatalogue(self._registry, model)
         # Reports are kept beside the bundles, though a runtime itself only reads them.
         check = before_rollout(Registry(self._registry.store), model=model)

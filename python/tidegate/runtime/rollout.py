@@ -12,8 +12,11 @@ from tidegate.errors import InputError
 from tidegate.routing.control import Control
 from tidegate.routing.follower import Follower, FollowerState
 from tidegate.routing.history import Entry, Verified
+from tidegate.routing.orders import Orders
 from tidegate.routing.revision import Revision
 from tidegate.routing.toml import Plan, plan_from_toml, plan_of
+from tidegate.storage import Store
+from tidegate.types import Json
 
 __all__ = ["Rollout"]
 
@@ -24,11 +27,13 @@ class Rollout:
     Args:
         control: The commands.
         follower: What takes revisions on this runtime.
+        store: What the replicas share.
     """
 
-    def __init__(self, control: Control, follower: Follower) -> None:
+    def __init__(self, control: Control, follower: Follower, store: Store) -> None:
         self._control = control
         self._follower = follower
+        self._orders = Orders(store, lambda _: control)
 
     @property
     def state(self) -> FollowerState:
@@ -91,6 +96,14 @@ class Rollout:
     ) -> Revision:
         """Appends an old plan as a new revision: the one before, or one by number."""
         return self._done(lambda who: self._control.undo(to, actor=who, reason=reason), actor)
+
+    def status(self) -> dict[str, Json]:
+        """How it stands, as plain values: arms, and of an open rollout its gates with intervals.
+
+        Raises:
+            NotFoundError: If there is no revision.
+        """
+        return self._orders.status(self._control.deployment)
 
     def history(self, limit: int | None = None) -> list[Entry]:
         """The revisions, the newest first."""

@@ -295,9 +295,8 @@ class Runtime:
         from tidegate.runtime.rollout import Rollout
 
         served = {found.name: found.model for found in self.deployments()}
-        model = served.get(name, name)
-        follower = self.replica.follow(name, model)
-        return Rollout(self.replica.control(name, model), follower)
+        follower = self.replica.follow(name, served.get(name))
+        return Rollout(self.replica.control(name), follower, self.replica.store)
 
     @property
     def replica(self) -> Replica:

@@ -18,9 +18,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from tidegate import _core
-from tidegate.errors import InternalError
+from tidegate.errors import InputError, InternalError, StorageError
 from tidegate.monitoring.alerts.watch import Watch
 from tidegate.monitoring.snapshots import SnapshotWriter
+from tidegate.routing.orders import Orders
 from tidegate.runtime import Runtime
 from tidegate.server.control import control_app
 from tidegate.server.exporter import Exporter
@@ -138,7 +139,9 @@ class Server:
         encrypted = gate is not None and gate.certificate.core is not None
         self._scheme: Final = "https" if encrypted else "http"
         self._watch = watch
-        self._control = ControlPlane(control_app(runtime, watch, snapshots) if app is None else app)
+        if app is None:
+            app = control_app(runtime, watch, snapshots, _orders(runtime))
+        self._control = ControlPlane(app)
         self._snapshots = snapshots
         self._exporter = Exporter(tracing) if tracing is not None and tracing.endpoint else None
         try:
@@ -336,6 +339,15 @@ def serve(
         for number, handler in before.items():
             signal.signal(number, handler)
         _close(runtime, None if finished else CLOSE_SECONDS)
+
+
+def _orders(runtime: Runtime) -> Orders | None:
+    """The commands of what is served; `None` where there is nowhere to keep revisions."""
+    try:
+        replica = runtime.replica
+    except (InputError, StorageError):
+        return None
+    return Orders(replica.store, replica.control, woken=replica.wake)
 
 
 def _close(runtime: Runtime, patience: float | None) -> None:
