@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from tidegate.errors import ConflictError, InputError, NotFoundError
+from tidegate.registry.reference import check_name
 from tidegate.routing.catalogue import Catalogue, Known, check_same
 from tidegate.routing.gates import checked, default_gates, gates_of
 from tidegate.routing.history import Entry, History, Verified
@@ -56,7 +57,7 @@ class Control:
         check: Check | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.deployment: Final = deployment
+        self.deployment: Final = check_name(deployment)
         self._history = History(store, deployment)
         self._catalogue = catalogue
         self._check = check
