@@ -34,7 +34,7 @@ STEPS = [{"percent": percent, "min_requests": 0, "min_seconds": 0} for percent i
 PLAN: dict[str, Any] = {
     "deployment": "tiny",
     "candidate": "1.1.0",
-    "gates": [{"kind": "errors", "margin": 0.5}],
+    "gates": [],
     "strategy": {"kind": "canary", "steps": STEPS},
 }
 

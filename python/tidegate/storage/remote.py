@@ -95,7 +95,10 @@ class ObjectStore(Store):
         if options.get("endpoint", "").startswith("http://"):
             client.setdefault("allow_http", "true")
         try:
-            backend: Backend = from_url(url, client_options=client, retry_config=RETRIES, **options)  # type: ignore[call-overload]
+            # An empty set would hide those of the environment, such as AWS_ALLOW_HTTP.
+            backend: Backend = from_url(  # type: ignore[call-overload]
+                url, client_options=client or None, retry_config=RETRIES, **options
+            )
         except (exceptions.BaseError, ValueError, TypeError) as error:
             raise ConfigurationError(
                 f"cannot open {url!r} as an object store: {_first_line(error)}"
