@@ -377,6 +377,12 @@ def test_perturbation(make: Make, rows: pl.DataFrame) -> None:
     nervous = one("perturbation", make("1.9.0", shift=100.0), holdout=far)
     assert nervous.outcome == "warn"
     assert "more or less of x moves" in nervous.sentence
+    # A column that always moved predictions as much is no news.
+    as_before = one(
+        "perturbation", make("1.9.0", shift=100.0), champion=make("1.8.9", shift=100.0), holdout=far
+    )
+    assert as_before.outcome == "pass"
+    assert (as_before.figure("mean move by x of champion").value or 0) > 0.05
     whole_numbers = one("perturbation", make("2.0.0", dtype="int64", nullable=False))
     assert whole_numbers.outcome == "pass"
     assert whole_numbers.figure("largest move").value == 0.0

@@ -47,7 +47,7 @@ def versions(client: httpx.Client, count: int) -> set[str]:
     for _ in range(count):
         answer = client.post("/v1/models/tiny:predict", json=INSTANCES)
         assert answer.status_code == 200, answer.text
-        found.add(answer.json()["version"])
+        found.add(answer.json()["model_version"])
     return found
 
 

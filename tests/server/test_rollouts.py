@@ -16,13 +16,11 @@ import pytest
 
 from tidegate.demo.tiny import tiny_bundle
 from tidegate.registry import Bundle, Registry
-from tidegate.routing.catalogue import RegistryCatalogue
-from tidegate.routing.control import Control
-from tidegate.routing.orders import VERBS, Orders
+from tidegate.routing.orders import VERBS
 from tidegate.runtime import Runtime
-from tidegate.server import Server, Settings, control_app
+from tidegate.server import Access, Gate, Server, Settings
+from tidegate.server.keyring import Keyring
 from tidegate.server.rollouts import BODIES, ROUTES
-from tidegate.storage import FolderStore
 
 PATH = "/v1/deployments/tiny/rollout"
 PLAN = {"candidate": "1.1.0", "strategy": {"kind": "canary", "steps": [{"percent": 10}]}}
@@ -34,30 +32,21 @@ def bundles(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> list[Bu
     return [bundle, tiny_bundle(folder / "next", version="1.1.0")]
 
 
-class Desk:
-    """Orders over a registry of its own, and whom they woke."""
-
-    def __init__(self, folder: Path, bundles: list[Bundle]) -> None:
-        self.registry = Registry(folder)
-        for bundle in bundles:
-            self.registry.publish(bundle)
-        self.registry.alias("tiny", "champion", version="1.0.0")
-        store, catalogue = FolderStore(folder), RegistryCatalogue(self.registry)
-        self.woken: list[str] = []
-        self.orders = Orders(
-            store, lambda name: Control(store, name, catalogue), woken=self.woken.append
-        )
+@pytest.fixture
+def runtime(tmp_path: Path, bundles: list[Bundle]) -> Iterator[Runtime]:
+    """A replica that follows a deployment of a registry of its own."""
+    registry = Registry(tmp_path / "registry")
+    for bundle in bundles:
+        registry.publish(bundle)
+    registry.alias("tiny", "champion", version="1.0.0")
+    with Runtime(registry) as runtime:
+        runtime.follow("tiny@champion")
+        yield runtime
 
 
 @pytest.fixture
-def desk(tmp_path: Path, bundles: list[Bundle]) -> Desk:
-    return Desk(tmp_path / "registry", bundles)
-
-
-@pytest.fixture
-def server(runtime: Runtime, desk: Desk) -> Iterator[Server]:
-    app = control_app(runtime, orders=desk.orders)
-    with Server(runtime, Settings(port=0), app=app) as server:
+def server(runtime: Runtime) -> Iterator[Server]:
+    with Server(runtime, Settings(port=0)) as server:
         yield server
 
 
@@ -82,12 +71,13 @@ def start(client: httpx.Client, **more: Any) -> httpx.Response:
     return client.post(f"{PATH}/start", json={"plan": PLAN, "reason": "better on July", **more})
 
 
-def test_a_rollout_over_http(client: httpx.Client, desk: Desk) -> None:
+def test_a_rollout_over_http(client: httpx.Client, runtime: Runtime) -> None:
     started = start(client)
     assert started.status_code == 200, started.text
     assert started.json()["revision"] == 2
     assert started.json()["actor"] == "anonymous"
-    assert desk.woken == ["tiny"]
+    # It is served by the new plan when the command is answered.
+    assert {arm.version: arm.weight for arm in runtime.arms()} == {"1.0.0": 9_000, "1.1.0": 1_000}
     status = client.get(PATH).json()
     assert [arm["percent"] for arm in status["arms"]] == [90.0, 10.0]
     assert status["rollout"]["phase"] == "progressing"
@@ -150,7 +140,7 @@ def test_a_rollback_without_a_reason(client: httpx.Client) -> None:
     assert answer.json()["error"] == "a rollback needs a reason: say why"
 
 
-def test_what_is_not_there(client: httpx.Client, runtime: Runtime) -> None:
+def test_what_is_not_there(client: httpx.Client) -> None:
     for path in (PATH, f"{PATH}/history", f"{PATH}/verify"):
         answer = client.get(path)
         assert answer.status_code == 404
@@ -160,7 +150,8 @@ def test_what_is_not_there(client: httpx.Client, runtime: Runtime) -> None:
     assert client.post(f"{PATH}/dance").status_code == 404
     assert client.get(f"{PATH}/start").status_code == 405
     with (
-        Server(runtime, Settings(port=0), app=control_app(runtime)) as bare,
+        Runtime() as alone,
+        Server(alone, Settings(port=0)) as bare,
         httpx.Client(base_url=bare.url) as other,
     ):
         answer = other.get(PATH)
@@ -172,7 +163,9 @@ def test_two_starts_at_once(client: httpx.Client, server: Server) -> None:
     answers: list[int] = []
 
     def begin() -> None:
-        answers.append(httpx.post(f"{server.url}{PATH}/start", json={"plan": PLAN}).status_code)
+        body = {"plan": PLAN, "skip_check": "only one may begin"}
+        answer = httpx.post(f"{server.url}{PATH}/start", json=body, timeout=60)
+        answers.append(answer.status_code)
 
     threads = [threading.Thread(target=begin) for _ in range(4)]
     for thread in threads:
@@ -213,9 +206,45 @@ def test_the_commands_over_http(client: httpx.Client, server: Server) -> None:
     assert client.get(PATH).json()["reason"] == "complaints"
 
 
-def test_watching_outlives_a_restart(runtime: Runtime, desk: Desk) -> None:
-    app = control_app(runtime, orders=desk.orders)
-    with Server(runtime, Settings(port=0, grpc=False), app=app) as first:
+def test_roles(runtime: Runtime, tmp_path: Path) -> None:
+    keyring = Keyring(tmp_path / "keys.json")
+    keys = {
+        name: keyring.new(name, [grant])
+        for name, grant in {
+            "viewer": "viewer:*",
+            "predictor": "predictor:*",
+            "operator": "operator:*",
+            "elsewhere": "operator:other",
+            "here": "operator:tiny",
+        }.items()
+    }
+    with (
+        Gate(Access(keys=str(keyring.file))) as gate,
+        Server(runtime, Settings(port=0), gate=gate) as server,
+        httpx.Client(base_url=server.url, timeout=60) as client,
+    ):
+
+        def ask(name: str, method: str, path: str, body: object = None) -> httpx.Response:
+            headers = {"authorization": f"Bearer {keys[name]}"}
+            return client.request(method, path, json=body, headers=headers)
+
+        for name in ("viewer", "predictor", "elsewhere"):
+            assert ask(name, "POST", f"{PATH}/start", {"plan": PLAN}).status_code == 403
+            assert (
+                ask(name, "POST", "/v1/deployments/tiny/rollback", {"reason": "x"}).status_code
+                == 403
+            )
+        started = ask("here", "POST", f"{PATH}/start", {"plan": PLAN})
+        assert started.status_code == 200, started.text
+        assert started.json()["actor"] == "key:here"
+        assert ask("viewer", "GET", PATH).status_code == 200
+        assert ask("elsewhere", "GET", PATH).status_code == 403
+        assert client.get(PATH).status_code == 401
+        assert ask("operator", "POST", f"{PATH}/abort").json()["actor"] == "key:operator"
+
+
+def test_watching_outlives_a_restart(runtime: Runtime) -> None:
+    with Server(runtime, Settings(port=0, grpc=False)) as first:
         port, url = first.port, first.url
         httpx.post(f"{url}{PATH}/start", json={"plan": PLAN}, timeout=60).raise_for_status()
         watching = subprocess.Popen(
@@ -228,12 +257,10 @@ def test_watching_outlives_a_restart(runtime: Runtime, desk: Desk) -> None:
         )
         assert watching.stdout is not None
         assert json.loads(watching.stdout.readline())["rollout"]["phase"] == "progressing"
-    desk.orders.command("tiny", "abort", {"reason": "while nobody listened"}, actor="ann")
+    runtime.rollout("tiny").abort(reason="while nobody listened")
     with (
         watching,
-        Server(
-            runtime, Settings(port=port, grpc=False), app=control_app(runtime, orders=desk.orders)
-        ),
+        Server(runtime, Settings(port=port, grpc=False)),
     ):
         last = [json.loads(line) for line in watching.stdout][-1]
         assert watching.wait(60) == 1

@@ -9,7 +9,7 @@ import numpy as np
 from tidegate.check.context import Context
 from tidegate.check.result import Figure, Result, passed, skipped, warned
 from tidegate.check.subject import Subject
-from tidegate.errors import MissingDependencyError
+from tidegate.errors import MissingDependencyError, TidegateError
 
 __all__ = ["NAME", "STEP", "check"]
 
@@ -17,6 +17,9 @@ NAME: Final = "perturbation"
 
 STEP: Final = 0.01
 """Numbers move by this share of themselves, up and down."""
+
+MORE: Final = 1.5
+"""So many times the champion's move is worth a warning: some columns have more than 1 % of noise."""
 
 MAX_ROWS: Final = 2_000
 """Rows that are asked for each column."""
@@ -50,10 +53,18 @@ def check(context: Context) -> Result:
     first, (mean, _) = ordered[0]
     over = [name for name, (mean, _) in ordered if mean > limit]
     if over:
+        before = _reigning(context, table)
+        figures += [
+            Figure(f"mean move by {name} of champion", before[name][0])
+            for name in over
+            if name in before
+        ]
+        over = [name for name in over if moves[name][0] > MORE * before.get(name, (0.0, 0.0))[0]]
+    if over:
         return warned(
             NAME,
             f"1 % more or less of {', '.join(over)} moves predictions by more than {limit:g}{unit} on "
-            f"average ({first}: {mean:.3g})",
+            f"average ({over[0]}: {moves[over[0]][0]:.3g})",
             figures,
         )
     return passed(
@@ -62,6 +73,17 @@ def check(context: Context) -> Result:
         f"({first})",
         figures,
     )
+
+
+def _reigning(context: Context, table: Any) -> dict[str, tuple[float, float]]:
+    """The same of the champion, where it can answer these rows."""
+    champion = context.champion
+    if champion is None or champion.manifest.kind != context.candidate.manifest.kind:
+        return {}
+    try:
+        return _moves(context.reigning, table)
+    except TidegateError:
+        return {}
 
 
 def _moves(subject: Subject, table: Any) -> dict[str, tuple[float, float]]:

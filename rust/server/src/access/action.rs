@@ -119,6 +119,14 @@ const DOCUMENTS: [&str; 2] = ["/docs", "/openapi.json"];
 /// What operators do about alerts: silences, tests of channels, acknowledgements, notes.
 const ALERTING: [&str; 2] = ["/v1/alerts/", "/v1/incidents/"];
 
+/// The deployment that a path is about the rollout of: `/v1/deployments/{name}/rollout…` or
+/// `/v1/deployments/{name}/rollback`.
+fn rolled(path: &str) -> Option<&str> {
+    let (name, rest) = path.strip_prefix("/v1/deployments/")?.split_once('/')?;
+    let verb = rest.split('/').next()?;
+    (!name.is_empty() && (verb == "rollout" || rest == "rollback")).then_some(name)
+}
+
 /// What a request does that is passed to the control plane. Reading takes a viewer; what is not
 /// listed and changes something takes an admin.
 #[must_use]
@@ -129,7 +137,14 @@ pub fn of_control(method: &Method, path: &str, query: Option<&str>) -> Asked<'st
         action: Action::Needs(role),
         model: Some(Cow::Owned(model.to_owned())),
     };
-    if method == Method::GET || method == Method::HEAD {
+    let reads = method == Method::GET || method == Method::HEAD;
+    if let Some(deployment) = rolled(&path)
+        && (reads || method == Method::POST)
+    {
+        let role = if reads { Role::Viewer } else { Role::Operator };
+        return on(role, deployment);
+    }
+    if reads {
         if DOCUMENTS.contains(&&*path) {
             return Asked::server(Action::Known);
         }
@@ -231,6 +246,25 @@ mod tests {
             assert_eq!(ask(Method::GET, path, None), on(Role::Viewer, None));
         }
         for path in [
+            "/v1/deployments/team%20m/rollout",
+            "/v1/deployments/team%20m/rollout/start",
+            "/v1/deployments/team%20m/rollback",
+        ] {
+            assert_eq!(
+                ask(Method::POST, path, None),
+                on(Role::Operator, Some("team m"))
+            );
+            assert_eq!(
+                ask(Method::GET, path, None),
+                on(Role::Viewer, Some("team m"))
+            );
+            assert_eq!(ask(Method::DELETE, path, None), on(Role::Admin, None));
+        }
+        for path in [
+            "/v1/deployments//rollout/start",
+            "/v1/deployments/m",
+            "/v1/deployments/m/rollouts",
+            "/v1/deployments/m/rollback/now",
             "/v2/repository/models//load",
             "/v2/repository/models/m",
             "/anything",
