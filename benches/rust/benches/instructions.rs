@@ -96,12 +96,12 @@ const HOT: [Hot; 13] = [
     Hot {
         name: "route_a_request",
         run: |calls| route(calls, "single"),
-        at_most: 400,
+        at_most: 330,
     },
     Hot {
         name: "split_a_request",
         run: |calls| route(calls, "canary"),
-        at_most: 1_000,
+        at_most: 760,
     },
     Hot {
         name: "turn_of_32_works",
