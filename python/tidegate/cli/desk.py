@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import platform
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -102,8 +103,16 @@ class _Local:
         return self._orders.verify(deployment)
 
     def order(self, deployment: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        actor = f"{getpass.getuser()}@{platform.node()}"
-        return self._orders.command(deployment, verb, body, actor=actor)
+        return self._orders.command(deployment, verb, body, actor=_user())
+
+
+def _user() -> str:
+    """Who gives a command, and where."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # A container may have users without names.
+        name = f"user {os.getuid()}"
+    return f"{name}@{platform.node()}"
 
 
 def _orders(store: str, registry: str) -> Orders:
