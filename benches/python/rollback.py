@@ -26,7 +26,7 @@ from tidegate.demo.tiny import tiny_bundle
 from tidegate.registry import Registry
 
 RATE: Final = 1_000.0
-ROUNDS: Final = 8
+ROUNDS: Final = 5
 SETTLING: Final = 1.5
 PATIENCE: Final = 60.0
 PATH: Final = "/v1/models/tiny:predict"
