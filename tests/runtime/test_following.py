@@ -146,6 +146,19 @@ def test_a_revision_that_cannot_be_verified_is_refused(folder: Path) -> None:
         model.write_bytes(good)
 
 
+def test_going_back_loads_nothing(folder: Path) -> None:
+    with Runtime(folder) as runtime:
+        rollout = runtime.rollout("tiny")
+        rollout.start(HALF, skip_check="it was tested before")
+        rollout.promote()
+        # The plan before is warm: its models need not even be there any more.
+        for path in (folder / "bundles").glob("*/model.onnx"):
+            path.unlink()
+        undone = rollout.undo(reason="slow")
+        assert (rollout.state.live, rollout.state.refused) == (undone.number, None)
+        assert served(runtime, 20) == {"1.0.0": 20}
+
+
 def test_a_runtime_without_a_registry_has_no_revisions() -> None:
     with Runtime() as runtime:
         with pytest.raises(InputError, match="this runtime has no registry"):
