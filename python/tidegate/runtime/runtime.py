@@ -310,6 +310,8 @@ class Runtime:
             from tidegate.runtime.replica import replica_of
 
             self._replica = replica_of(self._core, self._loading, self._registry, self._follow)
+            # Nothing follows for a runtime that is gone; and a lease is given back at the end.
+            weakref.finalize(self, self._replica.close)
         return self._replica
 
     @property
