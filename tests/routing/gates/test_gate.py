@@ -10,6 +10,7 @@ import pytest
 from tests.routing.gates import material as made
 
 from tidegate.errors import InputError
+from tidegate.monitoring.sequential import Proportion
 from tidegate.routing.gates import (
     Budget,
     Errors,
@@ -148,7 +149,8 @@ def test_where_a_gate_says_something() -> None:
         ({"kind": "prediction", "margin": 1}, "above 0 and below 1"),
         ({"kind": "disagreement", "of": "mood"}, "use label, score"),
         ({"kind": "quality", "measure": "joy"}, "use error, brier"),
-        ({"kind": "quality", "margin": 0}, "can never pass"),
+        ({"kind": "quality", "margin": -0.01}, "give 0, where the candidate must be better"),
+        ({"kind": "quality", "at_most": 0}, "nothing is ever at most 0"),
         ({"kind": "metric"}, "metric is missing"),
         ({"kind": "metric", "metric": "revenue"}, "can never pass"),
         ({"kind": "metric", "metric": "revenue", "better": "red"}, "higher or lower"),
@@ -183,3 +185,12 @@ def test_what_is_not_counted_is_named() -> None:
     latency = Latency(quantile=0.9).check(material, BUDGET)
     assert latency.sentence == "quantile 0.9 is not counted: start the rollout anew"
     assert quality.outcome == latency.outcome == "not_enough"
+
+
+def test_with_a_margin_of_0_the_candidate_must_be_better() -> None:
+    def outcome(wrong: int) -> str:
+        stable = Sample(quality={"error": Proportion().count(2_000, 10_000)})
+        candidate = Sample(quality={"error": Proportion().count(wrong, 10_000)})
+        return Quality(margin=0.0).check(Material(stable, candidate), Budget()).outcome
+
+    assert [outcome(wrong) for wrong in (1_600, 2_000, 2_400)] == ["pass", "not_enough", "fail"]

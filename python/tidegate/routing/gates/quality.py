@@ -31,7 +31,8 @@ class Quality(Gate):
         measure: Of a classifier `error` (the share of wrong labels), and where it gives probabilities
             `brier` and `log_loss` (as a part of the greatest there is); of a regression whose span is
             known `squared_error`.
-        margin: By how much it may be worse.
+        margin: By how much it may be worse; with 0 it must be better, and one that is only as good
+            is never decided about.
         at_most: The greatest value, whatever stable's is; `margin` is not looked at then.
 
     Raises:
@@ -62,8 +63,15 @@ class Quality(Gate):
             raise InputError(
                 f"gate {self.name!r}: measure {self.measure!r}: use {', '.join(get_args(Measure))}"
             )
-        if not (self.margin if self.at_most is None else self.at_most) > 0:
-            raise InputError(f"gate {self.name!r}: a margin of 0 can never pass: give one above 0")
+        if self.at_most is None and not self.margin >= 0:
+            raise InputError(
+                f"gate {self.name!r}: a margin of {self.margin:g}: give 0, where the candidate must be "
+                "better, or by how much it may be worse"
+            )
+        if self.at_most is not None and not self.at_most > 0:
+            raise InputError(
+                f"gate {self.name!r}: nothing is ever at most {self.at_most:g}: give more"
+            )
 
     def suits(self, stage: Stage) -> bool:
         """Whether it has something to say in such a step."""
