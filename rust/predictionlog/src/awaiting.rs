@@ -31,6 +31,8 @@ pub struct Chunk {
     pub slot: u32,
     /// Numbers a row.
     pub width: u32,
+    /// By which plan of traffic they were answered, as the caller counts; 0 where nobody asks.
+    pub origin: u64,
     /// The predictions in it.
     pub marks: Vec<Mark>,
     /// The numbers.
@@ -92,6 +94,8 @@ pub struct Place {
 pub struct Row<'a> {
     /// Which model.
     pub slot: u32,
+    /// By which plan of traffic it was answered, as the caller counts; 0 where nobody asks.
+    pub origin: u64,
     /// Its numbers.
     pub values: &'a [f64],
     /// When it was predicted.
@@ -224,6 +228,7 @@ impl Awaiting {
         let label = *held.labels.get(at)?;
         Some(Row {
             slot: held.chunk.slot,
+            origin: held.chunk.origin,
             values: held.chunk.values.get(at * width..(at + 1) * width)?,
             time: held.chunk.marks.get(place.mark as usize)?.time,
             label: (!label.is_nan()).then_some(label),
@@ -301,6 +306,7 @@ mod tests {
         Chunk {
             slot: 3,
             width: 2,
+            origin: 5,
             values: values.collect(),
             marks,
         }
@@ -318,7 +324,7 @@ mod tests {
         let place = store.find(id(2), Some(1)).unwrap();
         let row = store.get(place).unwrap();
         assert_eq!((row.slot, row.values, row.time), (3, &[2.0, 1.0][..], 2.0));
-        assert_eq!((row.label, row.named), (None, 0));
+        assert_eq!((row.label, row.named, row.origin), (None, 0, 5));
         store.label(place, 1.0);
         store.name(place, 5);
         let row = store.get(place).unwrap();

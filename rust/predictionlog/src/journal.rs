@@ -14,8 +14,9 @@ use tidegate_schema::{Error, ErrorKind, Result};
 use crate::Record;
 use crate::record::MAX_RECORD;
 
-/// What each file begins with; the last byte is the version of the format.
-const MAGIC: [u8; 8] = *b"tgawait\x01";
+/// What each file begins with; the last byte is the version of the format. Version 2 knows by which plan
+/// of traffic predictions were answered.
+const MAGIC: [u8; 8] = *b"tgawait\x02";
 /// Held by the process that writes.
 const LOCK: &str = "lock";
 /// Bytes that are gathered before they are written.
@@ -227,21 +228,20 @@ fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
 }
 
 fn read(bytes: &[u8], recovered: &mut Recovered, mut each: impl FnMut(Record)) -> Result<()> {
-    let Some(mut rest) = bytes.strip_prefix(&MAGIC) else {
-        if let Some(version) = bytes.strip_prefix(&MAGIC[..7]).and_then(<[u8]>::first)
-            && *version > MAGIC[7]
-        {
-            return Err(Error::new(
-                ErrorKind::State,
-                format!(
-                    "a journal of version {version} is newer than {}, the newest this tidegate reads: upgrade tidegate, or name another folder",
-                    MAGIC[7]
-                ),
-            ));
-        }
+    let body = bytes.strip_prefix(&MAGIC[..7]);
+    let Some((version, mut rest)) = body.and_then(<[u8]>::split_first) else {
         recovered.damaged_bytes += bytes.len() as u64;
         return Ok(());
     };
+    if *version > MAGIC[7] {
+        return Err(Error::new(
+            ErrorKind::State,
+            format!(
+                "a journal of version {version} is newer than {}, the newest this tidegate reads: upgrade tidegate, or name another folder",
+                MAGIC[7]
+            ),
+        ));
+    }
     while let Some(record) = next(&mut rest) {
         recovered.records += 1;
         each(record);
@@ -353,7 +353,7 @@ mod tests {
     fn the_journal_of_a_later_version_is_refused() {
         let folder = Folder::new("later");
         fs::create_dir_all(&folder.0).unwrap();
-        fs::write(path(&folder.0, 1), b"tgawait\x02anything").unwrap();
+        fs::write(path(&folder.0, 1), b"tgawait\x03anything").unwrap();
         let error = Journal::open(&folder.0, |_, _| {}).unwrap_err();
         assert_eq!(error.kind, ErrorKind::State);
         assert!(error.message.contains("upgrade tidegate"), "{error}");

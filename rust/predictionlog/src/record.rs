@@ -58,9 +58,10 @@ impl Record {
             Self::Slot { slot, text } => text_record(to, 1, *slot, text),
             Self::Note { slot, text } => text_record(to, 2, *slot, text),
             Self::Chunk(chunk) => {
-                to.push(3);
+                to.push(7);
                 number(to, chunk.slot);
                 number(to, chunk.width);
+                long(to, chunk.origin);
                 number(to, chunk.marks.len() as u32);
                 for mark in &chunk.marks {
                     long(to, mark.id.prefix);
@@ -111,7 +112,8 @@ impl Record {
                     _ => Self::State { text },
                 }
             }
-            3 => Self::Chunk(bytes.chunk()?),
+            // As version 1 of the journal has it.
+            3 => Self::Chunk(bytes.chunk(false)?),
             4 => Self::Label {
                 id: bytes.id()?,
                 row: bytes.number()?,
@@ -123,6 +125,7 @@ impl Record {
                 metric: bytes.number()?,
                 value: bytes.float()?,
             },
+            7 => Self::Chunk(bytes.chunk(true)?),
             _ => return None,
         };
         bytes.0.is_empty().then_some(record)
@@ -172,10 +175,12 @@ impl Bytes<'_> {
         })
     }
 
-    fn chunk(&mut self) -> Option<Chunk> {
+    fn chunk(&mut self, has_origin: bool) -> Option<Chunk> {
         /// Bytes of a mark.
         const MARK: usize = 32;
-        let (slot, width, marks) = (self.number()?, self.number()?, self.number()?);
+        let (slot, width) = (self.number()?, self.number()?);
+        let origin = if has_origin { self.long()? } else { 0 };
+        let marks = self.number()?;
         // Nothing is reserved on a mere claim.
         if self.0.len() / MARK < marks as usize {
             return None;
@@ -183,6 +188,7 @@ impl Bytes<'_> {
         let mut chunk = Chunk {
             slot,
             width,
+            origin,
             marks: Vec::with_capacity(marks as usize),
             values: Vec::new(),
         };
@@ -232,6 +238,7 @@ mod tests {
             Record::Chunk(Chunk {
                 slot: 3,
                 width: 2,
+                origin: u64::MAX,
                 marks: vec![mark],
                 values: vec![1.0, 0.25, 0.0, -0.5],
             }),

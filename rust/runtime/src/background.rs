@@ -29,7 +29,7 @@ pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> Result<T> + Send) ->
 
 /// The lowest priority for this thread. A thread cannot raise its own again without a privilege,
 /// which is why it is not the caller's.
-fn yield_to_all() {
+pub(crate) fn yield_to_all() {
     #[cfg(target_os = "linux")]
     // SAFETY: the call reads its three numbers only. On Linux 0 is the calling thread, not its
     // process.

@@ -10,6 +10,7 @@ mod answer;
 pub mod backend;
 mod background;
 pub mod bundle;
+mod comparison;
 mod deployments;
 mod door;
 mod exposition;
@@ -35,6 +36,7 @@ mod watch;
 mod work;
 
 pub use answer::{Answer, Input};
+pub use comparison::SHADOW_BYTES;
 pub use door::Permit;
 pub use guard::Guarded;
 pub use id::Ids;

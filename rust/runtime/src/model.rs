@@ -3,16 +3,17 @@
 mod request;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidegate_batching::{Batcher, Limits, Reason, Refusal};
-use tidegate_drift::{Report, WindowReport};
+use tidegate_drift::quality::Task;
+use tidegate_drift::{Baseline, Report, WindowReport};
 use tidegate_features::Plan;
 use tidegate_features::rules::Policy;
 use tidegate_protocol::columns;
 use tidegate_protocol::feedback::Entry;
-use tidegate_schema::{Error, ErrorKind, Result, Schema};
+use tidegate_schema::{Error, ErrorKind, Result, Schema, TableBuf, Tensor};
 
 use crate::TensorInfo;
 use crate::admit::variable_rows;
@@ -25,6 +26,7 @@ use crate::guard::{Guarded, ModelGuard, no_rules};
 use crate::metrics::{Counters, Stage, Statistics};
 use crate::observed::Observed;
 use crate::options::{LoadOptions, instances_by_cores};
+use crate::output::OutputColumn;
 use crate::shared::Shared;
 use crate::vigil::Vigil;
 use crate::watch::Watch;
@@ -47,8 +49,10 @@ pub struct Model {
     /// May requests share a run?
     merge: bool,
     guard: Option<ModelGuard>,
-    observed: Option<Arc<Observed>>,
+    observed: Arc<Observed>,
     counters: Arc<Counters>,
+    /// Makes further instances.
+    spare: Option<Mutex<Executor>>,
 }
 
 /// The bundle that a model was loaded from.
@@ -65,7 +69,7 @@ pub(crate) struct Ingredients {
     pub bundle: Option<Origin>,
     pub plan: Option<Arc<Plan>>,
     pub guard: Option<ModelGuard>,
-    pub observed: Option<Arc<Observed>>,
+    pub observed: Arc<Observed>,
     pub backend: Box<dyn Backend>,
 }
 
@@ -101,6 +105,7 @@ impl Model {
         let mut executor = Executor::new(backend, Arc::new(Counters::new()), plan.is_some());
         in_background(|| prove(&mut executor))?;
         executor.count_in(Arc::clone(&counters));
+        let spare = executor.another().map_err(at_model)?.map(Mutex::new);
         let executors = instances(executor, options.instances).map_err(at_model)?;
         let batcher = Batcher::new(&thread_name(&name), executors, options.limits);
         let batcher =
@@ -121,6 +126,7 @@ impl Model {
             guard,
             observed,
             counters,
+            spare,
         }))
     }
 
@@ -226,9 +232,37 @@ impl Model {
         &self.counters
     }
 
+    /// The baseline that it is watched against.
+    pub(crate) fn baseline(&self) -> Option<Arc<Baseline>> {
+        self.observed.watch().map(Watch::baseline)
+    }
+
+    /// What it predicts, where labels are held against it.
+    pub(crate) fn task(&self) -> Option<&Task> {
+        self.observed.task()
+    }
+
+    /// Another instance of it, which counts nowhere; `None` where only one can be.
+    pub(crate) fn another_executor(&self) -> Result<Option<Executor>> {
+        let Some(spare) = &self.spare else {
+            return Ok(None);
+        };
+        let spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let another = spare.another()?;
+        Ok(another.map(|mut executor| {
+            executor.count_in(Arc::new(Counters::new()));
+            executor
+        }))
+    }
+
+    /// The columns of an answer, and what they are.
+    pub(crate) fn read(&self, outputs: &[Tensor]) -> Result<(Arc<[OutputColumn]>, TableBuf)> {
+        let answers = self.observed.read(outputs)?;
+        Ok((self.observed.known_columns(), answers))
+    }
+
     fn watching(&self) -> Result<&Watch> {
-        let watch = self.observed.as_ref().and_then(|observed| observed.watch());
-        watch.ok_or_else(|| {
+        self.observed.watch().ok_or_else(|| {
             Error::not_found(format!(
                 "model {:?} is not watched: its bundle has no baseline, or watching is off",
                 self.name
@@ -261,15 +295,13 @@ impl Model {
     /// Rows that were not watched, and await no label, because the observer was behind.
     #[must_use]
     pub fn observations_dropped(&self) -> u64 {
-        let observed = self.observed.as_ref();
-        observed.map_or(0, |observed| observed.dropped())
+        self.observed.dropped()
     }
 
     /// Do its predictions wait for labels?
     #[must_use]
     pub fn is_followed(&self) -> bool {
-        let observed = self.observed.as_ref();
-        observed.is_some_and(|observed| observed.is_followed())
+        self.observed.is_followed()
     }
 
     /// Takes in labels and named numbers of this model's predictions, whatever the version. All

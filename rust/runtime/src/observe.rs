@@ -9,6 +9,7 @@ use std::time::Duration;
 use tidegate_predictionlog::log::Answered;
 use tidegate_schema::{Error, ErrorKind, Result, TableBuf};
 
+use crate::comparison::Side;
 use crate::observed::Observed;
 
 /// How long the observer lets rows gather: waking a thread costs the caller several µs, so it is
@@ -25,6 +26,8 @@ const OVERHEAD: usize = 512;
 /// Rows of one model that are counted as one table.
 struct Group {
     observed: Arc<Observed>,
+    /// Of a version that is compared with others.
+    side: Option<Side>,
     /// `None` for a model that takes tensors.
     inputs: Option<TableBuf>,
     answers: TableBuf,
@@ -35,6 +38,10 @@ struct Group {
 }
 
 impl Group {
+    fn is_of(&self, observed: &Arc<Observed>, side: Option<&Side>) -> bool {
+        Arc::ptr_eq(&self.observed, observed) && self.side.as_ref() == side
+    }
+
     fn takes(&self, rows: usize, now: f64) -> bool {
         self.answers.rows() + rows <= MAX_TOGETHER && (now - self.first).abs() <= TOGETHER_SECONDS
     }
@@ -59,8 +66,9 @@ impl Group {
         let inputs = self.inputs.as_ref().map(TableBuf::view).transpose();
         match inputs {
             Ok(inputs) => {
+                let side = self.side.as_ref();
                 self.observed
-                    .count(inputs.as_ref(), &self.answers, &self.seen);
+                    .count(side, inputs.as_ref(), &self.answers, &self.seen);
                 self.observed.write(self.inputs, self.answers, self.seen);
             }
             Err(_) => self.observed.drop_rows(self.answers.rows()),
@@ -128,35 +136,43 @@ impl Observer {
     pub fn push(
         &self,
         observed: &Arc<Observed>,
+        side: Option<&Side>,
         inputs: Option<TableBuf>,
         answers: TableBuf,
         seen: Answered,
     ) {
+        let dropped = |rows, inputs: Option<&TableBuf>| {
+            observed.drop_rows(rows);
+            if let Some(side) = side {
+                side.missed(inputs);
+            }
+        };
         let shared = &*self.shared;
         let (rows, now) = (answers.rows(), seen.time);
         let bytes = OVERHEAD + inputs.as_ref().map_or(0, TableBuf::bytes) + answers.bytes();
         let before = shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes > shared.limit {
             shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            observed.drop_rows(rows);
+            dropped(rows, inputs.as_ref());
             return;
         }
         let mut queue = shared.queue();
         if queue.closed {
             drop(queue);
             shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            observed.drop_rows(rows);
+            dropped(rows, inputs.as_ref());
             return;
         }
         // Few models are watched: a list is searched faster than a map.
         let mut groups = queue.waiting.iter_mut().rev();
-        match groups.find(|group| Arc::ptr_eq(&group.observed, observed)) {
+        match groups.find(|group| group.is_of(observed, side)) {
             Some(group) if group.takes(rows, now) => {
                 group.append(inputs.as_ref(), &answers, seen);
                 group.bytes += bytes;
             }
             _ => queue.waiting.push(Group {
                 observed: Arc::clone(observed),
+                side: side.cloned(),
                 inputs,
                 answers,
                 first: now,

@@ -4,9 +4,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use tidegate_drift::quality::Task;
 use tidegate_predictionlog::log::{Answered, Log, Source};
 use tidegate_schema::{Field, Result, Schema, Table, TableBuf, Tensor};
 
+use crate::comparison::Side;
 use crate::feedback::Follow;
 use crate::output::{OutputColumn, layout, watched};
 use crate::watch::Watch;
@@ -47,29 +49,41 @@ pub(crate) struct Observed {
     /// Of two probabilities only the second is read.
     binary: bool,
     /// Where the columns of an answer are: known when the first has come.
-    columns: OnceLock<Vec<OutputColumn>>,
+    columns: OnceLock<Arc<[OutputColumn]>>,
     /// Rows that found no room to be observed.
     dropped: AtomicU64,
 }
 
 impl Observed {
-    /// `None` where nothing is to be done.
     pub fn new(
         watch: Option<Watch>,
         follow: Option<Follow>,
         tap: Option<Tap>,
         binary: bool,
-    ) -> Option<Arc<Self>> {
-        (watch.is_some() || follow.is_some() || tap.is_some()).then(|| {
-            Arc::new(Self {
-                watch,
-                follow,
-                tap,
-                binary,
-                columns: OnceLock::new(),
-                dropped: AtomicU64::new(0),
-            })
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            watch,
+            follow,
+            tap,
+            binary,
+            columns: OnceLock::new(),
+            dropped: AtomicU64::new(0),
         })
+    }
+
+    /// Is anything done with each answer?
+    pub const fn is_busy(&self) -> bool {
+        self.watch.is_some() || self.follow.is_some() || self.tap.is_some()
+    }
+
+    /// What is predicted, where labels are held against it.
+    pub fn task(&self) -> Option<&Task> {
+        self.follow.as_ref().map(Follow::task)
+    }
+
+    /// The columns of an answer; none before the first.
+    pub fn known_columns(&self) -> Arc<[OutputColumn]> {
+        self.columns.get().cloned().unwrap_or_default()
     }
 
     pub const fn watch(&self) -> Option<&Watch> {
@@ -85,10 +99,10 @@ impl Observed {
             return Ok(columns);
         }
         let found = watched(layout(outputs)?, outputs, self.binary);
-        Ok(self.columns.get_or_init(|| found))
+        Ok(self.columns.get_or_init(|| found.into()))
     }
 
-    /// The columns of an answer.
+    /// The values of an answer, column by column.
     pub fn read(&self, outputs: &[Tensor]) -> Result<TableBuf> {
         let columns = self.columns(outputs)?.iter();
         Ok(TableBuf {
@@ -98,16 +112,24 @@ impl Observed {
         })
     }
 
-    /// Takes in answered rows. `inputs` is `None` for a model that takes tensors.
-    pub fn count(&self, inputs: Option<&Table<'_>>, answers: &TableBuf, seen: &[Answered]) {
-        let columns = self.columns.get().map(Vec::as_slice).unwrap_or_default();
+    /// Takes in answered rows, of a version that is compared with others if there is a `side`. `inputs`
+    /// is `None` for a model that takes tensors.
+    pub fn count(
+        &self,
+        side: Option<&Side>,
+        inputs: Option<&Table<'_>>,
+        answers: &TableBuf,
+        seen: &[Answered],
+    ) {
+        let columns = self.columns.get().map(|all| &**all).unwrap_or_default();
         let time = seen.last().map_or(0.0, |last| last.time);
         if let (Some(watch), Some(inputs)) = (&self.watch, inputs) {
             watch.observe(inputs, columns, answers, time);
         }
+        let joined = side.map(|side| side.answered(inputs, columns, answers, seen));
         if let Some(follow) = &self.follow {
             let marks = seen.iter().map(Answered::mark).collect();
-            follow.predicted(columns, inputs, answers, marks);
+            follow.predicted(columns, inputs, answers, marks, joined);
         }
     }
 
@@ -119,7 +141,7 @@ impl Observed {
     /// Hands answered rows over to be written down.
     pub fn write(&self, inputs: Option<TableBuf>, answers: TableBuf, seen: Vec<Answered>) {
         let Some(tap) = &self.tap else { return };
-        let columns = self.columns.get().map(Vec::as_slice).unwrap_or_default();
+        let columns = self.columns.get().map(|all| &**all).unwrap_or_default();
         if let Ok(columns) = tap.columns(columns) {
             tap.log
                 .predictions(&tap.source, columns, inputs, answers, seen);

@@ -14,6 +14,7 @@ use crate::Model;
 use crate::backend::Backend;
 use crate::background::in_background;
 use crate::bundle::{self, Kind, Parts};
+use crate::comparison;
 use crate::deployments::Deployments;
 use crate::exposition::{Drift, Measured, render};
 use crate::feedback::{self, Follow};
@@ -158,7 +159,7 @@ impl Runtime {
             bundle: None,
             plan: None,
             guard: None,
-            observed: None,
+            observed: Observed::new(None, None, None, false),
             backend,
         };
         Model::new(Arc::clone(&self.shared), ingredients, options, |_| Ok(()))
@@ -184,7 +185,19 @@ impl Runtime {
     /// `Closed`.
     pub fn deploy_as(&self, deployment: Deployment) -> Result<Option<Arc<Deployment>>> {
         self.shared.check_open()?;
-        Ok(self.deployments.set(deployment))
+        let before = self.deployments.get(deployment.name()).ok();
+        let deployment = match &before {
+            Some(before) => deployment.after(before),
+            None => deployment,
+        };
+        if let Some(comparison) = deployment.comparison() {
+            self.shared.book.compare(comparison);
+        }
+        let replaced = self.deployments.set(deployment);
+        if let Some(comparison) = replaced.as_ref().and_then(|one| one.comparison()) {
+            comparison.stop();
+        }
+        Ok(replaced)
     }
 
     /// Lets several versions answer under a name, as a routing document says, from the next request
@@ -205,7 +218,8 @@ impl Runtime {
         let at = |error: Error| error.at(format_args!("deployment {name:?}"));
         let before = self.deployments.get(name).ok();
         let plan = Plan::from_json(document).map_err(at)?;
-        let deployment = Deployment::new(name, revision, plan, models, before.as_deref());
+        let now = self.shared.now();
+        let deployment = Deployment::new(name, revision, plan, models, before.as_deref(), now);
         self.deploy_as(deployment.map_err(at)?)
     }
 
@@ -217,6 +231,34 @@ impl Runtime {
     pub fn choose(&self, name: &str, version: Option<&str>, clues: &dyn Clues) -> Result<Choice> {
         self.shared.check_open()?;
         self.deployments.choose(name, version, clues)
+    }
+
+    /// What has been counted of the versions of a deployment, as JSON: of its live revision, or of the
+    /// one before.
+    ///
+    /// # Errors
+    /// `NotFound` for a deployment of one version without a shadow, and for a revision that is not
+    /// kept; `Closed`.
+    pub fn samples(&self, name: &str, revision: Option<u64>) -> Result<String> {
+        let deployment = self.deployment(name)?;
+        let live = deployment.revision().number;
+        let found = match revision {
+            None => deployment.comparison(),
+            Some(number) if number == live => deployment.comparison(),
+            Some(number) => deployment
+                .previous()
+                .filter(|previous| previous.revision() == number),
+        };
+        let comparison = found.ok_or_else(|| match revision {
+            Some(number) if number != live => Error::not_found(format!(
+                "no samples of revision {number} of deployment {name:?}: kept are those of the live revision, {live}, and of the one before it"
+            )),
+            _ => Error::not_found(format!(
+                "nothing is compared in deployment {name:?}: its revision {live} has one version and no shadow"
+            )),
+        })?;
+        self.shared.observer.flush();
+        Ok(comparison.samples(self.shared.now())?.to_json())
     }
 
     /// Makes ids for requests that have none.
@@ -299,6 +341,7 @@ impl Runtime {
             .collect();
         let mut page = render(&measured);
         page.push_str(&routing::render(&deployed));
+        page.push_str(&comparison::render(&deployed));
         if let Some(log) = &self.shared.log {
             page.push_str(&log_metrics(&log.statistics()));
         }
@@ -315,7 +358,13 @@ impl Runtime {
             return;
         }
         for deployment in self.deployments.clear() {
+            if let Some(comparison) = deployment.comparison() {
+                comparison.stop();
+            }
             deployment.models().for_each(|model| model.close());
+            if let Some(shade) = deployment.comparison().and_then(|all| all.shade()) {
+                shade.wait();
+            }
         }
         self.shared.alarms.close();
         self.shared.observer.close();

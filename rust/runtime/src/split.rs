@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidegate_schema::{Error, Result, Tensor};
+use tidegate_schema::{ColumnBuf, Error, Result, Table, TableBuf, Tensor};
 
 use crate::work::{Block, Reply};
 
@@ -24,6 +24,17 @@ pub(crate) fn cut(inputs: &[Block], start: usize, rows: usize) -> Vec<Block> {
             }
         })
         .collect()
+}
+
+/// A copy of borrowed columns.
+pub(crate) fn owned(table: &Table<'_>) -> Result<TableBuf> {
+    let columns = table.columns().iter().map(|column| {
+        let mut own = ColumnBuf::new(column.dtype(), table.rows());
+        own.extend_from(column).map(|()| own)
+    });
+    Ok(TableBuf {
+        columns: columns.collect::<Result<_>>()?,
+    })
 }
 
 /// The outputs of pieces, one under the other.

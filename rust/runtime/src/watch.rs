@@ -58,6 +58,11 @@ impl Watch {
         })
     }
 
+    /// What is compared with.
+    pub fn baseline(&self) -> Arc<Baseline> {
+        Arc::clone(self.monitor().baseline())
+    }
+
     fn monitor(&self) -> MutexGuard<'_, Monitor> {
         // A monitor counts: one that panicked half-way has counted half a table, not broken.
         self.monitor.lock().unwrap_or_else(PoisonError::into_inner)

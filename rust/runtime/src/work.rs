@@ -40,7 +40,7 @@ pub(crate) fn at_the_latest(alarms: &Alarms, deadline: Instant, reply: Reply) ->
 }
 
 /// One input of a request: the extent of each dimension and the elements.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Block {
     pub shape: Vec<usize>,
     pub data: TensorData,

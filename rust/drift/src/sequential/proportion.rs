@@ -32,6 +32,12 @@ impl Proportion {
         self.yes += yes.min(count);
     }
 
+    /// Rows of which it is true.
+    #[must_use]
+    pub const fn yes(&self) -> u64 {
+        self.yes
+    }
+
     /// Takes in all that another has seen.
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 use tidegate_drift::quality::{self, FiguresReport, Quality, Rejection, Task};
@@ -15,6 +15,7 @@ use super::report::VERSION;
 use super::{
     AwaitingReport, Counts, JournalReport, ModelQuality, Outcome, Received, VersionQuality,
 };
+use crate::comparison::{Comparison, Joined};
 
 /// Most versions of all models that are followed at one time; beyond, the one that was loaded
 /// first is forgotten.
@@ -82,6 +83,8 @@ pub(super) struct Pages {
     /// By the number of a version; numbers are never used again.
     pub slots: BTreeMap<u32, Slot>,
     pub tallies: BTreeMap<String, Tally>,
+    /// By the number of the plan that predictions were answered by.
+    compared: BTreeMap<u64, Weak<Comparison>>,
     pub journal: Option<Journal>,
     pub recovered: Recovered,
     /// Files of the journal before the current one, each with the number that follows its chunks.
@@ -105,6 +108,7 @@ impl Book {
             awaiting: Awaiting::new(settings.bytes),
             slots: BTreeMap::new(),
             tallies: BTreeMap::new(),
+            compared: BTreeMap::new(),
             journal: None,
             recovered: Recovered::default(),
             files: VecDeque::new(),
@@ -158,6 +162,15 @@ impl Book {
         Ok(number)
     }
 
+    /// Labels and named numbers of predictions that are answered by this plan count there too, while
+    /// it is kept.
+    pub fn compare(&self, comparison: &Arc<Comparison>) {
+        let mut pages = self.pages();
+        pages.compared.retain(|_, known| known.strong_count() > 0);
+        let known = Arc::downgrade(comparison);
+        pages.compared.insert(comparison.origin(), known);
+    }
+
     /// Keeps predictions: the numbers of each row, and its segment where the model has some.
     pub fn predicted(
         &self,
@@ -165,6 +178,7 @@ impl Book {
         marks: Vec<Mark>,
         values: &[f64],
         segments: Option<Vec<String>>,
+        joined: Option<Joined>,
     ) {
         let mut pages = self.pages();
         let pages = &mut *pages;
@@ -172,14 +186,16 @@ impl Book {
             return;
         };
         let width = slot.about.task.width();
-        let mut kept = Vec::with_capacity(values.len() + values.len() / width);
+        let keys = joined.as_ref().and_then(|joined| joined.keys.as_deref());
+        let kept_width = width + 1 + usize::from(keys.is_some());
+        let mut kept = Vec::with_capacity(values.len() / width * kept_width);
         let mut names = Vec::new();
         let mut rows = values.chunks(width);
         for mark in &marks {
             for row in rows.by_ref().take(mark.rows as usize) {
                 let name = segments
                     .as_ref()
-                    .and_then(|all| all.get(kept.len() / (width + 1)));
+                    .and_then(|all| all.get(kept.len() / kept_width));
                 let segment = name.map(|name| {
                     let (place, new) = slot.quality.segment(name);
                     if new {
@@ -189,12 +205,15 @@ impl Book {
                 });
                 slot.quality.predicted(row, segment, mark.time);
                 kept.push(segment.map_or(f64::NAN, |place| place as f64));
+                let key = keys.and_then(|keys| keys.get(kept.len() / kept_width));
                 kept.extend_from_slice(row);
+                kept.extend(key.map(|key| *key as f64));
             }
         }
         let chunk = Chunk {
             slot: number,
-            width: width as u32 + 1,
+            width: kept_width as u32,
+            origin: joined.map_or(0, |joined| joined.origin),
             marks,
             values: kept,
         };
@@ -314,11 +333,26 @@ fn name_record(slot: u32, name: &Name) -> Record {
     }
 }
 
-/// The segment and the numbers of a kept row.
-pub(super) fn split(values: &[f64]) -> (Option<usize>, &[f64]) {
-    match values.split_first() {
-        Some((segment, row)) => ((*segment >= 0.0).then_some(*segment as usize), row),
-        None => (None, &[]),
+/// What is kept of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Kept<'a> {
+    pub segment: Option<usize>,
+    /// As many as the task says.
+    pub numbers: &'a [f64],
+    /// Of the segment by which versions are compared.
+    pub key: Option<u64>,
+}
+
+/// A kept row: its segment, its numbers, and a key where versions are compared by segments.
+pub(super) fn split<'a>(values: &'a [f64], task: &Task) -> Kept<'a> {
+    let Some((segment, row)) = values.split_first() else {
+        return Kept::default();
+    };
+    let (numbers, rest) = row.split_at_checked(task.width()).unwrap_or((row, &[]));
+    Kept {
+        segment: (*segment >= 0.0).then_some(*segment as usize),
+        numbers,
+        key: rest.first().map(|key| *key as u64),
     }
 }
 
@@ -426,8 +460,12 @@ impl Pages {
             Some(_) => return Outcome::Conflicting,
             None => {}
         }
-        let (segment, numbers) = split(held.values);
-        slot.quality.labelled(numbers, label, segment, held.time);
+        let kept = split(held.values, &slot.about.task);
+        slot.quality
+            .labelled(kept.numbers, label, kept.segment, held.time);
+        if let Some(comparison) = self.compared.get(&held.origin).and_then(Weak::upgrade) {
+            comparison.labelled(&slot.about.version, kept.numbers, label, kept.key);
+        }
         self.awaiting.label(place, label);
         let row = row.unwrap_or(0);
         self.write(&Record::Label { id, row, label });
@@ -462,8 +500,12 @@ impl Pages {
         if held.named >> metric & 1 == 1 {
             return Outcome::Duplicate;
         }
-        let (segment, _) = split(held.values);
-        slot.quality.measured(metric, value, segment, held.time);
+        let kept = split(held.values, &slot.about.task);
+        slot.quality
+            .measured(metric, value, kept.segment, held.time);
+        if let Some(comparison) = self.compared.get(&held.origin).and_then(Weak::upgrade) {
+            comparison.measured(&slot.about.version, name, value, kept.key);
+        }
         let number = held.slot;
         self.awaiting.name(place, metric as u32);
         if new {

@@ -9,12 +9,9 @@ use tidegate_schema::{Column, DType, Error, Result, Schema, Table, TableBuf};
 
 use super::Book;
 use crate::bundle::{Kind, Manifest};
+use crate::comparison::{Joined, LABEL, PROBABILITIES};
 use crate::output::OutputColumn;
 
-/// The output of a classifier that holds its decision.
-const LABEL: &str = "label";
-/// The output of a classifier that holds one probability a class.
-const PROBABILITIES: &str = "probabilities";
 /// What rows without a value in the segment column are.
 const NO_SEGMENT: &str = "(missing)";
 
@@ -94,6 +91,11 @@ impl Follow {
         }))
     }
 
+    /// What is predicted.
+    pub const fn task(&self) -> &Task {
+        &self.task
+    }
+
     /// Takes in answers: the columns that [`crate::observed::Observed`] reads, which these are.
     pub fn predicted(
         &self,
@@ -101,6 +103,7 @@ impl Follow {
         inputs: Option<&Table<'_>>,
         answers: &TableBuf,
         marks: Vec<Mark>,
+        joined: Option<Joined>,
     ) {
         let rows = answers.rows();
         let Some(values) = self.values(columns, answers) else {
@@ -110,7 +113,8 @@ impl Follow {
             let column = inputs?.columns().get(place)?;
             Some((0..rows).map(|row| segment_of(column, row)).collect())
         });
-        self.book.predicted(self.slot, marks, &values, segments);
+        self.book
+            .predicted(self.slot, marks, &values, segments, joined);
     }
 
     /// The numbers of each row, as [`Task::width`] has them.

@@ -73,8 +73,9 @@ impl Pages {
                     let mut rows = chunk.values.chunks(chunk.width.max(1) as usize);
                     for mark in &chunk.marks {
                         for values in rows.by_ref().take(mark.rows as usize) {
-                            let (segment, row) = split(values);
-                            slot.quality.predicted(row, segment, mark.time);
+                            let kept = split(values, &slot.about.task);
+                            slot.quality
+                                .predicted(kept.numbers, kept.segment, mark.time);
                         }
                     }
                 }
@@ -87,8 +88,9 @@ impl Pages {
                 if let Some(held) = self.awaiting.get(place).filter(|held| held.label.is_none())
                     && let Some(slot) = self.slots.get_mut(&held.slot)
                 {
-                    let (segment, numbers) = split(held.values);
-                    slot.quality.labelled(numbers, label, segment, held.time);
+                    let kept = split(held.values, &slot.about.task);
+                    slot.quality
+                        .labelled(kept.numbers, label, kept.segment, held.time);
                     let tally = self.tallies.entry(slot.about.model.clone()).or_default();
                     tally.labels.add(Outcome::Joined);
                     self.awaiting.label(place, label);
@@ -106,9 +108,9 @@ impl Pages {
                 if let Some(held) = self.awaiting.get(place)
                     && let Some(slot) = self.slots.get_mut(&held.slot)
                 {
-                    let (segment, _) = split(held.values);
+                    let kept = split(held.values, &slot.about.task);
                     slot.quality
-                        .measured(metric as usize, value, segment, held.time);
+                        .measured(metric as usize, value, kept.segment, held.time);
                     let tally = self.tallies.entry(slot.about.model.clone()).or_default();
                     tally.metrics.add(Outcome::Joined);
                     self.awaiting.name(place, metric);

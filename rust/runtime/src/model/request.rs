@@ -10,20 +10,21 @@ use tidegate_features::Plan;
 use tidegate_predictionlog::PredictionId;
 use tidegate_predictionlog::log::Answered;
 use tidegate_protocol::columns;
-use tidegate_schema::{ColumnBuf, Error, Result, Table, TableBuf, Tensor, TensorData};
+use tidegate_schema::{Error, Result, Table, TableBuf, Tensor, TensorData};
 
 use super::Model;
 use crate::admit::admit;
 use crate::answer::{Answer, Input};
 use crate::backend::Slab;
+use crate::comparison::{Copied, CopiedInputs, Side};
 use crate::metrics::Stage;
 use crate::options::CallOptions;
 use crate::park::Parked;
-use crate::path::features;
+use crate::path::{features, run_table};
 use crate::routing::Routed;
-use crate::split::{Gather, cut, stack};
+use crate::split::{Gather, cut, owned, stack};
 use crate::ticket::Ticket;
-use crate::work::{Block, Job, Reply, Urgency, at_the_latest, late_error, refusal_error};
+use crate::work::{Block, Executor, Job, Reply, Urgency, at_the_latest, late_error, refusal_error};
 
 /// Most floats of a thread's matrix that is kept between requests.
 const KEPT_FLOATS: usize = 1 << 20;
@@ -38,7 +39,24 @@ struct Prepared {
     blocks: Vec<Block>,
     rows: usize,
     rowwise: bool,
+    kept: Kept,
+}
+
+/// What of a request is there when it has been answered.
+#[derive(Default)]
+struct Kept {
     table: Option<TableBuf>,
+    /// Of a model that takes tensors, for its shadow.
+    copy: Option<Vec<Block>>,
+}
+
+impl Kept {
+    const fn table(table: TableBuf) -> Self {
+        Self {
+            table: Some(table),
+            copy: None,
+        }
+    }
 }
 
 impl Model {
@@ -49,20 +67,22 @@ impl Model {
     /// `Deadline`; `Backend` when the model fails; `Closed`.
     pub fn predict(self: &Arc<Self>, input: Input, options: &CallOptions) -> Result<Answer> {
         let begin = Instant::now();
+        let called = Called::new(begin, options);
+        let mut kept = Kept::default();
         let outcome = match (&self.plan, input) {
             (Some(plan), input) => self.rows_of(plan, input).and_then(|table| {
+                let table = kept.table.insert(table);
                 let outputs = self.table_outputs(plan, &table.view()?, options.into())?;
-                Ok((table.rows(), outputs, Some(table)))
+                Ok((table.rows(), outputs))
             }),
-            (None, Input::Tensors(tensors)) => self
-                .tensor_outputs(tensors, options.into())
-                .map(|(rows, outputs)| (rows, outputs, None)),
+            (None, Input::Tensors(tensors)) => {
+                self.tensor_outputs(tensors, options.into(), &called, &mut kept)
+            }
             (None, Input::Table(_)) => Err(self.no_columns()),
         };
-        let called = Called::new(begin, options);
         match outcome {
-            Ok((rows, outputs, table)) => Ok(self.answered(&called, rows, outputs, table)),
-            Err(error) => Err(self.failed(begin, error)),
+            Ok((rows, outputs)) => Ok(self.answered(&called, rows, outputs, kept)),
+            Err(error) => Err(self.failed(&called, kept.table.as_ref(), error)),
         }
     }
 
@@ -81,16 +101,21 @@ impl Model {
             None => Err(self.no_columns()),
             Some(plan) => self.table_outputs(plan, table, options.into()),
         };
-        let outputs = outcome.map_err(|error| self.failed(begin, error))?;
         let called = Called::new(begin, options);
+        let outputs = outcome.map_err(|error| {
+            let first = called.side().and_then(|_| owned(&table.slice(0, 1)).ok());
+            self.failed(&called, first.as_ref(), error)
+        })?;
         let (answer, seen) = self.dress(&called, table.rows(), outputs);
-        if let Some(observed) = self.observed.as_ref().filter(|_| options.watch) {
+        if self.is_observed(&called) {
+            let observed = &self.observed;
             match observed.read(&answer.outputs) {
                 Ok(answers) => {
-                    observed.count(Some(table), &answers, std::slice::from_ref(&seen));
+                    let seen = [seen];
+                    observed.count(called.side(), Some(table), &answers, &seen);
                     if observed.is_logged() {
                         match owned(table) {
-                            Ok(inputs) => observed.write(Some(inputs), answers, vec![seen]),
+                            Ok(inputs) => observed.write(Some(inputs), answers, seen.into()),
                             Err(_) => observed.drop_rows(table.rows()),
                         }
                     }
@@ -119,22 +144,22 @@ impl Model {
         let ticket = Ticket::new(Arc::clone(&cancelled));
         let urgency = Urgency::from(options);
         let prepared = self.shared.check_open();
-        let prepared = prepared.and_then(|()| self.prepare(input, begin, urgency));
+        let called = Called::new(begin, options);
+        let prepared = prepared.and_then(|()| self.prepare(input, &called, urgency));
         match prepared {
-            Err(error) => done(Err(self.failed(begin, error))),
+            Err(error) => done(Err(self.failed(&called, None, error))),
             Ok(prepared) => {
                 let Prepared {
                     blocks,
                     rows,
                     rowwise,
-                    table,
+                    kept,
                 } = prepared;
                 let model = Arc::clone(self);
-                let called = Called::new(begin, options);
                 let reply: Reply = Box::new(move |outcome| {
                     done(match outcome {
-                        Ok(outputs) => Ok(model.answered(&called, rows, outputs, table)),
-                        Err(error) => Err(model.failed(begin, error)),
+                        Ok(outputs) => Ok(model.answered(&called, rows, outputs, kept)),
+                        Err(error) => Err(model.failed(&called, kept.table.as_ref(), error)),
                     });
                 });
                 let reply = match urgency.deadline {
@@ -185,12 +210,12 @@ impl Model {
         }
     }
 
-    fn prepare(&self, input: Input, arrived: Instant, urgency: Urgency) -> Result<Prepared> {
+    fn prepare(&self, input: Input, called: &Called, urgency: Urgency) -> Result<Prepared> {
         match (&self.plan, input) {
             (Some(plan), input) => {
                 let table = self.rows_of(plan, input)?;
                 let rows = table.rows();
-                self.knock(plan, rows, arrived, urgency)?;
+                self.knock(plan, rows, called.begin, urgency)?;
                 let mut matrix = Vec::new();
                 {
                     let view = table.view()?;
@@ -206,17 +231,24 @@ impl Model {
                     }],
                     rows,
                     rowwise: true,
-                    table: self.observed.is_some().then_some(table),
+                    kept: if self.is_observed(called) {
+                        Kept::table(table)
+                    } else {
+                        Kept::default()
+                    },
                 })
             }
             (None, Input::Table(_)) => Err(self.no_columns()),
             (None, Input::Tensors(tensors)) => {
                 let admitted = admit(tensors, &self.inputs)?;
                 Ok(Prepared {
+                    kept: Kept {
+                        table: None,
+                        copy: called.copy(&admitted.blocks),
+                    },
                     blocks: admitted.blocks,
                     rows: admitted.rows,
                     rowwise: self.merge && admitted.rowwise,
-                    table: None,
                 })
             }
         }
@@ -353,9 +385,12 @@ impl Model {
         &self,
         tensors: Vec<Tensor>,
         urgency: Urgency,
+        called: &Called,
+        kept: &mut Kept,
     ) -> Result<(usize, Vec<Tensor>)> {
         self.shared.check_open()?;
         let admitted = admit(tensors, &self.inputs)?;
+        kept.copy = called.copy(&admitted.blocks);
         let (rows, most) = (admitted.rows, self.limits.max_batch_rows);
         let rowwise = self.merge && admitted.rowwise;
         if !rowwise || rows <= most {
@@ -476,17 +511,55 @@ impl Model {
         called: &Called,
         rows: usize,
         outputs: Vec<Tensor>,
-        inputs: Option<TableBuf>,
+        kept: Kept,
     ) -> Answer {
         let (answer, seen) = self.dress(called, rows, outputs);
-        let observed = self.observed.as_ref().filter(|_| called.watch);
-        if let Some(observed) = observed {
+        if self.is_observed(called) {
+            let (observed, side) = (&self.observed, called.side());
             match observed.read(&answer.outputs) {
-                Ok(answers) => self.shared.observer.push(observed, inputs, answers, seen),
-                Err(_) => observed.drop_rows(rows),
+                Ok(answers) => {
+                    if let (Some(side), Some(blocks)) = (side, kept.copy) {
+                        side.copied(Copied {
+                            inputs: CopiedInputs::Blocks(blocks),
+                            columns: observed.known_columns(),
+                            answers: answers.clone(),
+                            seen: seen.clone(),
+                            places: None,
+                        });
+                    }
+                    let observer = &self.shared.observer;
+                    observer.push(observed, side, kept.table, answers, seen);
+                }
+                Err(_) => {
+                    observed.drop_rows(rows);
+                    if let Some(side) = side {
+                        side.missed(kept.table.as_ref());
+                    }
+                }
             }
         }
         answer
+    }
+
+    /// Is anything done with the answer beside giving it?
+    fn is_observed(&self, called: &Called) -> bool {
+        called.watch && (self.observed.is_busy() || called.side().is_some())
+    }
+
+    /// The outputs of a shadow for a copy of a request, on an executor that nobody else uses.
+    pub(crate) fn run_copy(
+        &self,
+        table: &TableBuf,
+        executor: &mut Executor,
+    ) -> Result<Vec<Tensor>> {
+        let Some(plan) = &self.plan else {
+            return Err(self.no_columns());
+        };
+        let view = table.view()?;
+        match self.check_table(plan, &view)? {
+            None => run_table(plan, &view, executor),
+            Some(mended) => run_table(plan, &mended.view()?, executor),
+        }
     }
 
     fn dress(
@@ -519,9 +592,12 @@ impl Model {
         (answer, seen)
     }
 
-    /// Counts a request that failed.
-    fn failed(&self, begin: Instant, error: Error) -> Error {
-        self.counters.failed(error.kind, begin.elapsed());
+    /// Counts a request that failed; `inputs` are its rows where they are known.
+    fn failed(&self, called: &Called, inputs: Option<&TableBuf>, error: Error) -> Error {
+        self.counters.failed(error.kind, called.begin.elapsed());
+        if let Some(side) = called.side() {
+            side.failed(error.kind, inputs);
+        }
         error
     }
 }
@@ -545,17 +621,18 @@ impl Called {
             routed: options.routed.clone(),
         }
     }
-}
 
-/// A copy of borrowed columns.
-fn owned(table: &Table<'_>) -> Result<TableBuf> {
-    let columns = table.columns().iter().map(|column| {
-        let mut own = ColumnBuf::new(column.dtype(), table.rows());
-        own.extend_from(column).map(|()| own)
-    });
-    Ok(TableBuf {
-        columns: columns.collect::<Result<_>>()?,
-    })
+    /// What is counted of the version, where it is compared with others.
+    fn side(&self) -> Option<&Side> {
+        let routed = self.routed.as_ref().filter(|_| self.watch)?;
+        routed.arm().side()
+    }
+
+    /// A copy of tensors for a shadow, if this request is one of its share.
+    fn copy(&self, blocks: &[Block]) -> Option<Vec<Block>> {
+        let side = self.side()?;
+        side.copies().then(|| blocks.to_vec())
+    }
 }
 
 fn check_time(deadline: Option<Instant>) -> Result<()> {

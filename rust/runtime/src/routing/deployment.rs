@@ -9,6 +9,7 @@ use super::counts::Chosen;
 use super::plan::{ArmPlan, Plan, Role};
 use super::policy::{Policy, column};
 use crate::Model;
+use crate::comparison::{Comparison, Side};
 
 /// The plan of a deployment, with its number and what it stands on.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct Arm {
     pub role: Role,
     /// The revision that it is of.
     pub revision: Arc<Revision>,
+    /// What is counted of it, where it is compared with others.
+    pub(crate) side: Option<Side>,
     pub(crate) chosen: Arc<Chosen>,
 }
 
@@ -58,6 +61,10 @@ pub struct Deployment {
     /// What every request gets, where there is no policy.
     only: Arc<Arm>,
     policy: Option<Policy>,
+    /// What is counted of its arms, where they are compared.
+    comparison: Option<Arc<Comparison>>,
+    /// The comparison of the revision before, for labels that come late.
+    previous: Option<Arc<Comparison>>,
     missing: Arc<AtomicU64>,
 }
 
@@ -68,11 +75,12 @@ impl Deployment {
     /// `InvalidInput` for a version that no plan can hold, such as an empty one.
     pub fn single(name: &str, number: u64, model: Arc<Model>) -> Result<Self> {
         let plan = Plan::single(model.version(), model.digest());
-        Self::new(name, number, plan, vec![model], None)
+        Self::new(name, number, plan, vec![model], None, 0.0)
     }
 
     /// The deployment of a plan: the models of its arms in their order, then that of its shadow.
-    /// Counters go on from those of the deployment before.
+    /// Counters go on from those of the deployment before; what is counted to compare its arms begins
+    /// empty, at `now`.
     ///
     /// # Errors
     /// `InvalidInput` for models that are not those of the plan or do not take and give the same,
@@ -83,6 +91,7 @@ impl Deployment {
         plan: Plan,
         mut models: Vec<Arc<Model>>,
         before: Option<&Self>,
+        now: f64,
     ) -> Result<Self> {
         let shadow = check(&plan, &models)?;
         let stable = plan.stable();
@@ -93,6 +102,9 @@ impl Deployment {
         if let Some(segment) = plan.observe.as_ref().and_then(|seen| seen.segment.as_ref()) {
             column("segments", segment, schema)?;
         }
+        let past = before.and_then(Self::comparison);
+        let past = past.map(|past| &**past);
+        let comparison = Comparison::new(name, number, &plan, &models, past, now)?;
         let shadow = shadow.and_then(|share| {
             let model = models.pop()?;
             Some(Shadow { model, share })
@@ -109,13 +121,15 @@ impl Deployment {
             .arms
             .iter()
             .zip(models)
-            .map(|(arm, model)| {
+            .enumerate()
+            .map(|(place, (arm, model))| {
                 let known = before.and_then(|before| before.find(&arm.version));
                 Arc::new(Arm {
                     model,
                     weight: arm.weight,
                     role: arm.role,
                     revision: Arc::clone(&revision),
+                    side: comparison.as_ref().map(|all| all.side(place)),
                     chosen: known.map_or_else(Arc::default, |known| Arc::clone(&known.chosen)),
                 })
             })
@@ -130,8 +144,28 @@ impl Deployment {
             revision,
             aliases: Vec::new(),
             arms,
+            comparison,
+            previous: None,
             missing,
         })
+    }
+
+    /// The same as what comes after another deployment, whose comparison is kept for late labels and whose
+    /// shadow gets no more copies.
+    #[must_use]
+    pub(crate) fn after(mut self, before: &Self) -> Self {
+        self.previous = before.comparison.clone();
+        self
+    }
+
+    /// What is counted of its arms, where they are compared.
+    pub(crate) fn comparison(&self) -> Option<&Arc<Comparison>> {
+        self.comparison.as_ref()
+    }
+
+    /// The comparison of the revision before.
+    pub(crate) fn previous(&self) -> Option<&Arc<Comparison>> {
+        self.previous.as_ref()
     }
 
     /// The same with these names for its stable version, beside the version itself.

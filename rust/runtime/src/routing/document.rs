@@ -3,18 +3,17 @@
 
 use std::collections::BTreeSet;
 
+use tidegate_drift::tally::Observe;
 use tidegate_schema::{Error, Result};
 
 use super::plan::{
-    ArmPlan, Experiment, MAX_ARMS, MAX_RULES, MAX_VALUES, Observe, Origin, Plan, Role, WHOLE,
+    ArmPlan, Experiment, MAX_ARMS, MAX_RULES, MAX_VALUES, Origin, Plan, Role, WHOLE,
 };
 
 /// Most bytes of a document.
 const MAX_BYTES: usize = 1 << 20;
 /// Most bytes of a name, a version or a value.
 const MAX_TEXT: usize = 256;
-/// Most quantiles and most metrics that are counted.
-const MAX_COUNTED: usize = 16;
 
 impl Plan {
     /// The plan of one version that gets everything.
@@ -248,44 +247,12 @@ fn check_experiment(experiment: &Experiment) -> Result<()> {
 }
 
 fn check_observe(observe: &Observe) -> Result<()> {
-    if observe.quantiles.len() > MAX_COUNTED || observe.metrics.len() > MAX_COUNTED {
-        return Err(wrong(format!(
-            "observes {} quantiles and {} metrics: at most {MAX_COUNTED} of each are counted",
-            observe.quantiles.len(),
-            observe.metrics.len()
-        )));
-    }
-    if let Some(level) = observe.quantiles.iter().find(|q| !(**q > 0.0 && **q < 1.0)) {
-        return Err(wrong(format!(
-            "observes the quantile {level}: give a number between 0 and 1, such as 0.99"
-        )));
-    }
     if let Some(segment) = &observe.segment {
         check_text("the column of segments", segment)?;
     }
-    let mut known = BTreeSet::new();
-    for metric in &observe.metrics {
-        check_text("the name of a metric", &metric.name)?;
-        if !known.insert(metric.name.as_str()) {
-            return Err(wrong(format!(
-                "observes metric {:?} twice: name each once",
-                metric.name
-            )));
-        }
-        if metric.low.is_nan() || metric.high.is_nan() || metric.low >= metric.high {
-            return Err(wrong(format!(
-                "observes metric {:?} from {} to {}: give low below high",
-                metric.name, metric.low, metric.high
-            )));
-        }
-    }
-    if !(observe.tolerance >= 0.0 && observe.tolerance.is_finite()) {
-        return Err(wrong(format!(
-            "observes with a tolerance of {}: give 0 or more",
-            observe.tolerance
-        )));
-    }
-    Ok(())
+    observe
+        .check()
+        .map_err(|error| error.at("the routing document"))
 }
 
 #[cfg(test)]
@@ -370,8 +337,8 @@ mod tests {
             ),
             ("/experiment/from", json!(5_000), "from below to"),
             ("/experiment/to", json!(10_001), "from below to"),
-            ("/observe/quantiles", json!([1.0]), "the quantile 1"),
-            ("/observe/metrics/0/low", json!(100.0), "low below high"),
+            ("/observe/quantiles", json!([1.0]), "a quantile of level 1"),
+            ("/observe/metrics/0/low", json!(100.0), "low end is below"),
             ("/observe/tolerance", json!(-1.0), "tolerance"),
             ("/observe/shap", json!(true), "unknown field `shap`"),
         ];

@@ -20,7 +20,7 @@ pub use clues::{Clues, Direct};
 pub use deployment::{Arm, Deployment, Revision, Shadow};
 pub(crate) use exposition::render;
 pub use plan::{
-    ArmPlan, Experiment, KeyPlan, MAX_ARMS, MAX_RULES, MAX_VALUES, Metric, Observe, Origin, Plan,
-    Role, RulePlan, ShadowPlan, WHOLE,
+    ArmPlan, Experiment, KeyPlan, MAX_ARMS, MAX_RULES, MAX_VALUES, Origin, Plan, Role, RulePlan,
+    ShadowPlan, WHOLE,
 };
 pub use split::{Group, Split};

@@ -1,6 +1,7 @@
 //! The traffic plan of a deployment, as its document says it.
 
 use serde::{Deserialize, Serialize};
+use tidegate_drift::tally::Observe;
 
 /// The sum of the weights of all arms, and a whole share: weights are basis points.
 pub const WHOLE: u32 = 10_000;
@@ -131,47 +132,6 @@ pub struct Experiment {
     pub from: u32,
     /// and below this take part.
     pub to: u32,
-}
-
-/// A number that feedback names, and what it can be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Metric {
-    /// Its name.
-    pub name: String,
-    /// The least that it can be.
-    pub low: f64,
-    /// The most that it can be.
-    pub high: f64,
-}
-
-/// What is counted of each arm for the gates of a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Observe {
-    /// Quantiles of latency.
-    #[serde(default = "quantiles")]
-    pub quantiles: Vec<f64>,
-    /// The raw column by whose values all is told apart.
-    #[serde(default)]
-    pub segment: Option<String>,
-    /// Numbers that feedback names.
-    #[serde(default)]
-    pub metrics: Vec<Metric>,
-    /// Are the values of features counted?
-    #[serde(default = "features")]
-    pub features: bool,
-    /// Numbers of a shadow's answer that differ by no more agree.
-    #[serde(default)]
-    pub tolerance: f64,
-}
-
-fn quantiles() -> Vec<f64> {
-    vec![0.99]
-}
-
-const fn features() -> bool {
-    true
 }
 
 /// The traffic plan of a deployment.
