@@ -323,6 +323,23 @@ class Runtime:
         """List the versions that get traffic, under one name or all; most names have one."""
         return [Arm(*row) for row in self._core.arms() if name in (None, row[0])]
 
+    def samples(self, name: str, revision: int | None = None) -> str:
+        """Give what has been counted of the versions that share a name's traffic, as JSON.
+
+        What is counted begins empty with each revision of the routing; docs/rollouts.md describes the
+        document. It is what `tidegate.routing` decides by.
+
+        Args:
+            name: The served name.
+            revision: The live revision, or the one before it, whose labels still come; by default
+                the live one.
+
+        Raises:
+            NotFoundError: Where one version has all the traffic and no shadow, and for a revision
+                that is not kept.
+        """
+        return self._core.samples(name, revision)
+
     # ---- predictions
 
     def predict(

@@ -238,6 +238,13 @@ impl Runtime {
         run_attached(|| Ok(self.inner.deployment(name)?.to_json()))
     }
 
+    /// What has been counted of the versions of a deployment, in its live revision or the one
+    /// before, as JSON.
+    #[pyo3(signature = (name, revision=None))]
+    fn samples(&self, py: Python<'_>, name: &str, revision: Option<u64>) -> PyResult<String> {
+        run(py, || self.inner.samples(name, revision))
+    }
+
     /// Stops serving a name.
     fn undeploy(&self, py: Python<'_>, name: &str) -> PyResult<()> {
         run(py, || self.inner.undeploy(name).map(|_| ()))

@@ -9,9 +9,11 @@ use crate::exposition::quoted;
 use crate::routing::Deployment;
 
 type Read = fn(&Totals) -> &AtomicU64;
+/// A further label, and the counter that it is of.
+type Labelled = (&'static str, Read);
 
-/// Name, text and the labels with their counters.
-const FAMILIES: [(&str, &str, &[(&str, Read)]); 3] = [
+/// Name, text and counters.
+const FAMILIES: [(&str, &str, &[Labelled]); 3] = [
     (
         "tidegate_shadow_copies_total",
         "Requests for a shadow: compared, failed by it, or dropped because it was behind.",
