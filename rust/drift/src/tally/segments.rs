@@ -5,7 +5,7 @@ use tidegate_schema::Column;
 use crate::quality::{OTHER_SEGMENT, SEGMENT_NAME_LIMIT};
 use crate::{Baseline, Reference, Role};
 
-/// Most values that are told apart; the rest is one segment.
+/// Most values that are told apart, that of rows without one among them; the rest is one segment.
 pub const SEGMENTS: usize = 16;
 /// What rows without a value are.
 pub const MISSING_SEGMENT: &str = "(missing)";
@@ -13,6 +13,8 @@ pub const MISSING_SEGMENT: &str = "(missing)";
 /// The place of further values, and that of none.
 const OTHER: usize = SEGMENTS;
 const MISSING: usize = SEGMENTS + 1;
+/// Most values with a name of their own.
+const NAMED: usize = SEGMENTS - 1;
 
 /// Which values are told apart: the most frequent of a baseline, so that every version and every
 /// replica tells the same ones apart. Where the baseline does not name the column's values (whole
@@ -61,7 +63,7 @@ impl Segments {
         Self {
             names: values
                 .into_iter()
-                .take(SEGMENTS)
+                .take(NAMED)
                 .map(|(name, _)| name.to_owned())
                 .collect(),
             open: false,
@@ -76,7 +78,7 @@ impl Segments {
         if let Some(place) = self.names.iter().position(|name| name == value) {
             return place;
         }
-        if !self.open || self.names.len() >= SEGMENTS || value.len() > SEGMENT_NAME_LIMIT {
+        if !self.open || self.names.len() >= NAMED || value.len() > SEGMENT_NAME_LIMIT {
             return OTHER;
         }
         self.names.push(value.to_owned());
@@ -134,11 +136,11 @@ mod tests {
         let view = column.view();
         let places: Vec<usize> = (0..41).map(|row| segments.of(&view, row)).collect();
         let names: Vec<&str> = places.iter().map(|place| segments.named(*place)).collect();
-        assert_eq!((names[0], names[15]), ("0", "15"));
-        assert!(names[16..40].iter().all(|name| *name == OTHER_SEGMENT));
+        assert_eq!((names[0], names[15]), ("0", "14"));
+        assert!(names[15..40].iter().all(|name| *name == OTHER_SEGMENT));
         assert_eq!(names[40], MISSING_SEGMENT);
-        assert_eq!(segments.clone().place(Some("15")), places[15]);
-        for name in ["0", "15", OTHER_SEGMENT, MISSING_SEGMENT] {
+        assert_eq!(segments.clone().place(Some("14")), places[14]);
+        for name in ["0", "14", OTHER_SEGMENT, MISSING_SEGMENT] {
             assert_eq!(segments.by_key(segment_key(name)), Some(name));
         }
         assert_eq!(segments.by_key(segment_key("39")), None);
