@@ -272,9 +272,13 @@ impl Runtime {
     /// # Errors
     /// `NotFound`.
     pub fn undeploy(&self, name: &str) -> Result<Arc<Deployment>> {
-        self.deployments
-            .remove(name)
-            .ok_or_else(|| Error::not_found(format!("unknown model {name:?}: it is not deployed")))
+        let removed = self.deployments.remove(name).ok_or_else(|| {
+            Error::not_found(format!("unknown model {name:?}: it is not deployed"))
+        })?;
+        if let Some(comparison) = removed.comparison() {
+            comparison.stop();
+        }
+        Ok(removed)
     }
 
     /// The model of a version of a deployment, by its exact text or an alias; the stable one without.

@@ -32,6 +32,9 @@ const OVERHEAD: usize = 512;
 /// How long the end of the runtime waits for a copy that runs. One that hangs is left behind.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How often the end of a shadow tries to tell its thread.
+const ATTEMPTS: u32 = 10_000;
+
 /// What a copy is computed from.
 #[derive(Debug)]
 pub(crate) enum CopiedInputs {
@@ -307,10 +310,15 @@ impl Shade {
 
 impl Drop for Shade {
     fn drop(&mut self) {
-        // In a child of a fork the thread is not there, and may have held the lock.
-        if let Ok(mut queue) = self.inner.queue.try_lock() {
-            queue.stopped = true;
-            self.inner.call.notify_one();
+        // In a child of a fork the thread is not there, and may have held the lock; here it gives it
+        // back within nanoseconds.
+        for _ in 0..ATTEMPTS {
+            if let Ok(mut queue) = self.inner.queue.try_lock() {
+                queue.stopped = true;
+                self.inner.call.notify_one();
+                return;
+            }
+            std::thread::yield_now();
         }
     }
 }
