@@ -11,7 +11,7 @@ use crate::sequential::{Mean, Quantile};
 /// The quantiles of latency that are followed unless others are named.
 pub const QUANTILES: [f64; 1] = [0.99];
 /// Most quantiles of latency: each keeps its values.
-pub const MAX_QUANTILES: usize = 4;
+pub const MAX_QUANTILES: usize = 8;
 
 /// A number that comes through feedback, and the range of its values: what lies outside counts as the
 /// nearer end.
@@ -127,7 +127,7 @@ mod tests {
         assert!(read(sound).check().is_ok());
         for (wrong, word) in [
             (json!({"quantiles": [1.0]}), "quantile"),
-            (json!({"quantiles": [0.1, 0.2, 0.3, 0.4, 0.5]}), "at most 4"),
+            (json!({"quantiles": [0.5; 9]}), "at most 8"),
             (json!({"metrics": [metric, metric]}), "twice"),
             (
                 json!({"metrics": [{"name": "", "low": 0, "high": 1}]}),
