@@ -1,5 +1,6 @@
 //! One loaded version of a model: what it takes and gives, and how it is asked.
 
+mod answered;
 mod request;
 
 use std::fmt;

@@ -7,21 +7,18 @@ use std::time::{Duration, Instant};
 
 use tidegate_batching::{Refusal, Terms};
 use tidegate_features::Plan;
-use tidegate_predictionlog::PredictionId;
-use tidegate_predictionlog::log::Answered;
 use tidegate_protocol::columns;
 use tidegate_schema::{Error, Result, Table, TableBuf, Tensor, TensorData};
 
 use super::Model;
+use super::answered::{Called, Kept};
 use crate::admit::admit;
 use crate::answer::{Answer, Input};
 use crate::backend::Slab;
-use crate::comparison::{Copied, CopiedInputs, Side};
 use crate::metrics::Stage;
 use crate::options::CallOptions;
 use crate::park::Parked;
 use crate::path::{features, run_table};
-use crate::routing::Routed;
 use crate::split::{Gather, cut, owned, stack};
 use crate::ticket::Ticket;
 use crate::work::{Block, Executor, Job, Reply, Urgency, at_the_latest, late_error, refusal_error};
@@ -40,23 +37,6 @@ struct Prepared {
     rows: usize,
     rowwise: bool,
     kept: Kept,
-}
-
-/// What of a request is there when it has been answered.
-#[derive(Default)]
-struct Kept {
-    table: Option<TableBuf>,
-    /// Of a model that takes tensors, for its shadow.
-    copy: Option<Vec<Block>>,
-}
-
-impl Kept {
-    const fn table(table: TableBuf) -> Self {
-        Self {
-            table: Some(table),
-            copy: None,
-        }
-    }
 }
 
 impl Model {
@@ -503,49 +483,6 @@ impl Model {
         }
     }
 
-    /// Counts an answered request, hands its rows over, and dresses its outputs. Rows are handed
-    /// over before the answer is given, to be counted after it: whoever has an answer and asks for
-    /// the drift, or labels it, finds its own rows there.
-    fn answered(
-        self: &Arc<Self>,
-        called: &Called,
-        rows: usize,
-        outputs: Vec<Tensor>,
-        kept: Kept,
-    ) -> Answer {
-        let (answer, seen) = self.dress(called, rows, outputs);
-        if self.is_observed(called) {
-            let (observed, side) = (&self.observed, called.side());
-            match observed.read(&answer.outputs) {
-                Ok(answers) => {
-                    if let (Some(side), Some(blocks)) = (side, kept.copy) {
-                        side.copied(Copied {
-                            inputs: CopiedInputs::Blocks(blocks),
-                            columns: observed.known_columns(),
-                            answers: answers.clone(),
-                            seen: seen.clone(),
-                            places: None,
-                        });
-                    }
-                    let observer = &self.shared.observer;
-                    observer.push(observed, side, kept.table, answers, seen);
-                }
-                Err(_) => {
-                    observed.drop_rows(rows);
-                    if let Some(side) = side {
-                        side.missed(kept.table.as_ref());
-                    }
-                }
-            }
-        }
-        answer
-    }
-
-    /// Is anything done with the answer beside giving it?
-    fn is_observed(&self, called: &Called) -> bool {
-        called.watch && (self.observed.is_busy() || called.side().is_some())
-    }
-
     /// The outputs of a shadow for a copy of a request, on an executor that nobody else uses.
     pub(crate) fn run_copy(
         &self,
@@ -560,78 +497,6 @@ impl Model {
             None => run_table(plan, &view, executor),
             Some(mended) => run_table(plan, &mended.view()?, executor),
         }
-    }
-
-    fn dress(
-        self: &Arc<Self>,
-        called: &Called,
-        rows: usize,
-        outputs: Vec<Tensor>,
-    ) -> (Answer, Answered) {
-        let (latency, time) = (called.begin.elapsed(), self.shared.now());
-        self.counters.succeeded(rows, latency, time);
-        let (piece, routed) = (called.piece_of, called.routed.as_ref());
-        let (id, first_row) = piece.unwrap_or_else(|| (self.shared.ids.next(), 0));
-        let seen = Answered {
-            id,
-            first_row,
-            rows: u32::try_from(rows).unwrap_or(u32::MAX),
-            time,
-            revision: routed.map_or(0, Routed::revision),
-            experiment: routed.and_then(Routed::experiment).cloned(),
-            role: routed.map(|routed| routed.role().name()),
-            latency,
-            caller: called.caller.clone(),
-        };
-        let answer = Answer {
-            outputs,
-            prediction_id: id,
-            model: Arc::clone(self),
-            routed: called.routed.clone(),
-        };
-        (answer, seen)
-    }
-
-    /// Counts a request that failed; `inputs` are its rows where they are known.
-    fn failed(&self, called: &Called, inputs: Option<&TableBuf>, error: Error) -> Error {
-        self.counters.failed(error.kind, called.begin.elapsed());
-        if let Some(side) = called.side() {
-            side.failed(error.kind, inputs);
-        }
-        error
-    }
-}
-
-/// What is remembered of a call until it is answered.
-struct Called {
-    begin: Instant,
-    watch: bool,
-    caller: Option<Arc<str>>,
-    piece_of: Option<(PredictionId, u32)>,
-    routed: Option<Routed>,
-}
-
-impl Called {
-    fn new(begin: Instant, options: &CallOptions) -> Self {
-        Self {
-            begin,
-            watch: options.watch,
-            caller: options.caller.clone(),
-            piece_of: options.piece_of,
-            routed: options.routed.clone(),
-        }
-    }
-
-    /// What is counted of the version, where it is compared with others.
-    fn side(&self) -> Option<&Side> {
-        let routed = self.routed.as_ref().filter(|_| self.watch)?;
-        routed.arm().side()
-    }
-
-    /// A copy of tensors for a shadow, if this request is one of its share.
-    fn copy(&self, blocks: &[Block]) -> Option<Vec<Block>> {
-        let side = self.side()?;
-        side.copies().then(|| blocks.to_vec())
     }
 }
 
