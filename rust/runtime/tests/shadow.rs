@@ -49,9 +49,10 @@ impl Moody {
     fn wait_until_it_hangs(&self) {
         let (place, call) = &*self.gate;
         let place = place.lock().unwrap();
-        let (_, timeout) = call
+        let (place, timeout) = call
             .wait_timeout_while(place, Duration::from_secs(60), |(hanging, _)| *hanging == 0)
             .unwrap();
+        drop(place);
         assert!(!timeout.timed_out());
     }
 
