@@ -51,6 +51,7 @@ def write_evidence(
     kind: str,
     sample: Any,
     golden: Any | None = None,
+    segment: str | None = None,
 ) -> dict[str, Any]: ...
 def verify_bundle(directory: str | PathLike[str], digest: str | None = None) -> str: ...
 
@@ -150,7 +151,6 @@ class Runtime:
         digest: str | None = None,
         batching: BatchBounds | None = None,
         watching: Any = None,
-        segment: str | None = None,
     ) -> Model: ...
     def load_onnx(
         self,
@@ -193,10 +193,14 @@ class Runtime:
         key: str | None = None,
     ) -> Ticket: ...
     def flush(self, name: str) -> None: ...
-    def drift(self, name: str, version: str | None = None) -> str: ...
+    def drift(self, name: str, version: str | None = None, segment: str | None = None) -> str: ...
     def drift_snapshot(self, name: str, version: str | None = None) -> str: ...
     def merged_drift(
-        self, name: str, snapshots: Sequence[str], version: str | None = None
+        self,
+        name: str,
+        snapshots: Sequence[str],
+        version: str | None = None,
+        segment: str | None = None,
     ) -> tuple[str, list[str]]: ...
     def close_window(
         self, name: str, label: str | None = None, version: str | None = None
@@ -501,7 +505,13 @@ def maximum_mean_discrepancy(
 
 @final
 class Baseline:
-    def __new__(cls, table: Any, predictions: list[str], bins: int | None = None) -> Baseline: ...
+    def __new__(
+        cls,
+        table: Any,
+        predictions: list[str],
+        bins: int | None = None,
+        segment: str | None = None,
+    ) -> Baseline: ...
     @staticmethod
     def from_json(text: str) -> Baseline: ...
     def to_json(self) -> str: ...
@@ -522,7 +532,7 @@ class Monitor:
     def snapshot(self, now: float) -> str: ...
     @staticmethod
     def merged(baseline: Baseline, snapshots: Sequence[str], watching: Any = None) -> Monitor: ...
-    def report(self, now: float) -> str: ...
+    def report(self, now: float, segment: str | None = None) -> str: ...
 
 # ---- sequential.rs
 

@@ -96,6 +96,17 @@ class SchemaLike(Protocol):
         """Canonical JSON."""
 
 
+class WatchingLike(Protocol):
+    """What a bundle needs of how it is to be watched."""
+
+    @property
+    def segment(self) -> str | None:
+        """The column by whose values rows are told apart."""
+
+    def to_document(self) -> JsonObject:
+        """All that is said, as JSON."""
+
+
 class RulesLike(Protocol):
     """What a bundle needs of rules about its inputs."""
 

@@ -117,7 +117,7 @@ def test_baselines_round_trip() -> None:
         assert again.rows == 3
     with pytest.raises(StateError, match="upgrade tidegate"):
         Baseline.from_json(
-            baseline.to_json().replace('"rows":3,"version":1', '"rows":3,"version":2')
+            baseline.to_json().replace('"rows":3,"version":1', '"rows":3,"version":3')
         )
 
 

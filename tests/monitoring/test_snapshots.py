@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.storage.conftest import s3_endpoint
+from tests.storage.conftest import store as any_store
 
 from tidegate.errors import AlreadyExistsError, InputError, StateError, StorageError
 from tidegate.monitoring import Baseline, Monitor, Watching
 from tidegate.monitoring.snapshots import KEPT, Snapshots, SnapshotWriter
-from tidegate.storage import FolderStore
+from tidegate.storage import FolderStore, Store
+
+__all__ = ["any_store", "s3_endpoint"]
 
 WATCHING = Watching(rows=1 << 40, seconds=10, aligned=True)
 
@@ -45,10 +49,10 @@ class Failing(FolderStore):
         super()._create(key, data)
 
 
-def test_replicas_report_as_one(baseline: Baseline, store: FolderStore) -> None:
+def test_replicas_report_as_one(baseline: Baseline, any_store: Store) -> None:
     one = Monitor(baseline, watching=WATCHING, now=0.0)
     replicas = {name: Monitor(baseline, watching=WATCHING, now=0.0) for name in ("a", "b", "c")}
-    snapshots = Snapshots(store, "flights", "1.0.0")
+    snapshots = Snapshots(any_store, "flights", "1.0.0")
     for step in range(30):
         rows, now = table(step + 1, 400, 0.6 if step > 12 else 0.0), 3.0 * step
         name = "abc"[step % 3]

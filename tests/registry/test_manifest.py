@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ def test_the_written_form() -> None:
     assert digest_of(data) == digest
 
 
+def test_the_written_form_with_watching() -> None:
+    manifest = replace(MANIFEST, watching={"rows": 5_000, "segment": "carrier"})
+    data = (GOLDEN / "manifest-2.json").read_bytes()
+    assert manifest.to_json() == data
+    assert Manifest.parse(data) == manifest
+
+
 def document() -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(MANIFEST.to_json())
     return parsed
@@ -55,7 +63,7 @@ def refusal(parsed: object) -> str:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("version_of_format",), 2, "upgrade tidegate"),
+        (("version_of_format",), 3, "upgrade tidegate"),
         (("version_of_format",), "1", "no 'version_of_format'"),
         (("name",), "../x", "model name"),
         (("version",), "1.0", "semantic version"),

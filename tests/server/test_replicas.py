@@ -6,12 +6,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.storage.conftest import s3_endpoint
+from tests.storage.conftest import store as any_store
 
 from tidegate.demo.tiny import tiny_bundle
 from tidegate.errors import ConfigurationError
 from tidegate.monitoring import DriftReport, Watching
+from tidegate.monitoring.snapshots import SnapshotWriter
 from tidegate.runtime import Runtime
 from tidegate.server import Replicas, Server, Settings
+from tidegate.storage import Store
+
+__all__ = ["any_store", "s3_endpoint"]
 
 WATCHING = Watching(rows=1 << 40, seconds=3_600, aligned=True)
 
@@ -42,6 +48,35 @@ def test_replicas_report_as_one_and_survive_an_end(tmp_path: Path) -> None:
     assert sum(rows) == 100
     assert sum(window.rows for window in DriftReport.from_json(alone).windows) == 30
     assert missing.status_code == 404
+
+
+def test_segments_of_replicas_add_up_in_any_store(any_store: Store) -> None:
+    watching = Watching(rows=1 << 40, seconds=3_600, aligned=True, segment="colour")
+    with Runtime(watching=watching) as first, Runtime(watching=watching) as second:
+        for runtime in (first, second):
+            runtime.deploy(tiny_bundle())
+        ended = SnapshotWriter(any_store, first.watched, every=3_600)
+        with Server(first, Settings(port=0), snapshots=ended) as server:
+            send(server.url, "red", 70)
+            send(server.url, "green", 5)
+        here = SnapshotWriter(any_store, second.watched, every=3_600)
+        with Server(second, Settings(port=0), snapshots=here) as server:
+            send(server.url, "red", 30)
+            together = f"{server.url}/v1/replicas/tiny/drift"
+            red = httpx.get(together, params={"segment": "red"}, timeout=30).json()
+            whole = httpx.get(together, timeout=30).json()
+            unknown = httpx.get(together, params={"segment": "mauve"}, timeout=30)
+            alone = httpx.get(
+                f"{server.url}/v1/models/tiny/drift", params={"segment": "red"}, timeout=30
+            )
+    assert (red["replicas"], red["faults"]) == (2, [])
+    rows = [window["rows"] for window in red["report"]["windows"]]
+    assert sum(rows) == 100
+    assert sum(window["rows"] for window in whole["report"]["windows"]) == 105
+    assert whole["report"]["segments"]["column"] == "colour"
+    assert sum(window.rows for window in DriftReport.from_json(alone.text).windows) == 30
+    assert unknown.status_code == 404
+    assert "green" in unknown.json()["error"]
 
 
 def test_another_version_is_a_reference(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ core, one turn each, again and again.
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from tidegate.bench import budgets
+from tidegate.bench import budgets, months
 from tidegate.bench.measure import figure
 from tidegate.bench.peers import ENVIRONMENTS, install
 from tidegate.bench.process import Worker
@@ -37,7 +38,7 @@ PEERS: Final = {
     "frouros": (*DETECTORS, "cusum"),
     "datasketches": ("quantiles", "distinct", "frequent"),
     "whylogs": ("profile",),
-    "evidently": ("window",),
+    "evidently": ("window", "months"),
 }
 """The peers by the folders of `benches/peers`, with their tasks."""
 
@@ -47,6 +48,15 @@ TURNS: Final = 5
 ROWS: Final = 10_000
 COLUMNS: Final = 20
 """The window that is compared."""
+
+ONCE: Final = ("months",)
+"""Tasks that a peer needs minutes for: one turn each, without another to warm up."""
+
+WATCHED: Final = 100
+"""Monitors whose memory is measured together."""
+
+KEPT: Final = 1
+"""Closed windows of each: every further one takes 0.2 kB."""
 
 CALLS: Final = 20
 """A task of ours is repeated so often in a turn, for it is short."""
@@ -67,6 +77,7 @@ def _write(folder: Path) -> None:
     }
     for name, array in made.items():
         np.save(folder / f"{name}.npy", array)
+    months.write(folder)
 
 
 class Ours:
@@ -114,7 +125,14 @@ class Ours:
             "profile": self._profile,
             "window": self._window,
             "numpy": self._numpy,
+            "count_numbers": partial(self._count, "numbers"),
+            "count_texts": partial(self._count, "texts"),
+            "months": self._months,
         }
+        self._folder = Path(folder)
+        self._tables = _tables(self._live)
+        self._monitors: dict[str, Any] = {}
+        self._replay: months.Replay | None = None
 
     def _quantiles(self) -> list[float]:
         from tidegate.sketch import Quantiles
@@ -151,6 +169,34 @@ class Ours:
         names = ("psi", "kolmogorov_smirnov", "jensen_shannon")
         return len([cells.distance(name) for cells in self._cells for name in names])
 
+    def _count(self, kind: str) -> int:
+        """A window of numbers, or of texts, into a monitor, as the observer counts them."""
+        if kind not in self._monitors:
+            self._monitors[kind] = _monitor(self._tables[kind])
+        self._monitors[kind].observe(self._tables[kind], now=0.0)
+        return ROWS * COLUMNS
+
+    def state(self) -> float:
+        """The bytes that watching a numeric feature takes, with its alarm and its windows."""
+        import gc
+
+        gc.collect()
+        before = _resident()
+        kept = []
+        for _ in range(WATCHED):
+            monitor = _monitor(self._tables["numbers"].slice(0, 1_000))
+            for second in range(KEPT):
+                monitor.observe(self._tables["numbers"].slice(0, 100), now=float(second))
+                monitor.close(now=float(second))
+            kept.append(monitor)
+        return (_resident() - before) / (len(kept) * COLUMNS)
+
+    def _months(self) -> dict[str, Any]:
+        if self._replay is None:
+            # Once, and not in a turn that counts: the peer has read the flights before its turns too.
+            self._replay = months.Replay(self._folder)
+        return self._replay.run()
+
     def _numpy(self) -> list[float]:
         return [_psi(before, after) for before, after in self._counts]
 
@@ -162,6 +208,35 @@ class Ours:
         for _ in range(calls):
             found = task()
         return {"seconds": (time.perf_counter() - begin) / calls, "found": found}
+
+
+def _tables(live: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """The window as numbers, and as texts of which each is one of fifty."""
+    import numpy as np
+    import pyarrow as pa
+
+    names = [f"x{place}" for place in range(COLUMNS)]
+    words = np.array([f"airport {place}" for place in range(50)])
+    places = np.abs(live * 10).astype(np.int64) % len(words)
+    return {
+        "numbers": pa.table(dict(zip(names, live, strict=True))),
+        "texts": pa.table(dict(zip(names, words[places], strict=True))),
+    }
+
+
+def _monitor(table: Any) -> Any:
+    import math
+
+    from tidegate.monitoring import Baseline, Monitor, Watching
+
+    endless = Watching(rows=10**12, seconds=math.inf)
+    return Monitor(Baseline(table), watching=endless, now=0.0)
+
+
+def _resident() -> int:
+    """Bytes of this process that are in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _detect(make: Callable[[], Any], values: npt.NDArray[np.float64]) -> list[int]:
@@ -203,6 +278,11 @@ def _measure(context: Context) -> None:
         figures["window_ms"] = figure([seconds * 1e3 for seconds in mine])
         ratios = [theirs / my for my, theirs in zip(mine, numpys, strict=True)]
         figures["window_over_numpy"] = figure(ratios)
+        for kind, name in (("count_numbers", "count_number_ns"), ("count_texts", "count_text_ns")):
+            ours.call("turn", what=kind, calls=1)
+            took = [ours.call("turn", what=kind, calls=CALLS)["seconds"] for _ in range(TURNS)]
+            figures[name] = figure([seconds * 1e9 / (ROWS * COLUMNS) for seconds in took])
+        figures["state_kb"] = figure([ours.call("state") / 1e3])
         place = budgets.folder()
         if place is None:
             context.results.not_measured["peers"] = "there is no benches/peers: use the source tree"
@@ -219,10 +299,12 @@ def _against(context: Context, ours: Worker, folder: Path, tasks: tuple[str, ...
     peer = Peer(python, folder, context.places.server, [str(context.folder)], script="watch.py")
     try:
         for task in tasks:
-            peer.turn(task)
+            if task not in ONCE:
+                peer.turn(task)
             ours.call("turn", what=task, calls=1)
             mine, theirs = [], []
-            for _ in range(max(3, min(TURNS, context.plan.repetitions))):
+            turns = max(3, min(TURNS, context.plan.repetitions))
+            for _ in range(1 if task in ONCE else turns):
                 mine.append(ours.call("turn", what=task, calls=3))
                 theirs.append(peer.turn(task))
             _agree(folder.name, task, mine[-1]["found"], theirs[-1]["found"])
@@ -232,8 +314,22 @@ def _against(context: Context, ours: Worker, folder: Path, tasks: tuple[str, ...
             took = [median(turn["seconds"] for turn in turns) * 1e3 for turns in (theirs, mine)]
             note = f"watching: {task}: {folder.name} took {took[0]:.3f} ms, tidegate {took[1]:.3f}"
             context.results.notes.append(note)
+            if task == "months":
+                _compare(context, folder.name, mine[-1]["found"], theirs[-1]["found"])
     finally:
         peer.close()
+
+
+def _compare(context: Context, name: str, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """Says how often both call a column of a month drifted."""
+    both = months.agreement(mine["decisions"], theirs["decisions"])
+    for method, (same, pairs) in both.items():
+        context.results.figures[f"months_{method}_agrees_with_{name}"] = figure([same / pairs])
+        note = f"watching: months: {method} of {name} decides alike for {same} of {pairs} columns"
+        context.results.notes.append(note)
+    for month, columns in mine["alarms"].items():
+        note = f"watching: months: {month}: alarms of {', '.join(columns) or 'no column'}"
+        context.results.notes.append(note)
 
 
 def _agree(name: str, task: str, mine: Any, theirs: Any) -> None:

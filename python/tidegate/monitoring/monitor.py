@@ -26,6 +26,8 @@ class Baseline:
             (pyarrow, polars, pandas 2.2 or newer).
         predictions: the columns that are predictions; the others are features.
         bins: quantile bins of a numeric column, 2 to 100; 10 when not given.
+        segment: the feature by whose values rows will be told apart, so that those of each value are
+            compared with their like.
 
     Raises:
         InputError: no rows, an unknown column, or a type that is not watched.
@@ -41,9 +43,14 @@ class Baseline:
     """
 
     def __init__(
-        self, table: ArrowTable, *, predictions: Sequence[str] = (), bins: int | None = None
+        self,
+        table: ArrowTable,
+        *,
+        predictions: Sequence[str] = (),
+        bins: int | None = None,
+        segment: str | None = None,
     ) -> None:
-        self._native = _core.Baseline(table, list(predictions), bins)
+        self._native = _core.Baseline(table, list(predictions), bins, segment)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -153,9 +160,17 @@ class Monitor:
         monitor._native = _core.Monitor.merged(baseline._native, list(snapshots), said)
         return monitor
 
-    def report(self, *, now: float | None = None) -> DriftReport:
-        """Compares every kept window with the baseline, oldest first."""
-        return DriftReport.from_json(self._native.report(_clock(now)))
+    def report(self, *, segment: str | None = None, now: float | None = None) -> DriftReport:
+        """Compares every kept window with the baseline, oldest first.
+
+        Args:
+            segment: only the rows of this value of `watching.segment`.
+            now: seconds of the monitor's clock.
+
+        Raises:
+            NotFoundError: the value is not told apart.
+        """
+        return DriftReport.from_json(self._native.report(_clock(now), segment))
 
 
 def _clock(now: float | None) -> float:

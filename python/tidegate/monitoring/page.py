@@ -11,6 +11,7 @@ from typing import Final
 from tidegate.monitoring import svg
 from tidegate.monitoring.alarm_panel import alarm_panels
 from tidegate.monitoring.report import Cell, Compared, DriftColumn, DriftReport, DriftWindow
+from tidegate.monitoring.segment_panel import segment_panels
 
 __all__ = ["MOST_WINDOWS", "definitions", "framed", "render_html", "sections", "write_html"]
 
@@ -91,8 +92,9 @@ def write_html(report: DriftReport, path: str | Path, *, title: str = "Drift") -
 
 def render_html(report: DriftReport, *, title: str = "Drift") -> str:
     """The page that `write_html` writes."""
+    of = "" if report.segment is None else f" of {report.segment}"
     lead = (
-        f"Live traffic compared with the {report.baseline_rows:,} rows of the baseline. "
+        f"Live traffic{of} compared with the {report.baseline_rows:,} rows of the baseline. "
         f"{_span(_shown(report))}"
     )
     return framed(title, lead, [*sections(report), definitions()])
@@ -110,6 +112,7 @@ def sections(report: DriftReport) -> list[str]:
             _tiles(report, windows),
             *alarm_panels(report.alarms),
             _heat(report, windows),
+            *segment_panels(report.segments, _clocks(windows[-1])),
             *_predictions(windows),
             _columns(report, windows),
         ]
@@ -140,6 +143,10 @@ def framed(title: str, lead: str, body: Sequence[str]) -> str:
         f'<p class="muted">{escape(lead)}</p></header>'
         f"{''.join(body)}</main></body></html>\n"
     )
+
+
+def _clocks(window: DriftWindow) -> set[str]:
+    return {column.name for column in window.columns if column.dtype in CLOCKS}
 
 
 def _span(windows: Sequence[DriftWindow]) -> str:

@@ -23,6 +23,9 @@ __all__ = [
     "DriftReport",
     "DriftWindow",
     "Figures",
+    "Segment",
+    "SegmentColumn",
+    "Segments",
 ]
 
 VERSION: Final = 1
@@ -134,6 +137,58 @@ class DriftWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentColumn:
+    """How far a column of a segment has moved.
+
+    Attributes:
+        name: The column.
+        role: Whether it is a feature or a prediction.
+        psi: Population stability index; `None` without rows.
+        psi_noise: The PSI to be expected without drift.
+        tv: Total variation distance.
+        tv_noise: The same to be expected without drift.
+    """
+
+    name: str
+    role: Role
+    psi: float | None
+    psi_noise: float | None
+    tv: float | None
+    tv_noise: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The rows of one value of the segment column in the last closed window.
+
+    Attributes:
+        value: The value, `(other)` for all that are not told apart, or `(missing)`.
+        rows: How many there are.
+        columns: How far each column has moved.
+    """
+
+    value: str
+    rows: int
+    columns: tuple[SegmentColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """All segments side by side.
+
+    Attributes:
+        column: The column whose values are told apart.
+        like_with_like: Whether the rows of a value are compared with those of the same value; else
+            with all rows of the baseline, which shows as well how it differs from the others.
+        values: The most frequent value of the baseline first, then `(other)` and `(missing)`.
+    """
+
+    column: str
+    like_with_like: bool
+    values: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DriftReport:
     """Every kept window compared with the baseline, oldest first; the last may still be open.
 
@@ -158,6 +213,10 @@ class DriftReport:
     """Rows that came too late for their window and were counted into the next."""
     alarms: Alarms | None = None
     """What has left its reference by more than is harmless; `None` in reports of older versions."""
+    segment: str | None = None
+    """Which rows these are, as `column=value`, where they are those of one segment."""
+    segments: Segments | None = None
+    """The segments side by side, where some are told apart."""
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -181,6 +240,8 @@ class DriftReport:
                 decayed=_view(document.get("decayed")),
                 late_rows=int(document.get("late_rows", 0)),
                 alarms=read_alarms(document["alarms"]) if document.get("alarms") else None,
+                segment=_segment(document.get("segment")),
+                segments=_segments(document.get("segments")),
             )
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, StateError):
@@ -256,6 +317,27 @@ def _reference(document: Mapping[str, Any] | None) -> str:
     if document is None or document["kind"] == "baseline":
         return "baseline"
     return f"{document['kind']}:{document['windows']}"
+
+
+def _segment(document: Mapping[str, Any] | None) -> str | None:
+    return None if document is None else f"{document['column']}={document['value']}"
+
+
+def _segments(document: Mapping[str, Any] | None) -> Segments | None:
+    if document is None:
+        return None
+    return Segments(
+        column=document["column"],
+        like_with_like=document["like_with_like"],
+        values=tuple(
+            Segment(
+                value=found["value"],
+                rows=found["rows"],
+                columns=tuple(SegmentColumn(**column) for column in found["columns"]),
+            )
+            for found in document["values"]
+        ),
+    )
 
 
 def _view(document: Mapping[str, Any] | None) -> DriftWindow | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
-from tidegate.errors import InputError
+from tidegate.errors import InputError, StateError
+from tidegate.types import Json, JsonObject
 
-__all__ = ["Watching"]
+__all__ = ["Said", "Watching"]
 
 _TRAILING: Final = re.compile(r"trailing:([1-9][0-9]{0,3})")
 
@@ -26,6 +27,7 @@ class Said(NamedTuple):
     alpha: float | None
     tolerance: float | None
     ignore: list[str] | None
+    segment: str | None
     baseline: str | None
 
 
@@ -50,6 +52,8 @@ class Watching:
         tolerance: The distance from the reference that is harmless: the share of rows that would
             have to move to another cell.
         ignore: Columns that raise no alarm, such as the hour of the day.
+        segment: The feature (texts, whole numbers or bools) by whose values drift and quality are told
+            apart. Named for all models, it is passed over by those that have no such column.
 
     Raises:
         InputError: The reference cannot be read.
@@ -69,6 +73,7 @@ class Watching:
     alpha: float | None = None
     tolerance: float | None = None
     ignore: tuple[str, ...] | None = None
+    segment: str | None = None
 
     def __post_init__(self) -> None:
         word = self.reference
@@ -88,6 +93,42 @@ class Watching:
                 for name, value in said.items()
             }
         )
+
+    def to_document(self) -> JsonObject:
+        """What is said, as JSON: what a bundle's manifest holds.
+
+        Example:
+            >>> Watching(rows=500, ignore=("hour",)).to_document()
+            {'rows': 500, 'ignore': ['hour']}
+        """
+        said: dict[str, Json] = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if value is not None:
+                said[entry.name] = list(value) if isinstance(value, tuple) else value
+        return said
+
+    @classmethod
+    def from_document(cls, document: JsonObject) -> Self:
+        """Reads what `to_document` wrote.
+
+        Raises:
+            StateError: It says something that this tidegate does not know.
+
+        Example:
+            >>> Watching.from_document({"rows": 500, "ignore": ["hour"]}).ignore
+            ('hour',)
+        """
+        unknown = document.keys() - {entry.name for entry in fields(cls)}
+        if unknown:
+            raise StateError(
+                f"watching has the unknown key {min(unknown)!r}: upgrade tidegate, or build the "
+                "bundle again"
+            )
+        said: dict[str, Any] = dict(document)
+        if isinstance(said.get("ignore"), list):
+            said["ignore"] = tuple(said["ignore"])
+        return cls(**said)
 
     @property
     def version(self) -> str | None:
@@ -121,5 +162,6 @@ class Watching:
             self.alpha,
             self.tolerance,
             None if self.ignore is None else list(self.ignore),
+            self.segment,
             baseline,
         )

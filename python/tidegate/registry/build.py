@@ -19,7 +19,7 @@ from tidegate.types import ArrowTable, Json, JsonObject
 
 if TYPE_CHECKING:
     from tidegate.export import Exported, Proof
-    from tidegate.types import FittedFeatures, FloatMatrix, RulesLike, SchemaLike
+    from tidegate.types import FittedFeatures, FloatMatrix, RulesLike, SchemaLike, WatchingLike
 
 __all__ = ["BuildOptions", "Builder"]
 
@@ -42,6 +42,9 @@ class BuildOptions:
             picks them.
         requirements: what `tidegate check` holds the bundle against before it may go live: budgets,
             holdout, groups, limits.
+        watching: how the bundle is watched where nothing else is said when it is served: a
+            `tidegate.monitoring.Watching`. With a `segment` the baseline knows the sample by the values
+            of that column too.
     """
 
     metrics: JsonObject = field(default_factory=dict)
@@ -51,6 +54,7 @@ class BuildOptions:
     proof: Proof | None = None
     rules: RulesLike | None = None
     requirements: Requirements | None = None
+    watching: WatchingLike | None = None
 
     def __post_init__(self) -> None:
         if self.created is not None and self.created.tzinfo is None:
@@ -86,6 +90,7 @@ class Builder:
             golden=None,
             lineage=options.lineage,
             metrics=options.metrics,
+            watching=None if options.watching is None else options.watching.to_document(),
         )
         self._manifest.to_json()  # Before an hour of work: are metrics and lineage JSON?
         try:
@@ -197,7 +202,9 @@ class Builder:
         from tidegate import _core, library
 
         library.load()
-        found = _core.write_evidence(self._path, kind, sample, golden_rows)
+        watching = self._options.watching
+        segment = None if watching is None else watching.segment
+        found = _core.write_evidence(self._path, kind, sample, golden_rows, segment)
         return GoldenEntry(
             rows=int(found["rows"]),
             rtol=float(found["rtol"]),

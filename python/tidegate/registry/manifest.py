@@ -19,8 +19,11 @@ from tidegate.types import Json, JsonObject
 
 __all__ = ["FILE", "FileEntry", "GoldenEntry", "Manifest", "digest_of"]
 
-VERSION: Final = 1
-"""The newest format that this tidegate reads and the one that it writes."""
+VERSION: Final = 2
+"""The newest format that this tidegate reads."""
+
+PLAIN_VERSION: Final = 1
+"""The format of bundles that say nothing of watching, which earlier releases read as well."""
 
 FILE: Final = "manifest.json"
 
@@ -98,6 +101,7 @@ class Manifest:
         golden: how the golden rows are compared; None without golden rows.
         lineage: where the model came from: free.
         metrics: what was measured when it was trained: free.
+        watching: how it is watched where nothing else is said; None where the bundle says nothing.
     """
 
     name: str
@@ -110,6 +114,7 @@ class Manifest:
     golden: GoldenEntry | None
     lineage: JsonObject
     metrics: JsonObject
+    watching: JsonObject | None = None
 
     def to_json(self) -> bytes:
         """The canonical bytes of the file.
@@ -141,8 +146,10 @@ class Manifest:
             "name": self.name,
             "schema_fingerprint": self.schema_fingerprint,
             "version": self.version,
-            "version_of_format": VERSION,
+            "version_of_format": PLAIN_VERSION if self.watching is None else VERSION,
         }
+        if self.watching is not None:
+            document["watching"] = self.watching
         try:
             return encode(document)
         except InputError as error:
@@ -159,7 +166,14 @@ class Manifest:
         Raises:
             StateError: they are no manifest, or of a later version.
         """
-        document = decode(data, place, keys=_KEYS, newest=VERSION, tag="version_of_format")
+        document = decode(
+            data,
+            place,
+            keys=_KEYS,
+            optional={"watching"},
+            newest=VERSION,
+            tag="version_of_format",
+        )
         try:
             return cls(
                 name=check_name(_text(document, "name")),
@@ -172,6 +186,7 @@ class Manifest:
                 golden=_golden(document["golden"]),
                 lineage=_object(document, "lineage"),
                 metrics=_object(document, "metrics"),
+                watching=_object(document, "watching") if "watching" in document else None,
             )
         except (InputError, TypeError, KeyError, AttributeError) as error:
             raise StateError(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from tidegate import _core
-from tidegate.errors import InputError, NotFoundError
+from tidegate.errors import InputError, NotFoundError, TidegateError
 from tidegate.monitoring.watching import Watching
 from tidegate.registry import Bundle, Registry
 from tidegate.registry.reference import Reference
 from tidegate.runtime.batching import Batching
+from tidegate.types import JsonObject
 
 __all__ = ["Guard", "Loading", "Said"]
 
@@ -30,13 +32,11 @@ class Said:
     Attributes:
         batching: Bounds of batching.
         watching: Windows, what they are compared with, and alarms.
-        segment: The column by whose values quality is told apart.
         guard: What is done about rows that break the rules of a bundle.
     """
 
     batching: Batching = field(default_factory=Batching)
     watching: Watching = field(default_factory=Watching)
-    segment: str | None = None
     guard: Guard | None = None
 
     def over(self, before: Said | None) -> Said:
@@ -46,7 +46,6 @@ class Said:
         return Said(
             self.batching.over(before.batching),
             self.watching.over(before.watching),
-            self.segment or before.segment,
             self.guard or before.guard,
         )
 
@@ -58,17 +57,25 @@ class Loading:
         core: The native runtime.
         registry: Where references are looked up.
         guard: What is done about rows that break rules, where nothing is said of a name.
+        watching: Windows and alarms for models that are deployed without their own.
 
     Raises:
         InputError: If there is no such guard.
     """
 
-    def __init__(self, core: _core.Runtime, registry: Registry | None, guard: str | None) -> None:
+    def __init__(
+        self,
+        core: _core.Runtime,
+        registry: Registry | None,
+        guard: str | None,
+        watching: Watching | None = None,
+    ) -> None:
         if guard not in (None, *get_args(Guard)):
             raise InputError(f"unknown guard {guard!r}: use reject, repair or count")
         self._core = core
         self._registry = registry
         self._guard = guard
+        self._watching = watching or Watching()
         self._said: dict[str, Said] = {}
 
     def load(
@@ -111,23 +118,26 @@ class Loading:
     ) -> tuple[_core.Model, str]:
         watching = said.watching
         if isinstance(source, Bundle):
-            heard = watching.said(self._baseline(source.name, watching.version))
+            heard = self._heard(watching, source.name, source.manifest.watching)
             folder = os.fspath(source.path)
-            model = self._core.load(folder, source.digest, said.batching, heard, said.segment)
+            model = self._core.load(folder, source.digest, said.batching, heard)
             return model, model.name
         path = Path(source)
         if path.suffix == ".onnx":
-            if said.segment is not None:
+            if watching.segment is not None:
                 raise InputError(
-                    f"segments by column {said.segment!r} of an ONNX file: it has no columns, so "
+                    f"segments by column {watching.segment!r} of an ONNX file: it has no columns, so "
                     "leave the segment out"
                 )
             file = os.fspath(path)
             return self._core.load_onnx(path.stem, _BARE_VERSION, file, said.batching), path.stem
         if path.is_dir():
             # Nothing vouches for the manifest of a bare folder: its digest is what it says it is.
-            heard = watching.said(self._baseline(path.name, watching.version))
-            model = self._core.load(os.fspath(path), None, said.batching, heard, said.segment)
+            own = None
+            with contextlib.suppress(TidegateError):  # The core says better what is wrong.
+                own = Bundle.open(path).manifest.watching
+            heard = self._heard(watching, path.name, own)
+            model = self._core.load(os.fspath(path), None, said.batching, heard)
             return model, model.name
         if self._registry is None:
             raise InputError(
@@ -135,6 +145,19 @@ class Loading:
                 "up in: pass one to Runtime(…)"
             )
         return self._loaded(self._registry.open(os.fspath(source)), said)
+
+    def _heard(self, watching: Watching, name: str, own: JsonObject | None) -> tuple[object, ...]:
+        """What the core is told of watching.
+
+        What is said of the name goes before what is said for all models, and that before what the
+        bundle says.
+        """
+        before = Watching() if own is None else Watching.from_document(own)
+        if self._watching.segment is not None:
+            # The core has it, and passes it over where a model has no such column.
+            before = replace(before, segment=None)
+        found = watching.over(replace(self._watching, segment=None).over(before))
+        return found.said(self._baseline(name, found.version))
 
     def _baseline(self, name: str, version: str | None) -> str | None:
         """The baseline of another version of a model, if one is compared with."""

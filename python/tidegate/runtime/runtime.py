@@ -123,7 +123,7 @@ class Runtime:
         self._follow = follow or Follow()
         self._replica: Replica | None = None
         self._aliased: dict[str, str] = {}
-        self._loading = Loading(self._core, self._registry, options.guard)
+        self._loading = Loading(self._core, self._registry, options.guard, general)
         _alive.add(self)
 
     # ---- deployments
@@ -148,8 +148,9 @@ class Runtime:
         Every digest is checked and the golden rows are replayed through the real path before the
         first request can reach it. Requests in flight finish on the version they began with.
 
-        What is said of batching and watching here goes before the runtime's options, and stays with the name
-        until it is unloaded: a later `deploy` changes only what it says anew.
+        What is said of batching and watching here goes before the runtime's options, and these before
+        what the bundle says of watching; it stays with the name until it is unloaded: a later `deploy`
+        changes only what it says anew.
 
         Args:
             source: A reference (`"flight-delay@1.4.2"`, `"flight-delay@champion"`,
@@ -166,8 +167,8 @@ class Runtime:
             guard: What is done about rows that break the rules of the bundle; stays with the name,
                 as what is said of batching does.
             watching: Windows, what they are compared with, and alarms.
-            segment: The raw column (texts, whole numbers or bools) by whose values quality is told
-                apart; stays with the name.
+            segment: The same as `watching.segment`: the raw column (texts, whole numbers or bools) by
+                whose values drift and quality are told apart.
 
         Returns:
             What is served now.
@@ -187,7 +188,7 @@ class Runtime:
             max_queue_bytes,
             instances,
         )
-        said = Said(batching, watching or Watching(), segment, guard)
+        said = Said(batching, Watching(segment=segment).over(watching), guard)
         model, served, said = self._loading.load(source, said, name)
         served = name or served
         if not _NAME.fullmatch(served):
@@ -430,16 +431,23 @@ class Runtime:
 
     # ---- watching
 
-    def drift(self, name: str, *, version: str | None = None) -> DriftReport:
+    def drift(
+        self, name: str, *, version: str | None = None, segment: str | None = None
+    ) -> DriftReport:
         """Report how far live features and predictions are from the bundle's baseline.
 
+        Args:
+            name: The served name.
+            version: One version of several that are served.
+            segment: Only the rows with this value of the segment column.
+
         Raises:
-            NotFoundError: If the name or version is not served.
+            NotFoundError: If the name or version is not served, or the value is not told apart.
             UnsupportedError: If the bundle has no baseline.
         """
         from tidegate.monitoring import DriftReport
 
-        return DriftReport.from_json(self._core.drift(name, version))
+        return DriftReport.from_json(self._core.drift(name, version, segment))
 
     def watched(self) -> list[tuple[str, str, str]]:
         """The served name, the version and the snapshot of every model that is watched."""
@@ -451,7 +459,13 @@ class Runtime:
         return found
 
     def merged_drift(
-        self, name: str, store: Store, *, replica: str = "here", version: str | None = None
+        self,
+        name: str,
+        store: Store,
+        *,
+        replica: str = "here",
+        version: str | None = None,
+        segment: str | None = None,
     ) -> Merged:
         """Report the drift that all replicas have seen together, this one among them.
 
@@ -461,6 +475,7 @@ class Runtime:
             replica: The name under which this runtime's own are there; what it has seen by now
                 stands in their place.
             version: Of several that share the traffic, which; the stable one by default.
+            segment: Only the rows with this value of the segment column.
 
         Returns:
             The report, and what is wrong with snapshots that were left out.
@@ -477,7 +492,8 @@ class Runtime:
             version = next(d.version for d in self.deployments() if d.name == name)
         texts = Snapshots(store, name, version).newest()
         texts[replica] = self._core.drift_snapshot(name, version)
-        report, faults = self._core.merged_drift(name, list(texts.values()), version)
+        snapshots = list(texts.values())
+        report, faults = self._core.merged_drift(name, snapshots, version, segment)
         count = len(texts) - len(faults)
         return Merged(DriftReport.from_json(report), report, count, tuple(faults))
 

@@ -105,9 +105,11 @@ class _Control:
         return JSONResponse(openapi.document())
 
     async def drift(self, request: Request) -> Response:
-        return HTMLResponse(await run_in_threadpool(self._drift, request.query_params.get("model")))
+        asked = request.query_params
+        page = await run_in_threadpool(self._drift, asked.get("model"), asked.get("segment"))
+        return HTMLResponse(page)
 
-    def _drift(self, model: str | None) -> str:
+    def _drift(self, model: str | None, segment: str | None) -> str:
         from tidegate.monitoring.page import render_html
 
         if model is None:
@@ -115,7 +117,7 @@ class _Control:
             if not names:
                 raise NotFoundError("no model is served: deploy one, then look again")
             model = names[0]
-        return render_html(self._runtime.drift(model), title=model)
+        return render_html(self._runtime.drift(model, segment=segment), title=model)
 
     async def deployments(self, request: Request) -> Response:
         del request

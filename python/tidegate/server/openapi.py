@@ -124,6 +124,8 @@ _BODIES: Final[dict[str, dict[str, Any]]] = {
 
 _QUERIES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "predict": (("extra", "`ignore` passes over keys that no column has."),),
+    "drift": (("segment", "Only the rows with this value of the segment column."),),
+    "replicas_drift": (("segment", "Only the rows with this value of the segment column."),),
     "drift_close": (("label", "What to call the window in reports."),),
     "rollout_history": (("limit", "At most so many revisions, 1 to 1,000; 20 by default."),),
 }

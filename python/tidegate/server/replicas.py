@@ -71,13 +71,15 @@ def routes(runtime: Runtime, writer: SnapshotWriter | None) -> list[Route]:
         writer: What writes this replica's snapshots; without one the report is of this one alone.
     """
 
-    def drift(model: str, version: str | None) -> bytes:
+    def drift(model: str, version: str | None, segment: str | None) -> bytes:
         if writer is None:
             # Nothing is shared: this replica is all there is.
-            alone = orjson.Fragment(runtime.core.drift(model, version))
+            alone = orjson.Fragment(runtime.core.drift(model, version, segment))
             document = {"replicas": 1, "faults": (), "writer": None, "report": alone}
             return orjson.dumps(document)
-        merged = runtime.merged_drift(model, writer.store, replica=writer.replica, version=version)
+        merged = runtime.merged_drift(
+            model, writer.store, replica=writer.replica, version=version, segment=segment
+        )
         document = {
             "replicas": merged.replicas,
             "faults": merged.faults,
@@ -87,8 +89,8 @@ def routes(runtime: Runtime, writer: SnapshotWriter | None) -> list[Route]:
         return orjson.dumps(document)
 
     async def answer(request: Request) -> Response:
-        version = request.query_params.get("version")
-        content = await run_in_threadpool(drift, request.path_params["model"], version)
+        asked = (request.query_params.get("version"), request.query_params.get("segment"))
+        content = await run_in_threadpool(drift, request.path_params["model"], *asked)
         return Response(content, media_type="application/json")
 
     return [Route("/v1/replicas/{model}/drift", answer)]

@@ -6,6 +6,7 @@ A digest of the bytes is then a digest of the value, on every machine and in eve
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import NoReturn
 
 from tidegate.errors import InputError, StateError
@@ -37,7 +38,13 @@ def encode(document: JsonObject) -> bytes:
 
 
 def decode(
-    data: bytes, place: str, *, keys: set[str], newest: int, tag: str = "version"
+    data: bytes,
+    place: str,
+    *,
+    keys: set[str],
+    newest: int,
+    tag: str = "version",
+    optional: Collection[str] = (),
 ) -> dict[str, Json]:
     """Reads what `encode` wrote, of this or any earlier version.
 
@@ -47,6 +54,7 @@ def decode(
         keys: exactly the keys that the object must have.
         newest: the newest version that the caller reads.
         tag: the key that holds the version.
+        optional: keys that it may have besides.
 
     Raises:
         StateError: the bytes are no such object, or of a later version.
@@ -73,9 +81,9 @@ def decode(
             f"{place} has version {version}, newer than {newest}, the newest this tidegate "
             "reads: upgrade tidegate"
         )
-    if document.keys() != keys:
+    if document.keys() - set(optional) != keys:
         absent = ", ".join(sorted(keys - document.keys())) or "none"
-        unknown = ", ".join(sorted(document.keys() - keys)) or "none"
+        unknown = ", ".join(sorted(document.keys() - keys - set(optional))) or "none"
         raise StateError(f"{place} has the wrong keys (absent: {absent}; unknown: {unknown})")
     return document
 

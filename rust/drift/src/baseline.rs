@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 use tidegate_schema::{Column, DType, Error, Result, Table};
 
 use crate::blocks::blocks;
-use crate::{Categorical, Numeric};
+use crate::segments::WrittenPart;
+use crate::{Categorical, Numeric, Part, SegmentedBaseline, Segments};
 
 /// The version written into serialised baselines.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version of those without segments, which earlier releases read as well.
+const PLAIN_VERSION: u32 = 1;
 
 /// What a watched column is to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,6 +89,7 @@ pub struct Watched {
 pub struct Baseline {
     rows: u64,
     columns: Vec<Watched>,
+    segmented: Option<Box<SegmentedBaseline>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,7 +97,16 @@ pub struct Baseline {
 struct Document {
     columns: Vec<Watched>,
     rows: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    segments: Option<WrittenSegments>,
     version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSegments {
+    column: String,
+    parts: Vec<WrittenPart>,
 }
 
 impl Baseline {
@@ -127,7 +140,36 @@ impl Baseline {
                 return Err(Error::state(format!("column {name:?} is watched twice")));
             }
         }
-        Ok(Self { rows, columns })
+        Ok(Self {
+            rows,
+            columns,
+            segmented: None,
+        })
+    }
+
+    /// The baseline with its rows by segment, as [`Segments::take`] has counted them.
+    ///
+    /// # Errors
+    /// `State` when they are not the rows of the baseline.
+    pub fn with_segments(mut self, segments: Segments, parts: Vec<Part>) -> Result<Self> {
+        let rows = parts
+            .iter()
+            .try_fold(0u64, |sum, part| sum.checked_add(part.rows));
+        if parts.len() != segments.names().len() || rows != Some(self.rows) {
+            return Err(Error::state(format!(
+                "the segments of column {:?} do not add up to the {} rows of the baseline",
+                segments.column(),
+                self.rows
+            )));
+        }
+        self.segmented = Some(Box::new(SegmentedBaseline { segments, parts }));
+        Ok(self)
+    }
+
+    /// Its rows by segment, where it was built so.
+    #[must_use]
+    pub fn segmented(&self) -> Option<&SegmentedBaseline> {
+        self.segmented.as_deref()
     }
 
     /// How many rows it was taken from.
@@ -156,7 +198,15 @@ impl Baseline {
         let document = Document {
             columns: self.columns.clone(),
             rows: self.rows,
-            version: VERSION,
+            segments: self.segmented.as_ref().map(|segmented| WrittenSegments {
+                column: segmented.segments.column().to_owned(),
+                parts: segmented.parts.iter().map(WrittenPart::of).collect(),
+            }),
+            version: if self.segmented.is_some() {
+                VERSION
+            } else {
+                PLAIN_VERSION
+            },
         };
         // `Value` sorts keys, which makes the text canonical.
         serde_json::to_value(&document)
@@ -179,7 +229,14 @@ impl Baseline {
             )));
         }
         let document: Document = serde_json::from_str(text).map_err(unreadable)?;
-        Self::new(document.rows, document.columns)
+        let baseline = Self::new(document.rows, document.columns)?;
+        let Some(written) = document.segments else {
+            return Ok(baseline);
+        };
+        let segments = Segments::new(&baseline, &written.column)?;
+        let read = |part: WrittenPart| part.read(&baseline).map_err(Error::state);
+        let parts = written.parts.into_iter().map(read).collect::<Result<_>>()?;
+        baseline.with_segments(segments, parts)
     }
 }
 

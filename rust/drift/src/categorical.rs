@@ -107,13 +107,18 @@ impl Categorical {
 
     /// Adds each value of a string or bool column to its cell.
     pub(crate) fn count(&self, column: &Column<'_>, counts: &mut [u64]) {
-        let other = self.values.len();
-        let (unseen, missing) = (other + usize::from(self.complete), other + 2);
-        let mut add = |cell: usize| {
+        self.each(column, |cell| {
             if let Some(count) = counts.get_mut(cell) {
                 *count += 1;
             }
-        };
+        });
+    }
+
+    /// Hands on the cell of each value of a string or bool column.
+    #[inline]
+    pub(crate) fn each(&self, column: &Column<'_>, mut add: impl FnMut(usize)) {
+        let other = self.values.len();
+        let (unseen, missing) = (other + usize::from(self.complete), other + 2);
         match column {
             Column::String(strings) => {
                 strings.for_each(|text| {

@@ -58,6 +58,7 @@ impl Decayed {
             rows: self.rows.round() as u64,
             label: None,
             columns,
+            segments: Vec::new(),
         })
     }
 }

@@ -21,6 +21,8 @@ mod monitor;
 mod numeric;
 pub mod quality;
 mod report;
+mod segment_report;
+mod segments;
 pub mod sequential;
 mod snapshot;
 pub mod tally;
@@ -48,5 +50,7 @@ pub use report::{
     BaselineReport, CellKind, CellReport, ColumnReport, Compared, Kind, MomentsReport,
     ReferenceKind, ReferenceReport, Report, WindowReport,
 };
+pub use segment_report::{SegmentColumn, SegmentName, SegmentRows, SegmentsReport};
+pub use segments::{MAX_SEGMENTS, NO_SEGMENT, OTHER_SEGMENT, Part, SegmentedBaseline, Segments};
 pub use snapshot::{SNAPSHOT_LIMIT, Snapshot};
 pub use window::{Live, Window};

@@ -7,7 +7,10 @@ use tidegate_schema::{Error, Result, Table};
 
 use crate::decay::Decayed;
 use crate::report::Views;
-use crate::{AlarmOptions, Alarms, Baseline, Report, Snapshot, Window, WindowReport};
+use crate::{
+    AlarmOptions, Alarms, Baseline, Report, Segments, SegmentsReport, Snapshot, Window,
+    WindowReport,
+};
 
 /// Closed windows that are kept unless told otherwise.
 pub const HISTORY: usize = 48;
@@ -113,7 +116,9 @@ pub struct Monitor {
     open: Window,
     /// Over, but waiting for late rows; oldest first.
     pending: VecDeque<Window>,
-    closed: VecDeque<Window>,
+    /// Shared with the copies that reports are made from.
+    closed: VecDeque<Arc<Window>>,
+    segments: Option<Arc<Segments>>,
     decayed: Option<Decayed>,
     alarms: Alarms,
     now: f64,
@@ -138,6 +143,7 @@ impl Monitor {
             windows,
             pending: VecDeque::new(),
             closed: VecDeque::new(),
+            segments: None,
             now,
             rows: 0,
             late: 0,
@@ -166,6 +172,23 @@ impl Monitor {
         Ok(self)
     }
 
+    /// Tells rows apart by the values of a feature, from here on.
+    ///
+    /// # Errors
+    /// As [`Segments::new`].
+    pub fn with_segments(mut self, column: &str) -> Result<Self> {
+        let segments = Segments::new(&self.baseline, column)?;
+        self.open = Window::segmented(&self.baseline, self.open.start, Some(&segments));
+        self.segments = Some(Arc::new(segments));
+        Ok(self)
+    }
+
+    /// The segments that are told apart.
+    #[must_use]
+    pub fn segments(&self) -> Option<&Segments> {
+        self.segments.as_deref()
+    }
+
     /// Counts the rows of a table: the input columns, then the output columns. A table that fills
     /// the open window is split: the window closes with exactly its number of rows and the rest
     /// goes on in the next. Nothing is counted when the columns do not fit.
@@ -176,7 +199,7 @@ impl Monitor {
             // Of a window that is over: there, if it waits still.
             let due = |window: &&mut Window| window.start <= now && now < window.end;
             if let Some(window) = self.pending.iter_mut().find(due) {
-                window.count(&self.baseline, table);
+                window.count(&self.baseline, table, self.segments.as_deref());
                 self.rows += table.rows() as u64;
                 return Ok(());
             }
@@ -187,10 +210,12 @@ impl Monitor {
             let left = table.rows() - done;
             let room = self.windows.rows - self.open.rows;
             let take = usize::try_from(room).map_or(left, |room| left.min(room));
+            let segments = self.segments.as_deref();
             if take == table.rows() {
-                self.open.count(&self.baseline, table);
+                self.open.count(&self.baseline, table, segments);
             } else {
-                self.open.count(&self.baseline, &table.slice(done, take));
+                let part = table.slice(done, take);
+                self.open.count(&self.baseline, &part, segments);
             }
             done += take;
             self.rows += take as u64;
@@ -253,7 +278,7 @@ impl Monitor {
             self.open.end = next;
             return;
         }
-        let fresh = Window::new(&self.baseline, next);
+        let fresh = Window::segmented(&self.baseline, next, self.segments.as_deref());
         let mut over = std::mem::replace(&mut self.open, fresh);
         over.end = end;
         over.label = label;
@@ -279,7 +304,7 @@ impl Monitor {
         if self.closed.len() >= self.history {
             self.closed.pop_front();
         }
-        self.closed.push_back(window);
+        self.closed.push_back(Arc::new(window));
     }
 
     /// Takes in a window that was counted elsewhere: closed, or as the open one.
@@ -305,7 +330,7 @@ impl Monitor {
     pub(crate) fn kept(&self) -> impl Iterator<Item = (&Window, bool)> {
         let open = (self.open.rows > 0).then_some(&self.open);
         let unsettled = self.pending.iter().chain(open);
-        let closed = self.closed.iter().map(|window| (window, true));
+        let closed = self.closed.iter().map(|window| (&**window, true));
         closed.chain(unsettled.map(|window| (window, false)))
     }
 
@@ -319,7 +344,7 @@ impl Monitor {
     fn merged(&self, end: usize, count: usize) -> Option<Window> {
         let first = end.checked_sub(count)?;
         let mut windows = self.closed.range(first..end);
-        let mut merged = windows.next()?.clone();
+        let mut merged = Window::clone(windows.next()?);
         merged.label = None;
         // All are over one baseline.
         windows
@@ -347,7 +372,7 @@ impl Monitor {
 
     /// The closed windows, oldest first.
     pub fn closed(&self) -> impl ExactSizeIterator<Item = &Window> {
-        self.closed.iter()
+        self.closed.iter().map(|window| &**window)
     }
 
     /// The window that grows.
@@ -369,33 +394,81 @@ impl Monitor {
     }
 
     /// Compares every kept window with its reference, oldest first; the last are those that wait for
-    /// late rows, and the open one, if it has rows.
+    /// late rows, and the open one, if it has rows. With many columns it takes a while: who shares a
+    /// monitor makes the report from a copy.
     pub fn report(&mut self, now: f64) -> Report {
         self.advance(now);
-        let trailing = self.windows.trailing;
-        let references: Vec<Option<Window>> = if trailing == 0 {
-            Vec::new()
-        } else {
-            let ends = (0..self.closed.len()).chain(std::iter::repeat(self.closed.len()));
-            ends.take(self.kept().count())
-                .map(|end| self.merged(end, trailing))
-                .collect()
-        };
+        let references = self.references();
         let sliding = (self.windows.sliding > 1)
             .then(|| self.closed.len().min(self.windows.sliding))
             .and_then(|count| self.merged(self.closed.len(), count));
         let decayed = self.decayed.as_ref().and_then(Decayed::window);
-        Report::new(&self.baseline, self.kept()).with(
+        let mut report = Report::new(&self.baseline, self.kept()).with(
             &self.baseline,
             &Views {
-                trailing,
+                trailing: self.windows.trailing,
                 references: &references,
                 sliding: sliding.as_ref(),
                 decayed: decayed.as_ref(),
                 late: self.late,
                 alarms: &self.alarms,
             },
-        )
+        );
+        report.segments = self.segments.as_ref().map(|segments| {
+            let place = self.kept().count().checked_sub(1);
+            // The last closed one, as gauges have it; the open one while there is no other.
+            let shown = self.closed.len().checked_sub(1).or(place);
+            let window = shown.and_then(|place| self.kept().nth(place));
+            let before = shown.and_then(|place| references.get(place)?.as_ref());
+            SegmentsReport::new(
+                &self.baseline,
+                segments,
+                window,
+                before,
+                self.windows.trailing,
+            )
+        });
+        report
+    }
+
+    /// The report of the rows of one segment. It has no alarms: those are about all rows.
+    ///
+    /// # Errors
+    /// `NotFound` for a value that is not told apart, or where none is.
+    pub fn report_of(&mut self, segment: &str, now: f64) -> Result<Report> {
+        self.advance(now);
+        let Some(segments) = self.segments.clone() else {
+            return Err(Error::not_found(
+                "rows are not told apart by a column: deploy with segment=\"COLUMN\"",
+            ));
+        };
+        let place = segments.find(segment)?;
+        let windows: Vec<(Window, bool)> = self
+            .kept()
+            .filter_map(|(window, closed)| Some((window.of_segment(place)?, closed)))
+            .collect();
+        let mut report = Report::new(&self.baseline, windows.iter().map(|(w, c)| (w, *c)));
+        let references = self.references();
+        report.of_segment(
+            &self.baseline,
+            &segments,
+            place,
+            self.windows.trailing,
+            &references,
+        );
+        Ok(report)
+    }
+
+    /// What each kept window is compared with where that are windows before it; else none.
+    fn references(&self) -> Vec<Option<Window>> {
+        let trailing = self.windows.trailing;
+        if trailing == 0 {
+            return Vec::new();
+        }
+        let ends = (0..self.closed.len()).chain(std::iter::repeat(self.closed.len()));
+        ends.take(self.kept().count())
+            .map(|end| self.merged(end, trailing))
+            .collect()
     }
 
     /// The last closed window compared with its reference: what gauges show. The open window would

@@ -5,10 +5,11 @@ use tidegate_schema::DType;
 use tidegate_sketch::Moments;
 
 use crate::alarm_report::AlarmsReport;
+use crate::segment_report::{SegmentName, SegmentsReport};
 use crate::{
-    Alarms, Baseline, Live, Reference, Role, Watched, Window, jensen_shannon, jensen_shannon_noise,
-    kolmogorov_smirnov, kolmogorov_smirnov_noise, label, psi, psi_noise, total_variation,
-    total_variation_noise,
+    Alarms, Baseline, Live, Reference, Role, Segments, Watched, Window, jensen_shannon,
+    jensen_shannon_noise, kolmogorov_smirnov, kolmogorov_smirnov_noise, label, psi, psi_noise,
+    total_variation, total_variation_noise,
 };
 
 /// The version written into reports.
@@ -33,6 +34,12 @@ pub struct Report {
     pub late_rows: u64,
     /// What has left its reference by more than is harmless; null for windows without a monitor.
     pub alarms: Option<AlarmsReport>,
+    /// Which rows these are, where they are those of one segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<SegmentName>,
+    /// All segments side by side in the last closed window; absent where none are told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<SegmentsReport>,
 }
 
 /// What each window is compared with.
@@ -226,7 +233,42 @@ impl Report {
             decayed: None,
             late_rows: 0,
             alarms: None,
+            segment: None,
+            segments: None,
         }
+    }
+
+    /// The report as that of one segment, whose windows these are: compared with its own rows of the
+    /// baseline where that tells them apart, or with its own rows of windows before.
+    pub(crate) fn of_segment(
+        &mut self,
+        baseline: &Baseline,
+        segments: &Segments,
+        place: usize,
+        trailing: usize,
+        references: &[Option<Window>],
+    ) {
+        let name = SegmentName::new(baseline, segments, place, trailing);
+        if trailing > 0 {
+            self.reference = ReferenceReport {
+                kind: ReferenceKind::Trailing,
+                windows: trailing,
+            };
+            for (window, before) in self.windows.iter_mut().zip(references) {
+                let before = before.as_ref().and_then(|before| before.of_segment(place));
+                window.compare_with(baseline, before.as_ref());
+            }
+        } else if let Some(own) = baseline
+            .segmented()
+            .filter(|found| found.segments == *segments)
+            .and_then(|found| found.window(place))
+        {
+            self.baseline.rows = own.rows;
+            for window in &mut self.windows {
+                window.compare_with(baseline, Some(&own));
+            }
+        }
+        self.segment = Some(name);
     }
 
     /// The report with what a monitor knows beside its windows.

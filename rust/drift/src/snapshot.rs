@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
-use tidegate_sketch::Moments;
 
-use crate::{AlarmOptions, Baseline, Live, Monitor, Reference, Window, Windows};
+use crate::segments::{self, WrittenColumn, WrittenPart};
+use crate::{AlarmOptions, Baseline, Monitor, Segments, Window, Windows};
 
 /// The version written into snapshots.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version of those without segments, which earlier releases read as well.
+const PLAIN_VERSION: u32 = 1;
 /// Most bytes of a snapshot that is read: a thousand windows of some hundred columns.
 pub const SNAPSHOT_LIMIT: usize = 256 << 20;
 
@@ -18,6 +20,8 @@ pub const SNAPSHOT_LIMIT: usize = 256 << 20;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     windows: Vec<(Window, bool)>,
+    /// The column whose values are told apart.
+    segment: Option<String>,
     late: u64,
 }
 
@@ -26,6 +30,8 @@ pub struct Snapshot {
 struct Document {
     baseline: String,
     late: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    segment: Option<String>,
     version: u32,
     windows: Vec<Written>,
 }
@@ -38,15 +44,9 @@ struct Written {
     end: f64,
     label: Option<String>,
     rows: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    segments: Vec<WrittenPart>,
     start: f64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenColumn {
-    counts: Vec<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    moments: Option<Moments>,
 }
 
 /// FNV-1a over a text: tells baselines apart, and is no protection against anybody.
@@ -66,6 +66,7 @@ impl Snapshot {
                 .kept()
                 .map(|(window, closed)| (window.clone(), closed))
                 .collect(),
+            segment: monitor.segments().map(|found| found.column().to_owned()),
             late: monitor.late(),
         }
     }
@@ -75,23 +76,22 @@ impl Snapshot {
     pub fn to_json(&self, baseline: &Baseline) -> String {
         let written = |(window, closed): &(Window, bool)| Written {
             closed: *closed,
-            columns: window
-                .columns
-                .iter()
-                .map(|live| WrittenColumn {
-                    counts: live.counts.clone(),
-                    moments: live.moments.clone(),
-                })
-                .collect(),
+            columns: segments::write(&window.columns),
             end: window.end,
             label: window.label.clone(),
             rows: window.rows,
+            segments: window.segments.iter().map(WrittenPart::of).collect(),
             start: window.start,
         };
         let document = Document {
             baseline: digest(&baseline.to_json()),
             late: self.late,
-            version: VERSION,
+            segment: self.segment.clone(),
+            version: if self.segment.is_some() {
+                VERSION
+            } else {
+                PLAIN_VERSION
+            },
             windows: self.windows.iter().map(written).collect(),
         };
         serde_json::to_string(&document).unwrap_or_default()
@@ -125,22 +125,29 @@ impl Snapshot {
                 "the snapshot is over another baseline: its replica serves another build of this version",
             ));
         }
+        let segments = document.segment.as_deref();
+        let segments = segments
+            .map(|column| Segments::new(baseline, column))
+            .transpose()?;
+        let due = segments.map_or(0, |found| found.names().len());
         let windows = document
             .windows
             .into_iter()
             .map(|written| {
                 let closed = written.closed;
-                Ok((written.read(baseline)?, closed))
+                Ok((written.read(baseline, due)?, closed))
             })
             .collect::<Result<_>>()?;
         Ok(Self {
             windows,
+            segment: document.segment,
             late: document.late,
         })
     }
 
     /// The windows of several replicas as those of one monitor: windows that began in the same span
     /// of [`Windows::seconds`] are one. Counts are exact; alarms are as of the windows that are kept.
+    /// Segments are told apart where all replicas do so by one column.
     ///
     /// # Errors
     /// `InvalidInput` when the options are impossible.
@@ -178,8 +185,17 @@ impl Snapshot {
         let mut monitor = Monitor::new(baseline, windows, begin)?
             .with_history(history.max(windows.trailing))?
             .with_alarms(alarms)?;
+        let mut columns = snapshots.iter().map(|snapshot| snapshot.segment.as_deref());
+        if let Some(column) = columns.next().flatten()
+            && columns.all(|other| other == Some(column))
+        {
+            monitor = monitor.with_segments(column)?;
+        }
         let last = spans.len().saturating_sub(1);
-        for (place, (window, closed)) in spans.into_values().enumerate() {
+        for (place, (mut window, closed)) in spans.into_values().enumerate() {
+            if monitor.segments().is_none() {
+                window.segments.clear();
+            }
             // What a replica left open when it ended is over once there is a later window.
             monitor.take(window, closed || place < last);
         }
@@ -189,41 +205,33 @@ impl Snapshot {
 }
 
 impl Written {
-    fn read(self, baseline: &Baseline) -> Result<Window> {
+    fn read(self, baseline: &Baseline, segments: usize) -> Result<Window> {
         let damaged = |what: &str| {
             Error::state(format!(
                 "the snapshot is damaged: {what}; the replica's next one replaces it"
             ))
         };
-        if self.columns.len() != baseline.columns().len() {
-            return Err(damaged("a window has another number of columns"));
-        }
         if !(self.start.is_finite() && self.end.is_finite() && self.start <= self.end) {
             return Err(damaged("a window ends before it begins"));
         }
-        let pairs = self.columns.into_iter().zip(baseline.columns());
-        let columns = pairs
-            .map(|(column, watched)| {
-                let total = column
-                    .counts
-                    .iter()
-                    .try_fold(0u64, |sum, &n| sum.checked_add(n));
-                if column.counts.len() != watched.reference.cells() || total != Some(self.rows) {
-                    return Err(damaged("counts do not add up to the rows of their window"));
-                }
-                let numeric = matches!(watched.reference, Reference::Numeric(_));
-                Ok(Live {
-                    counts: column.counts,
-                    moments: column.moments.filter(|_| numeric),
-                })
-            })
+        let columns = segments::read(self.columns, self.rows, baseline).map_err(damaged)?;
+        let parts: Vec<_> = self
+            .segments
+            .into_iter()
+            .map(|part| part.read(baseline).map_err(damaged))
             .collect::<Result<_>>()?;
+        let mut rows = parts.iter().map(|part| part.rows);
+        let total = rows.try_fold(0u64, u64::checked_add);
+        if parts.len() != segments || (segments > 0 && total != Some(self.rows)) {
+            return Err(damaged("its segments do not add up to a window"));
+        }
         Ok(Window {
             start: self.start,
             end: self.end,
             rows: self.rows,
             label: self.label,
             columns,
+            segments: parts,
         })
     }
 }

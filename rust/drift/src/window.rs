@@ -4,7 +4,7 @@ use tidegate_schema::{Error, Result, Table};
 use tidegate_sketch::Moments;
 
 use crate::blocks::blocks;
-use crate::{Baseline, Reference};
+use crate::{Baseline, Part, Reference, Segments};
 
 /// Live counts of one column, in the cells of its baseline.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,27 +28,67 @@ pub struct Window {
     pub label: Option<String>,
     /// In the order of the baseline's columns.
     pub columns: Vec<Live>,
+    /// The same rows by segment, where segments are told apart.
+    pub segments: Vec<Part>,
+}
+
+impl Live {
+    /// No row.
+    #[must_use]
+    pub fn new(reference: &Reference) -> Self {
+        Self {
+            counts: vec![0; reference.cells()],
+            moments: matches!(reference, Reference::Numeric(_)).then(Moments::new),
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        if let (Some(moments), Some(more)) = (&mut self.moments, &other.moments) {
+            moments.merge(more);
+        }
+    }
 }
 
 impl Window {
     /// An empty window over a baseline's cells.
     #[must_use]
     pub fn new(baseline: &Baseline, start: f64) -> Self {
-        let columns = baseline
-            .columns()
-            .iter()
-            .map(|column| Live {
-                counts: vec![0; column.reference.cells()],
-                moments: matches!(column.reference, Reference::Numeric(_)).then(Moments::new),
-            })
-            .collect();
+        let Part { rows, columns } = Part::new(baseline);
         Self {
             start,
             end: start,
-            rows: 0,
+            rows,
             label: None,
             columns,
+            segments: Vec::new(),
         }
+    }
+
+    /// An empty window that tells segments apart.
+    #[must_use]
+    pub fn segmented(baseline: &Baseline, start: f64, segments: Option<&Segments>) -> Self {
+        let names = segments.map_or(&[][..], Segments::names);
+        Self {
+            segments: names.iter().map(|_| Part::new(baseline)).collect(),
+            ..Self::new(baseline, start)
+        }
+    }
+
+    /// The rows of one segment as a window of their own.
+    #[must_use]
+    pub fn of_segment(&self, place: usize) -> Option<Self> {
+        let part = self.segments.get(place)?;
+        Some(Self {
+            start: self.start,
+            end: self.end,
+            rows: part.rows,
+            label: self.label.clone(),
+            columns: part.columns.clone(),
+            segments: Vec::new(),
+        })
     }
 
     /// Counts the rows of a table that has the baseline's columns, in its order.
@@ -57,12 +97,20 @@ impl Window {
     /// `InvalidInput` when number or types of the columns do not fit; nothing is counted then.
     pub fn observe(&mut self, baseline: &Baseline, table: &Table<'_>) -> Result<()> {
         baseline.check(table)?;
-        self.count(baseline, table);
+        self.count(baseline, table, None);
         Ok(())
     }
 
     /// Counts the rows of a table whose columns were checked against the baseline.
-    pub(crate) fn count(&mut self, baseline: &Baseline, table: &Table<'_>) {
+    pub(crate) fn count(
+        &mut self,
+        baseline: &Baseline,
+        table: &Table<'_>,
+        segments: Option<&Segments>,
+    ) {
+        if let Some(segments) = segments {
+            segments.count(baseline, table, &mut self.segments);
+        }
         let pairs = table.columns().iter().zip(baseline.columns());
         for ((column, watched), live) in pairs.zip(&mut self.columns) {
             match &watched.reference {
@@ -100,12 +148,15 @@ impl Window {
             ));
         }
         for (mine, theirs) in self.columns.iter_mut().zip(&other.columns) {
-            for (count, more) in mine.counts.iter_mut().zip(&theirs.counts) {
-                *count += more;
+            mine.merge(theirs);
+        }
+        if self.segments.len() == other.segments.len() {
+            for (mine, theirs) in self.segments.iter_mut().zip(&other.segments) {
+                mine.merge(theirs);
             }
-            if let (Some(moments), Some(more)) = (&mut mine.moments, &theirs.moments) {
-                moments.merge(more);
-            }
+        } else {
+            // One of them does not tell segments apart: together they cannot.
+            self.segments.clear();
         }
         self.rows += other.rows;
         self.start = self.start.min(other.start);

@@ -415,7 +415,7 @@ fn snapshots_that_cannot_be_are_refused() {
     let (baseline, text) = (baseline(), monitor.snapshot(12.0));
     assert!(Snapshot::from_json(&baseline, &text).is_ok());
     for (from, to, says) in [
-        (r#""version":1"#, r#""version":2"#, "newer"),
+        (r#""version":1"#, r#""version":3"#, "newer"),
         (r#""rows":100"#, r#""rows":101"#, "damaged"),
         (r#""start":0.0"#, r#""start":11.0"#, "damaged"),
         (r#""baseline":""#, r#""baseline":"0"#, "another baseline"),

@@ -26,13 +26,14 @@ pub enum Golden<'py> {
 /// Writes `baseline.json` and `golden.arrow` into a bundle's folder by running the real path over
 /// a sample. Gives what the manifest says of them.
 #[pyfunction]
-#[pyo3(signature = (directory, kind, sample, golden=None))]
+#[pyo3(signature = (directory, kind, sample, golden=None, segment=None))]
 pub fn write_evidence<'py>(
     py: Python<'py>,
     directory: PathBuf,
     kind: &str,
     sample: &Bound<'py, PyAny>,
     golden: Option<Golden<'py>>,
+    segment: Option<&str>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let kind: Kind = serde_json::from_value(kind.into()).map_err(|_| {
         raise(Error::invalid(format!(
@@ -48,7 +49,13 @@ pub fn write_evidence<'py>(
                 rows.with_table(&schema, |rows| {
                     sample.with_table(&schema, |sample| {
                         let golden = GoldenRows::Given(rows);
-                        write(&directory, kind, std::slice::from_ref(sample), golden)
+                        write(
+                            &directory,
+                            kind,
+                            std::slice::from_ref(sample),
+                            golden,
+                            segment,
+                        )
                     })
                 })
             })?
@@ -61,7 +68,13 @@ pub fn write_evidence<'py>(
             run(py, || {
                 sample.with_table(&schema_of(&directory)?, |sample| {
                     let golden = GoldenRows::Spread(count);
-                    write(&directory, kind, std::slice::from_ref(sample), golden)
+                    write(
+                        &directory,
+                        kind,
+                        std::slice::from_ref(sample),
+                        golden,
+                        segment,
+                    )
                 })
             })?
         }

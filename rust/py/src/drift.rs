@@ -27,12 +27,13 @@ fn schema(baseline: &drift::Baseline) -> Result<Schema> {
 #[pymethods]
 impl Baseline {
     #[new]
-    #[pyo3(signature = (table, predictions, bins=None))]
+    #[pyo3(signature = (table, predictions, bins=None, segment=None))]
     fn new(
         py: Python<'_>,
         table: &Bound<'_, PyAny>,
         predictions: Vec<String>,
         bins: Option<usize>,
+        segment: Option<&str>,
     ) -> PyResult<Self> {
         let batches = import(table)?;
         let baseline = run(py, || {
@@ -49,7 +50,14 @@ impl Baseline {
                 builder = builder.with_bins(bins)?;
             }
             batches.for_each(&order, |table| builder.update(table))?;
-            builder.finish()
+            let baseline = builder.finish()?;
+            let Some(column) = segment else {
+                return Ok(baseline);
+            };
+            let segments = drift::Segments::new(&baseline, column)?;
+            let mut parts = Vec::new();
+            batches.for_each(&order, |table| segments.take(&baseline, table, &mut parts))?;
+            baseline.with_segments(segments, parts)
         })?;
         Ok(Self(Arc::new(baseline)))
     }
@@ -102,6 +110,9 @@ impl Monitor {
                 drift::Monitor::new(Arc::clone(&baseline.0), windows, now)?.with_alarms(alarms)?;
             if let Some(history) = history {
                 monitor = monitor.with_history(history)?;
+            }
+            if let Some(column) = watching.segment() {
+                monitor = monitor.with_segments(column)?;
             }
             Ok(Self {
                 schema: schema(&baseline.0)?,
@@ -162,7 +173,16 @@ impl Monitor {
         })
     }
 
-    fn report(&self, py: Python<'_>, now: f64) -> PyResult<String> {
-        run(py, || Ok(self.lock().report(now).to_json()))
+    #[pyo3(signature = (now, segment=None))]
+    fn report(&self, py: Python<'_>, now: f64, segment: Option<&str>) -> PyResult<String> {
+        run(py, || {
+            self.lock().advance(now);
+            // Made from a copy: threads that observe do not wait for it.
+            let mut monitor = self.lock().clone();
+            match segment {
+                Some(segment) => Ok(monitor.report_of(segment, now)?.to_json()),
+                None => Ok(monitor.report(now).to_json()),
+            }
+        })
     }
 }

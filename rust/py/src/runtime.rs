@@ -160,7 +160,8 @@ impl Runtime {
             watch,
             ..LoadOptions::default()
         };
-        let loading = watching.unwrap_or_default().over(loading)?;
+        let mut loading = watching.unwrap_or_default().over(loading)?;
+        loading.segment_for_all = true;
         let loading = batching.unwrap_or_default().over(&loading)?;
         Ok(Self {
             inner: CoreRuntime::new(&options).map_err(raise)?,
@@ -169,8 +170,7 @@ impl Runtime {
     }
 
     /// Loads a bundle from its folder and proves it by its golden rows.
-    #[pyo3(signature = (directory, digest=None, batching=None, watching=None, segment=None))]
-    #[allow(clippy::too_many_arguments)] // Each stands alone, and all have names.
+    #[pyo3(signature = (directory, digest=None, batching=None, watching=None))]
     fn load(
         &self,
         py: Python<'_>,
@@ -178,12 +178,10 @@ impl Runtime {
         digest: Option<String>,
         batching: Option<Batching>,
         watching: Option<Watching>,
-        segment: Option<String>,
     ) -> PyResult<Model> {
         let loading = batching.unwrap_or_default().over(&self.loading)?;
         let options = LoadOptions {
             digest,
-            segment,
             ..watching.unwrap_or_default().over(loading)?
         };
         let inner = run(py, || self.inner.load(&directory, &options))?;
@@ -348,12 +346,18 @@ impl Runtime {
         })
     }
 
-    /// The drift report as JSON.
-    #[pyo3(signature = (name, version=None))]
-    fn drift(&self, py: Python<'_>, name: &str, version: Option<&str>) -> PyResult<String> {
+    /// The drift report as JSON, of all rows or of one segment.
+    #[pyo3(signature = (name, version=None, segment=None))]
+    fn drift(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        version: Option<&str>,
+        segment: Option<&str>,
+    ) -> PyResult<String> {
         run(py, || {
             let model = self.inner.model(name, version)?;
-            serde_json::to_string(&model.drift_report()?)
+            serde_json::to_string(&model.drift_report(segment)?)
                 .map_err(|error| Error::internal(format!("a drift report: {error}")))
         })
     }
@@ -370,17 +374,18 @@ impl Runtime {
     }
 
     /// The drift report of several replicas as JSON, and what is wrong with snapshots left out.
-    #[pyo3(signature = (name, snapshots, version=None))]
+    #[pyo3(signature = (name, snapshots, version=None, segment=None))]
     fn merged_drift(
         &self,
         py: Python<'_>,
         name: &str,
         snapshots: Vec<String>,
         version: Option<&str>,
+        segment: Option<&str>,
     ) -> PyResult<(String, Vec<String>)> {
         run(py, || {
             let model = self.inner.model(name, version)?;
-            let (report, faults) = model.merged_drift(&snapshots)?;
+            let (report, faults) = model.merged_drift(&snapshots, segment)?;
             Ok((report.to_json(), faults))
         })
     }

@@ -22,11 +22,17 @@ pub struct Watching {
     alpha: Option<f64>,
     tolerance: Option<f64>,
     ignore: Option<Vec<String>>,
+    segment: Option<String>,
     /// Another version's `baseline.json`.
     baseline: Option<String>,
 }
 
 impl Watching {
+    /// The column by whose values rows are told apart, if one was named.
+    pub fn segment(&self) -> Option<&str> {
+        self.segment.as_deref()
+    }
+
     /// The windows with what was said.
     pub fn windows(&self, before: Windows) -> Windows {
         Windows {
@@ -57,6 +63,10 @@ impl Watching {
     pub fn over(&self, mut options: LoadOptions) -> PyResult<LoadOptions> {
         options.windows = self.windows(options.windows);
         options.alarms = self.alarms(&options.alarms);
+        if let Some(segment) = &self.segment {
+            options.segment = Some(segment.clone());
+            options.segment_for_all = false;
+        }
         if let Some(text) = &self.baseline {
             options.baseline = Some(Arc::new(Baseline::from_json(text).map_err(raise)?));
         }

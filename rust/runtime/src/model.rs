@@ -335,15 +335,16 @@ impl Model {
         Err(no_quality(&self.name))
     }
 
-    /// The windows of watched rows, after all answers given before have been counted.
+    /// The windows of watched rows, or of those of one segment, after all answers given before have
+    /// been counted.
     ///
     /// # Errors
-    /// `NotFound` for a model that is not watched.
-    pub fn drift_report(&self) -> Result<Report> {
+    /// `NotFound` for a model that is not watched, and for a segment that is not told apart.
+    pub fn drift_report(&self, segment: Option<&str>) -> Result<Report> {
         let watch = self.watching()?;
         self.shared.check_open()?;
         self.shared.observer.flush();
-        Ok(watch.report(self.shared.now()))
+        watch.report(segment, self.shared.now())
     }
 
     /// The windows of watched rows as text, for the reports of several replicas as one.
@@ -357,13 +358,18 @@ impl Model {
         Ok(watch.snapshot(self.shared.now()))
     }
 
-    /// The report of the windows of several replicas, and what is wrong with those left out.
+    /// The report of the windows of several replicas, or of one segment of them, and what is wrong
+    /// with those left out.
     ///
     /// # Errors
-    /// `NotFound` for a model that is not watched.
-    pub fn merged_drift(&self, snapshots: &[String]) -> Result<(Report, Vec<String>)> {
+    /// As [`Model::drift_report`].
+    pub fn merged_drift(
+        &self,
+        snapshots: &[String],
+        segment: Option<&str>,
+    ) -> Result<(Report, Vec<String>)> {
         let watch = self.watching()?;
-        watch.merged(snapshots, self.shared.now())
+        watch.merged(snapshots, segment, self.shared.now())
     }
 
     /// Closes the open window now and labels it; false when it has no rows.

@@ -87,8 +87,10 @@ pub struct LoadOptions {
     pub baseline: Option<Arc<Baseline>>,
     /// Are inputs and answers watched, if the bundle has a baseline?
     pub watch: bool,
-    /// The raw column by whose values quality is told apart.
+    /// The raw column by whose values quality and drift are told apart.
     pub segment: Option<String>,
+    /// Was it named for all models? It is then passed over by those that have no such column.
+    pub segment_for_all: bool,
     /// May requests to a model without a feature set share a run, if its first dimensions are
     /// variable? False for a model whose rows depend on each other.
     pub merge: bool,
@@ -105,6 +107,7 @@ impl Default for LoadOptions {
             baseline: None,
             watch: true,
             segment: None,
+            segment_for_all: false,
             merge: true,
         }
     }

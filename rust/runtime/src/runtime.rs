@@ -17,7 +17,7 @@ use crate::bundle::{self, Kind, Parts};
 use crate::comparison;
 use crate::deployments::Deployments;
 use crate::exposition::{Drift, Measured, render};
-use crate::feedback::{self, Follow};
+use crate::feedback::{self, Follow, segment_column};
 use crate::id::Ids;
 use crate::model::{Ingredients, Origin};
 use crate::observed::{Observed, Tap};
@@ -61,10 +61,15 @@ impl Runtime {
             Ok((bundle, place, parts))
         })?;
         let manifest = bundle.manifest().clone();
+        let schema = parts.plan.as_ref().map(|plan| plan.input_schema());
+        let fits = |name: &&str| segment_column(schema, name).is_ok();
+        let segment = options.segment.as_deref();
+        let segment = segment.filter(|name| !options.segment_for_all || fits(name));
         let watch = match (&parts.plan, &parts.baseline) {
             (Some(plan), Some(baseline)) if options.watch => Some(Watch::new(
                 Arc::clone(options.baseline.as_ref().unwrap_or(baseline)),
                 plan.input_schema(),
+                segment,
                 options,
                 self.shared.now(),
             )?),
@@ -75,8 +80,8 @@ impl Runtime {
             &manifest,
             bundle.digest(),
             parts.baseline.as_deref(),
-            options.segment.as_deref(),
-            parts.plan.as_ref().map(|plan| plan.input_schema()),
+            segment,
+            schema,
         )
         .map_err(|error| error.at(&place))?;
         let tap = self.shared.log.as_ref().map(|log| {

@@ -27,6 +27,7 @@ impl Watch {
     pub fn new(
         baseline: Arc<Baseline>,
         schema: &Schema,
+        segment: Option<&str>,
         options: &LoadOptions,
         now: f64,
     ) -> Result<Self> {
@@ -50,8 +51,12 @@ impl Watch {
         let watched = |name: &String| columns.iter().any(|column| column.name == *name);
         alarms.ignore.retain(watched);
         let monitor = Monitor::new(Arc::clone(&baseline), options.windows, now)?;
+        let mut monitor = monitor.with_alarms(alarms)?;
+        if let Some(column) = segment {
+            monitor = monitor.with_segments(column)?;
+        }
         Ok(Self {
-            monitor: Mutex::new(monitor.with_alarms(alarms)?),
+            monitor: Mutex::new(monitor),
             predictions,
             places: OnceLock::new(),
             dropped: AtomicU64::new(0),
@@ -118,17 +123,31 @@ impl Watch {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    pub fn report(&self, now: f64) -> Report {
-        self.monitor().report(now)
+    /// The monitor as it is now. What takes time is done with the copy, so that rows are counted
+    /// meanwhile: intervals of twenty columns take tens of milliseconds.
+    fn copy(&self, now: f64) -> Monitor {
+        let mut monitor = self.monitor();
+        monitor.advance(now);
+        monitor.clone()
+    }
+
+    /// The report of all rows, or of those of one segment.
+    pub fn report(&self, segment: Option<&str>, now: f64) -> Result<Report> {
+        report(self.copy(now), segment, now)
     }
 
     /// The windows as text, for the reports of several replicas as one.
     pub fn snapshot(&self, now: f64) -> String {
-        self.monitor().snapshot(now)
+        self.copy(now).snapshot(now)
     }
 
     /// The report of the windows of several replicas; and what is wrong with those that were left out.
-    pub fn merged(&self, texts: &[String], now: f64) -> Result<(Report, Vec<String>)> {
+    pub fn merged(
+        &self,
+        texts: &[String],
+        segment: Option<&str>,
+        now: f64,
+    ) -> Result<(Report, Vec<String>)> {
         let (baseline, windows, alarms) = {
             let monitor = self.monitor();
             let alarms = monitor.alarms().options().clone();
@@ -141,8 +160,8 @@ impl Watch {
                 Err(error) => faults.push(error.message),
             }
         }
-        let mut merged = Snapshot::merge(baseline, windows, alarms, &snapshots)?;
-        Ok((merged.report(now), faults))
+        let merged = Snapshot::merge(baseline, windows, alarms, &snapshots)?;
+        Ok((report(merged, segment, now)?, faults))
     }
 
     pub fn close(&self, now: f64, label: Option<&str>) -> Result<bool> {
@@ -151,8 +170,15 @@ impl Watch {
 
     /// The last closed window, and the positions of the columns with an alarm.
     pub fn latest(&self, now: f64) -> Option<(WindowReport, Vec<usize>)> {
-        let mut monitor = self.monitor();
+        let mut monitor = self.copy(now);
         let window = monitor.latest(now)?;
         Some((window, monitor.alarms().raised()))
+    }
+}
+
+fn report(mut monitor: Monitor, segment: Option<&str>, now: f64) -> Result<Report> {
+    match segment {
+        Some(segment) => monitor.report_of(segment, now),
+        None => Ok(monitor.report(now)),
     }
 }

@@ -80,7 +80,7 @@ fn version_1_loads_for_ever() {
     assert_eq!(model.statistics().success.count, 0);
     assert_eq!(model.statistics().batches.executions, 0);
     assert_eq!(model.statistics().model.count, 0);
-    assert!(model.drift_report().unwrap().windows.is_empty());
+    assert!(model.drift_report(None).unwrap().windows.is_empty());
     let answer = model
         .predict(Input::Table(one_row()), &CallOptions::default())
         .unwrap();
@@ -161,7 +161,7 @@ fn truncated_missing_and_strange_files_are_named() {
 fn a_manifest_of_a_newer_format_asks_for_an_upgrade() {
     let folder = copy_of_golden();
     rewrite(&folder, |manifest| {
-        manifest["version_of_format"] = json!(2);
+        manifest["version_of_format"] = json!(3);
         manifest["news"] = json!({});
     });
     let error = refusal(&folder, None);
@@ -258,7 +258,10 @@ fn a_bundle_without_a_feature_set_serves_tensors() {
         .predict(Input::Table(one_row()), &CallOptions::default())
         .unwrap_err();
     assert!(error.message.contains("send its tensors x"), "{error}");
-    assert_eq!(model.drift_report().unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(
+        model.drift_report(None).unwrap_err().kind,
+        ErrorKind::NotFound
+    );
 }
 
 #[test]

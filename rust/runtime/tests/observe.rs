@@ -113,7 +113,7 @@ fn single_rows_are_watched_as_by_a_monitor_of_their_own() {
             .predict(Input::Table(one), &CallOptions::default())
             .unwrap();
     }
-    let report = model.drift_report().unwrap();
+    let report = model.drift_report(None).unwrap();
     check_equal(&report, &directly(&folder, &model, &table, 100));
     assert_eq!(report.windows.len(), 3);
     assert_eq!(model.observations_dropped(), 0);
@@ -127,7 +127,7 @@ fn tables_and_submitted_rows_are_watched_alike() {
         .predict_table(&table.view().unwrap(), &CallOptions::default())
         .unwrap();
     let expected = directly(&folder, &model, &table, u64::MAX);
-    check_equal(&model.drift_report().unwrap(), &expected);
+    check_equal(&model.drift_report(None).unwrap(), &expected);
     assert!(model.close_window(Some("first")).unwrap());
     assert!(!model.close_window(Some("empty")).unwrap());
 
@@ -143,7 +143,7 @@ fn tables_and_submitted_rows_are_watched_alike() {
     model.flush();
     assert!(collector.take(1_000).iter().all(Result::is_ok));
     drop(tickets);
-    let report = model.drift_report().unwrap();
+    let report = model.drift_report(None).unwrap();
     assert_eq!(report.windows[0].label.as_deref(), Some("first"));
     let mut second = report;
     second.windows.remove(0);
@@ -164,7 +164,7 @@ fn what_does_not_fit_the_queue_is_dropped_and_counted() {
     // However quick the observer was so far: these fit no queue of this size.
     let many = Input::Table(bundle::table(1_000, 9, 0.0));
     model.predict(many, &CallOptions::default()).unwrap();
-    let counted = model.drift_report().unwrap().windows[0].rows;
+    let counted = model.drift_report(None).unwrap().windows[0].rows;
     let dropped = model.observations_dropped();
     assert!(counted > 0 && dropped >= 1_000);
     assert_eq!(counted + dropped, 4_000);
@@ -198,7 +198,7 @@ fn refused_and_unwatched_rows_leave_no_trace() {
     };
     let one = Input::Table(bundle::table(1, 1, 0.0));
     model.predict(one, &probe).unwrap();
-    assert!(model.drift_report().unwrap().windows.is_empty());
+    assert!(model.drift_report(None).unwrap().windows.is_empty());
 }
 
 #[test]

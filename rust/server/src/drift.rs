@@ -12,11 +12,16 @@ use crate::service::Service;
 /// Longest label of a window.
 const LONGEST_LABEL: usize = 200;
 
-/// The model's windows compared with its baseline. Made on a thread of its own: a report counts
+/// The model's windows compared with its baseline, of one segment with `?segment=…`. Made on a thread of its own: a report counts
 /// every cell of every column.
 pub async fn report(service: &Service, call: &Call<'_>) -> Result<Reply> {
     let model = call.model(service)?;
-    blocking(move || Ok(value(StatusCode::OK, &model.drift_report()?))).await
+    let segment = query_value(call.query, "segment");
+    blocking(move || {
+        let report = model.drift_report(segment.as_deref())?;
+        Ok(value(StatusCode::OK, &report))
+    })
+    .await
 }
 
 /// Closes the open window, with `?label=…` if the caller names it. `closed` is false when the

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 use arrow_select::concat::concat_batches;
-use tidegate_drift::BaselineBuilder;
+use tidegate_drift::{BaselineBuilder, Segments};
 use tidegate_features::Plan;
 use tidegate_schema::arrow::record_batch;
-use tidegate_schema::{ColumnBuf, Error, ErrorKind, Field, Result, Schema, Table};
+use tidegate_schema::{ColumnBuf, Error, ErrorKind, Field, Result, Schema, Table, Tensor};
 
 use super::golden::{MAX_ROWS, PREFIX};
 use super::manifest::Kind;
@@ -57,7 +57,8 @@ pub struct Evidence {
 /// `features.json` and `model.onnx`.
 ///
 /// `sample` are tables of the columns of `schema.json`, all of which are summarised; each needs to
-/// be in memory only while it is visited.
+/// be in memory only while it is visited. With a `segment` column the baseline knows its rows by the
+/// values of that column as well, for which the model computes the sample twice.
 ///
 /// # Errors
 /// As loading the parts of a bundle; `InvalidInput` when the sample is empty or does not fit the
@@ -67,6 +68,7 @@ pub fn write_evidence(
     kind: Kind,
     sample: &[Table<'_>],
     golden: GoldenRows<'_>,
+    segment: Option<&str>,
 ) -> Result<Evidence> {
     let text = |name: &str| {
         std::fs::read_to_string(dir.join(name))
@@ -79,7 +81,7 @@ pub fn write_evidence(
     let backend = OnnxBackend::from_bytes(&model)?;
     check_width(backend.inputs(), plan.width())?;
     let mut executor = Executor::new(Box::new(backend), Arc::new(Counters::new()), true);
-    let (baseline, rows) = baseline(&plan, &mut executor, kind, sample)?;
+    let (baseline, rows) = baseline(&plan, &mut executor, kind, sample, segment)?;
     let golden = match golden {
         GoldenRows::Given(table) => golden_batch(&plan, &mut executor, table)?,
         GoldenRows::Spread(count) => {
@@ -114,37 +116,71 @@ fn baseline(
     executor: &mut Executor,
     kind: Kind,
     sample: &[Table<'_>],
+    segment: Option<&str>,
 ) -> Result<(String, usize)> {
     let mut state: Option<(BaselineBuilder, Vec<OutputColumn>)> = None;
-    let mut rows = 0;
+    each_morsel(plan, executor, sample, |morsel, outputs| {
+        let (builder, columns) = match &mut state {
+            Some(state) => state,
+            None => {
+                let binary = kind == Kind::Classifier;
+                let columns = watched(layout(outputs)?, outputs, binary);
+                let builder = BaselineBuilder::new(plan.input_schema(), &schema_of(&columns)?)?;
+                state.insert((builder, columns))
+            }
+        };
+        with_answers(morsel, columns, outputs, |table| builder.update(table))
+    })?;
+    let (builder, columns) = state.ok_or_else(|| {
+        Error::invalid("the sample has no rows: give rows like those that the model was trained on")
+    })?;
+    let mut baseline = builder.finish()?;
+    if let Some(column) = segment {
+        // Which values are the most frequent is known by now only.
+        let segments = Segments::new(&baseline, column)?;
+        let mut parts = Vec::new();
+        each_morsel(plan, executor, sample, |morsel, outputs| {
+            with_answers(morsel, &columns, outputs, |table| {
+                segments.take(&baseline, table, &mut parts)
+            })
+        })?;
+        baseline = baseline.with_segments(segments, parts)?;
+    }
+    Ok((baseline.to_json(), sample.iter().map(Table::rows).sum()))
+}
+
+/// Runs the sample through features and model, and hands on its rows with their outputs.
+fn each_morsel(
+    plan: &Plan,
+    executor: &mut Executor,
+    sample: &[Table<'_>],
+    mut each: impl FnMut(&Table<'_>, &[Tensor]) -> Result<()>,
+) -> Result<()> {
     for table in sample {
         table.check(plan.input_schema())?;
         for start in (0..table.rows()).step_by(MORSEL_ROWS) {
             let morsel = table.slice(start, MORSEL_ROWS.min(table.rows() - start));
             let outputs = run_table(plan, &morsel, executor)?;
-            let (builder, columns) = match &mut state {
-                Some(state) => state,
-                None => {
-                    let binary = kind == Kind::Classifier;
-                    let columns = watched(layout(&outputs)?, &outputs, binary);
-                    let builder = BaselineBuilder::new(plan.input_schema(), &schema_of(&columns)?)?;
-                    state.insert((builder, columns))
-                }
-            };
-            let bufs: Vec<ColumnBuf> = columns
-                .iter()
-                .map(|column| column.read(&outputs))
-                .collect::<Result<_>>()?;
-            let mut all = morsel.columns().to_vec();
-            all.extend(bufs.iter().map(ColumnBuf::view));
-            builder.update(&Table::new(all, morsel.rows())?)?;
+            each(&morsel, &outputs)?;
         }
-        rows += table.rows();
     }
-    let (builder, _) = state.ok_or_else(|| {
-        Error::invalid("the sample has no rows: give rows like those that the model was trained on")
-    })?;
-    Ok((builder.finish()?.to_json(), rows))
+    Ok(())
+}
+
+/// The rows with the watched columns of their answers.
+fn with_answers(
+    morsel: &Table<'_>,
+    columns: &[OutputColumn],
+    outputs: &[Tensor],
+    take: impl FnOnce(&Table<'_>) -> Result<()>,
+) -> Result<()> {
+    let bufs: Vec<ColumnBuf> = columns
+        .iter()
+        .map(|column| column.read(outputs))
+        .collect::<Result<_>>()?;
+    let mut all = morsel.columns().to_vec();
+    all.extend(bufs.iter().map(ColumnBuf::view));
+    take(&Table::new(all, morsel.rows())?)
 }
 
 fn schema_of(columns: &[OutputColumn]) -> Result<Schema> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_schema::{Error, Result};
 
 /// The newest format that is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The manifest's file name.
 pub const FILE: &str = "manifest.json";
 /// Most bytes of a manifest: a bound on what is read before anything is known.
@@ -38,6 +38,10 @@ pub struct Manifest {
     pub lineage: serde_json::Value,
     /// What was measured when it was trained: free.
     pub metrics: serde_json::Value,
+    /// How it is watched where nothing else is said; since format 2. Whoever loads the bundle says so
+    /// in [`crate::LoadOptions`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watching: Option<serde_json::Value>,
 }
 
 /// One file of a bundle.
@@ -189,7 +193,7 @@ mod tests {
     #[test]
     fn bad_manifests_are_refused_with_the_reason() {
         let newer = refusal(|d| {
-            d["version_of_format"] = json!(2);
+            d["version_of_format"] = json!(3);
             d["unheard_of"] = json!(true);
         });
         assert!(newer.contains("upgrade tidegate"), "{newer}");

@@ -176,7 +176,7 @@ fn class<'a>(column: &Column<'a>, row: usize) -> Option<Label<'a>> {
     }
 }
 
-fn segment_column(schema: Option<&Schema>, name: &str) -> Result<usize> {
+pub(crate) fn segment_column(schema: Option<&Schema>, name: &str) -> Result<usize> {
     let Some(schema) = schema else {
         return Err(Error::invalid(format!(
             "segments by column {name:?} of a model that takes tensors: leave the segments out"

@@ -10,5 +10,5 @@ mod restore;
 pub(crate) use book::{Book, Settings, no_quality};
 pub use counts::{Counts, OUTCOMES, Outcome, Problem, Received};
 pub(crate) use exposition::metrics;
-pub(crate) use follow::Follow;
+pub(crate) use follow::{Follow, segment_column};
 pub use report::{AwaitingReport, JournalReport, ModelQuality, VersionQuality};

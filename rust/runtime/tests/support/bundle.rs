@@ -102,6 +102,7 @@ pub fn write_version(dir: &Path, version: &str, rules: Option<&str>) -> String {
         Kind::Classifier,
         &[sample.view().unwrap()],
         GoldenRows::Spread(16),
+        None,
     )
     .unwrap();
     assert_eq!((evidence.baseline_rows, evidence.golden_rows), (2_000, 16));
