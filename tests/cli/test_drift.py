@@ -74,3 +74,19 @@ def test_the_models_name_is_checked(url: str) -> None:
     )
     assert done.returncode == 1
     assert "nobody" in done.stderr
+
+
+def test_one_segment_and_all_side_by_side() -> None:
+    mixed = "\n".join(
+        json.dumps({"x": i / 10, "colour": ["red", "blue"][i % 2]}) for i in range(60)
+    )
+    with Runtime() as runtime:
+        runtime.deploy(tiny_bundle(), segment="colour")
+        with Server(runtime, Settings(port=0)) as server:
+            tidegate("predict", "tiny", "--url", server.url, rows=mixed)
+            red = tidegate("drift", "tiny", "--url", server.url, "--segment", "red")
+            both = tidegate("drift", "tiny", "--url", server.url)
+    assert "colour = red" in red
+    assert "30 rows" in red
+    assert "By colour, against all rows" in both
+    assert "blue" in both

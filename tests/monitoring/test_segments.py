@@ -73,7 +73,7 @@ def test_without_its_like_a_segment_is_compared_with_all_rows() -> None:
     segments = monitor.report(now=1.0).segments
     assert segments is not None
     assert not segments.like_with_like
-    trailing = Watching(segment="origin", reference="trailing:1")
+    trailing = Watching(rows=100_000, segment="origin", reference="trailing:1")
     monitor = Monitor(Baseline(before), watching=trailing, now=0.0)
     for second in (1.0, 2.0):
         monitor.observe(before, now=second)
