@@ -136,8 +136,6 @@ def test_what_a_bundle_says_of_watching_holds_where_nothing_else_is_said(watched
             assert report.segments is not None
             assert report.segments.column == "colour"
             assert report.segments.like_with_like
-            quality = runtime.quality("tiny").newest
-            assert set(quality.segments) == {"red", "green", "blue"}
             red = runtime.drift("tiny", segment="red")
             assert red.segment == "colour=red"
 
