@@ -331,7 +331,7 @@ fn a_bundle_is_shadowed_with_its_segments_and_not_watched() {
     }
     assert!(found.shadow.features.is_empty());
     // What the shadow answers is watched as nobody's prediction, and awaits no label.
-    assert!(shadow.drift_report().unwrap().windows.is_empty());
+    assert!(shadow.drift_report(None).unwrap().windows.is_empty());
     let quality = shadow.quality().unwrap();
     let of = |version: &str| {
         let mut versions = quality.versions.iter();
