@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tidegate.routing.settings import Follow
 from tidegate.runtime import Runtime
 from tidegate.storage import FolderStore
 
+PATIENCE = 180.0
 ROW = {"x": 1.0, "colour": "red"}
 EVERYTHING = {"deployment": "tiny", "arms": [{"version": "1.0.0", "percent": 100}]}
 HALF = {
@@ -225,3 +227,33 @@ def test_no_request_fails_while_plans_change(folder: Path) -> None:
     assert failures == []
     assert len({revision for revision, _ in pairs}) > 3
     assert all(version in plans[revision] for revision, version in pairs)
+
+
+def test_gates_move_a_rollout_by_what_was_counted(folder: Path) -> None:
+    quick = Follow(every=0.05, samples=0.1, lease=2.0)
+    steps = [{"percent": percent, "min_requests": 200, "min_seconds": 0} for percent in (20, 50)]
+    plan = {
+        "deployment": "tiny",
+        "candidate": "1.1.0",
+        "strategy": {"kind": "canary", "steps": steps},
+        "gates": [{"kind": "errors", "margin": 0.1}],
+    }
+    with Runtime(folder, follow=quick) as runtime:
+        rollout = runtime.rollout("tiny")
+        rollout.start(plan, skip_check="it was tested before")
+        end = time.monotonic() + PATIENCE
+        number = 0
+        while rollout.status()["event"] != "promote":
+            assert time.monotonic() < end, rollout.status()
+            for _ in range(200):
+                number += 1
+                runtime.predict("tiny", {**ROW, "x": number % 7 / 3}, key=str(number))
+        [promoted, stepped, *_] = rollout.history()
+        assert promoted.revision.actor.startswith("replica ")
+        assert promoted.revision.token is not None
+        assert stepped.revision.event == "step"
+        assert str(stepped.revision.routing) == "1.0.0 50 %, 1.1.0 50 %"
+        state = promoted.revision.rollout
+        assert state is not None
+        assert state.evidence is not None
+        assert rollout.verify().void == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import orjson
@@ -72,10 +71,7 @@ class Switching:
 
     def samples(self, revision: Revision) -> str | None:
         """What was counted within a revision; `None` where nothing is."""
-        counted: Callable[[str, int], str] | None = getattr(self._core, "samples", None)
-        if counted is None:
-            return None
         try:
-            return counted(self._deployment, revision.number)
+            return self._core.samples(self._deployment, revision.number)
         except NotFoundError:
             return None
