@@ -64,6 +64,28 @@ def test_a_key_sticks_however_it_is_asked(runtime: Runtime, bundles: list[Bundle
         assert runtime.predict("tiny", ROW, version=version, key="1").version == version
 
 
+def test_a_plan_may_change_between_a_call_and_the_end_of_its_turn(
+    runtime: Runtime, bundles: list[Bundle]
+) -> None:
+    models = [runtime.core.load(str(bundle.path), bundle.digest) for bundle in bundles]
+
+    def only(place: int, revision: int) -> None:
+        # The models are held here, as by whoever keeps them warm.
+        document = Routing((Arm(VERSIONS[place], 10_000),)).to_document()
+        runtime.core.route("tiny", revision, json.dumps(document), [models[place]])
+
+    async def ask() -> tuple[str, int]:
+        only(0, 1)
+        call = asyncio.ensure_future(runtime.apredict("tiny", ROW))
+        await asyncio.sleep(0)
+        # It is submitted, and the turn has not ended.
+        only(1, 2)
+        prediction = await asyncio.wait_for(call, 60)
+        return prediction.version, prediction.revision
+
+    assert asyncio.run(ask()) == ("1.0.0", 1)
+
+
 def test_the_first_row_of_a_table_chooses(runtime: Runtime, bundles: list[Bundle]) -> None:
     rules = (Rule("column", "colour", ("blue",), "1.1.0"),)
     put(

@@ -1,7 +1,7 @@
 //! The embedded runtime: predictions for Python callers, in their own thread where possible.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -119,6 +119,16 @@ impl Ticket {
 pub struct Runtime {
     inner: Arc<CoreRuntime>,
     loading: LoadOptions,
+    /// What got work since the last flush, also if it has lost its place in a deployment meanwhile.
+    submitted: Mutex<Vec<Arc<Arm>>>,
+}
+
+impl Runtime {
+    fn submitted(&self) -> MutexGuard<'_, Vec<Arc<Arm>>> {
+        self.submitted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Runtime {
@@ -166,6 +176,7 @@ impl Runtime {
         Ok(Self {
             inner: CoreRuntime::new(&options).map_err(raise)?,
             loading,
+            submitted: Mutex::default(),
         })
     }
 
@@ -322,13 +333,19 @@ impl Runtime {
         let mailbox = completions.mailbox();
         let ticket = run(py, || {
             let input = choice.settle_input(input)?;
-            let model = choice.routed().model();
-            Ok(model.submit(input, &options(&choice), move |outcome| {
+            let arm = choice.routed().arm();
+            let ticket = arm.model.submit(input, &options(&choice), move |outcome| {
                 mailbox.push(token, move |py| {
                     let prediction = Prediction::new(outcome.map_err(raise)?);
                     Ok(Py::new(py, prediction)?.into_any())
                 });
-            }))
+            });
+            // Once it is queued, so that no flush of another loop comes in between.
+            let mut submitted = self.submitted();
+            if !submitted.iter().any(|known| Arc::ptr_eq(known, arm)) {
+                submitted.push(Arc::clone(arm));
+            }
+            Ok(ticket)
         })?;
         Ok(Ticket {
             inner: Mutex::new(Some(ticket)),
@@ -338,10 +355,11 @@ impl Runtime {
     /// The end of an event loop's turn: what was submitted for a name may run now.
     fn flush(&self, py: Python<'_>, name: &str) -> PyResult<()> {
         run(py, || {
-            // A model that was taken away meanwhile answers what it has accepted by itself.
-            if let Ok(deployment) = self.inner.deployment(name) {
-                deployment.arms().iter().for_each(|arm| arm.model.flush());
-            }
+            let due: Vec<Arc<Arm>> = self
+                .submitted()
+                .extract_if(.., |arm| arm.revision.deployment == name)
+                .collect();
+            due.iter().for_each(|arm| arm.model.flush());
             Ok(())
         })
     }

@@ -366,6 +366,9 @@ fn a_column_is_a_key_like_any_other() {
         assert!(!direct.is_open());
         assert_eq!(direct.routed().model().version(), version);
     }
+    // An empty one is none.
+    let direct = runtime.choose("m", None, &Direct::new(ids, Some("")));
+    assert!(direct.unwrap().is_open());
     let mut choice = choose(&runtime, &Request::of("x"));
     choice.settle_input(carriers(&[None])).unwrap();
     assert_eq!(choice.routed().by(), By::Split);

@@ -191,15 +191,14 @@ impl Policy {
         let waits = |rule: &Rule| matches!(rule.place, Place::Column(_));
         let open = self.rules.iter().take(before).any(waits);
         let by_rule = fitting.and_then(|place| Some((self.rules.get(place)?.arm, By::Rule)));
+        let by_hand = clues.key().filter(|key| !key.is_empty());
         let keyed = by_rule.is_none()
             && matches!(self.key, Place::Column(_))
-            && clues.key().is_none()
+            && by_hand.is_none()
             && (self.span.is_some() || self.split.only().is_none());
         let otherwise = by_rule.unwrap_or_else(|| {
-            let key = match clues.key() {
-                Some(key) if !key.is_empty() => Some(Cow::Borrowed(key)),
-                _ => self.key.early(clues),
-            };
+            let key = by_hand.map(Cow::Borrowed);
+            let key = key.or_else(|| self.key.early(clues));
             match key {
                 Some(key) => self.keyed(&key),
                 None => self.keyless(clues, !keyed),
