@@ -16,7 +16,7 @@ use tidegate_drift::tally::{Part, Samples};
 use tidegate_protocol::feedback::{Entry, Label};
 use tidegate_runtime::feedback::Outcome;
 use tidegate_runtime::{Answer, CallOptions, Direct, Input, LoadOptions, Model, Options, Runtime};
-use tidegate_schema::{ErrorKind, TableBuf};
+use tidegate_schema::{ColumnBuf, DType, ErrorKind, TableBuf};
 
 fn runtime(folder: Option<&Path>) -> Arc<Runtime> {
     let options = Options {
@@ -94,6 +94,15 @@ fn cells(part: &Part) -> u64 {
     part.prediction.as_ref().unwrap().cells.iter().sum()
 }
 
+/// Rows that the model has a probability for: it has none without a carrier.
+fn known(rows: usize, seed: u64) -> TableBuf {
+    let mut table = bundle::table(rows, seed, 0.0);
+    let mut carrier = ColumnBuf::new(DType::String, rows);
+    (0..rows).for_each(|_| carrier.push_str("UA").unwrap());
+    table.columns[2] = carrier;
+    table
+}
+
 fn label(answer: &Answer, row: usize) -> Entry<'static> {
     Entry {
         prediction_id: Cow::Owned(format!("{}/{row}", answer.prediction_id)),
@@ -115,8 +124,7 @@ fn each_request_counts_for_the_version_that_answered() {
     for seed in 0..20 {
         ask(&runtime, "1.0.0", bundle::table(3, seed, 0.0));
     }
-    let table = bundle::table(5, 99, 0.0);
-    let answer = ask(&runtime, "1.1.0", table);
+    let answer = ask(&runtime, "1.1.0", known(5, 99));
     let received = models[0].feedback(&[label(&answer, 0), label(&answer, 4)]);
     assert_eq!(received.unwrap().labels.get(Outcome::Joined), 2);
 
@@ -130,8 +138,11 @@ fn each_request_counts_for_the_version_that_answered() {
         assert_eq!(stable.whole.latency[level].rows(), 20);
         assert!(stable.whole.latency[level].estimate().unwrap() > 0.0);
     }
-    let mean = stable.whole.prediction.as_ref().unwrap().mean.as_ref();
-    assert_eq!(mean.unwrap().rows(), 60);
+    // A row without a probability has a cell of its own and enters no mean.
+    let prediction = stable.whole.prediction.as_ref().unwrap();
+    let missing = *prediction.cells.last().unwrap();
+    assert!(missing > 0 && missing < 60);
+    assert_eq!(prediction.mean.as_ref().unwrap().rows(), 60 - missing);
     // In the cells of one baseline, every column of the schema.
     assert!(stable.features.keys().eq(["carrier", "distance", "wind"]));
     for (name, counts) in &stable.features {
@@ -168,10 +179,10 @@ fn a_revision_begins_empty_and_late_labels_find_the_one_before() {
             .unwrap();
     };
     route(1, [9_000, 1_000]);
-    let early = ask(&runtime, "1.1.0", bundle::table(1, 1, 0.0));
+    let early = ask(&runtime, "1.1.0", known(1, 1));
     route(2, [5_000, 5_000]);
     assert_eq!(samples(&runtime, None).arms["1.1.0"].whole.requests, 0);
-    let late = ask(&runtime, "1.1.0", bundle::table(1, 2, 0.0));
+    let late = ask(&runtime, "1.1.0", known(1, 2));
     models[0]
         .feedback(&[label(&early, 0), label(&late, 0)])
         .unwrap();
