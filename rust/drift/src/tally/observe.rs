@@ -127,7 +127,7 @@ mod tests {
         assert!(read(sound).check().is_ok());
         for (wrong, word) in [
             (json!({"quantiles": [1.0]}), "quantile"),
-            (json!({"quantiles": [0.5; 9]}), "at most 8"),
+            (json!({"quantiles": vec![0.5; 9]}), "at most 8"),
             (json!({"metrics": [metric, metric]}), "twice"),
             (
                 json!({"metrics": [{"name": "", "low": 0, "high": 1}]}),
