@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ MODEL = task.MODEL
 ROWS_PER_MONTH = 6_000
 EVERY = 5
 """Every fifth flight is asked for: delays of one day go together, so a step should see many days."""
+
+LABELS = 500
+"""Labels that come together, late."""
 
 QUICK = {"min_seconds": 0}
 """A replay has a month in seconds; live traffic gets its steps in hours."""
@@ -69,7 +73,7 @@ def replay(runtime: Runtime, live: Iterator[dict[str, Any]]) -> Iterator[int]:
         late = row.pop(task.LABEL)
         answer = runtime.predict(MODEL, row)
         awaited.append({"prediction_id": answer.id, "label": int(late)})
-        if len(awaited) == 500:
+        if len(awaited) == LABELS:
             runtime.feedback(MODEL, awaited)
             awaited.clear()
         yield asked
@@ -106,6 +110,8 @@ def main() -> None:
         with Runtime(registry, follow=Follow(every=0.02, samples=0.02)) as runtime:
             runtime.follow(f"{MODEL}@champion")
             flights = live.iter_rows(named=True)
+            # A gate on labels needs some to have come.
+            list(islice(replay(runtime, flights), LABELS))
             carried_out(runtime, flights, PROMOTED)
             assert runtime.deployments()[0].version == "1.1.0"
             carried_out(runtime, flights, BROKEN)

@@ -300,6 +300,18 @@ def test_a_candidate_is_tested_first(tmp_path: Path) -> None:
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize("known", [True, None])
+def test_gates_on_labels_need_labels(tmp_path: Path, known: bool | None) -> None:
+    plan = Plan("m", "1.1.0", gates=({"kind": "quality"},))
+    without = Control(FolderStore(tmp_path), "m", Versions(), labels=lambda: False)
+    with pytest.raises(InputError, match="no label has ever come: report them by feedback"):
+        without.start(plan, **WHO)
+    found = without.newest()
+    assert found is None or found.rollout is None
+    control = Control(FolderStore(tmp_path), "m", Versions(), labels=lambda: known)
+    assert control.start(plan, **WHO).event == "start"
+
+
 def test_of_two_people_one_is_first_and_the_other_is_told(tmp_path: Path) -> None:
     outcomes: list[object] = []
     gate = threading.Barrier(4)

@@ -42,6 +42,8 @@ class Control:
         deployment: The served name.
         catalogue: Where versions are looked up; without it nothing can be started or set.
         check: Asked of each candidate before a rollout starts.
+        labels: Says whether labels of its predictions have ever come, `None` where nobody knows: a
+            rollout whose gates are on labels does not start without.
         clock: Seconds since 1970.
 
     Raises:
@@ -55,12 +57,14 @@ class Control:
         catalogue: Catalogue | None = None,
         *,
         check: Check | None = None,
+        labels: Callable[[], bool | None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.deployment: Final = check_name(deployment)
         self._history = History(store, deployment)
         self._catalogue = catalogue
         self._check = check
+        self._labels = labels
         self._clock = clock
 
     # ---- what changes
@@ -370,7 +374,9 @@ class Control:
         gates = plan.gates
         if gates is None:
             gates = tuple(gate.to_document() for gate in default_gates(strategy))
-        observe = checked(strategy, gates_of(gates), plan.observe or placed.observe)
+        labels = None if self._labels is None else self._labels()
+        wanted = plan.observe or placed.observe
+        observe = checked(strategy, gates_of(gates), wanted, labels=labels)
         routing = replace(
             placed,
             key=placed.key if plan.key is None else plan.key,

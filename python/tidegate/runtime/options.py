@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidegate.configuration.duration import seconds
+from tidegate.runtime.batching import Batching
+
 __all__ = ["Arm", "Deployment", "Options"]
 
 
@@ -46,6 +49,18 @@ class Options:
     feedback_folder: str | None = None
     quality_seconds: float | None = None
     guard: str | None = None
+
+    @property
+    def batching(self) -> Batching:
+        """What is said of batching."""
+        return Batching(
+            objective=seconds(self.objective),
+            max_delay=seconds(self.max_delay),
+            max_batch_rows=self.max_batch_rows,
+            max_queue_rows=self.max_queue_rows,
+            max_queue_bytes=self.max_queue_bytes,
+            instances=self.instances,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tidegate.check import before_rollout
-from tidegate.errors import ClosedError, ConflictError, InputError, StateError, StorageError
+from tidegate.errors import (
+    ClosedError,
+    ConflictError,
+    InputError,
+    NotFoundError,
+    StateError,
+    StorageError,
+)
+from tidegate.monitoring.quality import QualityReport
 from tidegate.registry import Registry
 from tidegate.routing.catalogue import RegistryCatalogue
 from tidegate.routing.control import Control
@@ -142,7 +150,21 @@ class Replica:
         catalogue = RegistryCatalogue(self._registry, model)
         # Reports are kept beside the bundles, though a runtime itself only reads them.
         check = before_rollout(Registry(self._registry.store), model=model)
-        return Control(self.store, deployment, catalogue, check=check)
+        return Control(
+            self.store,
+            deployment,
+            catalogue,
+            check=check,
+            labels=lambda: self._has_labels(deployment),
+        )
+
+    def _has_labels(self, deployment: str) -> bool:
+        """Whether labels of a deployment have ever come to this replica."""
+        try:
+            report = QualityReport.from_json(self._core.quality(deployment))
+        except NotFoundError:
+            return False  # its predictions are not even kept
+        return any(version.total.labelled for version in report.versions)
 
     def wake(self, deployment: str) -> None:
         """Lets a deployment be looked at now, and followed from now on."""

@@ -20,6 +20,7 @@ from tidegate.monitoring.watching import Watching
 from tidegate.registry import Bundle, Registry
 from tidegate.registry.reference import Reference
 from tidegate.routing.settings import Follow
+from tidegate.runtime import fork
 from tidegate.runtime.batching import Batching
 from tidegate.runtime.channel import channel
 from tidegate.runtime.loading import Guard, Loading, Said
@@ -39,7 +40,6 @@ __all__ = ["Runtime"]
 Extra = Literal["error", "ignore"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_alive: Final[weakref.WeakSet[Runtime]] = weakref.WeakSet()
 
 
 class Runtime:
@@ -83,8 +83,7 @@ class Runtime:
         log: Log | None = None,
         follow: Follow | None = None,
     ) -> None:
-        options = options or Options()
-        general = watching or Watching()
+        options, general = options or Options(), watching or Watching()
         if general.version is not None:
             raise InputError(
                 f"reference {general.version!r} for all models: say a version where one is deployed"
@@ -92,9 +91,9 @@ class Runtime:
         library.load()
         # A runtime only reads: a registry that nobody may write to serves all the same.
         self._registry = (
-            registry
-            if registry is None or isinstance(registry, Registry)
-            else Registry(registry, read_only=True)
+            Registry(registry, read_only=True)
+            if isinstance(registry, str | os.PathLike)
+            else registry
         )
         self._log = None
         if log is not None and log.location is not None:
@@ -102,14 +101,7 @@ class Runtime:
 
             self._log = LogWriter(log)
         self._core = _core.Runtime(
-            batching=Batching(
-                objective=seconds(options.objective),
-                max_delay=seconds(options.max_delay),
-                max_batch_rows=options.max_batch_rows,
-                max_queue_rows=options.max_queue_rows,
-                max_queue_bytes=options.max_queue_bytes,
-                instances=options.instances,
-            ),
+            batching=options.batching,
             watch=options.watch,
             watching=general.said(),
             observe_bytes=options.observe_bytes,
@@ -124,7 +116,7 @@ class Runtime:
         self._replica: Replica | None = None
         self._aliased: dict[str, str] = {}
         self._loading = Loading(self._core, self._registry, options.guard, general)
-        _alive.add(self)
+        fork.tell(self)
 
     # ---- deployments
 
@@ -585,6 +577,11 @@ class Runtime:
             self._replica.close()
         self._finalizer()
 
+    def forked(self) -> None:
+        """Fail clearly from now on: this process has inherited a runtime without its threads."""
+        self._finalizer.detach()
+        self._core.forked()
+
     def __enter__(self) -> Self:
         return self
 
@@ -601,13 +598,3 @@ def _close(core: _core.Runtime, log: LogWriter | None) -> None:
     core.close()
     if log is not None:
         log.close()
-
-
-def _forked() -> None:
-    """Let the runtimes that a child process inherits fail clearly: their threads are not in it."""
-    for runtime in list(_alive):
-        runtime._finalizer.detach()
-        runtime._core.forked()
-
-
-os.register_at_fork(after_in_child=_forked)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tidegate_drift::{
-    AlarmOptions, Baseline, BaselineBuilder, MAX_SEGMENTS, Monitor, Segments, Snapshot, Windows,
+    AlarmOptions, Baseline, BaselineBuilder, MAX_HISTORY, MAX_SEGMENTS, Monitor, Segments,
+    Snapshot, Windows,
 };
 use tidegate_schema::{DType, ErrorKind, Field, Schema, TableBuf};
 
@@ -108,11 +109,13 @@ proptest! {
     ) {
         let baseline = Arc::new(plain());
         let windows = Windows { rows: u64::MAX, seconds: 10.0, trailing, ..Windows::default() };
-        let mut whole = monitor(&baseline, windows).with_segments("airport").unwrap();
+        // All windows are kept: a monitor alone leaves empty ones out, so that it would forget others.
+        let new = || monitor(&baseline, windows).with_history(MAX_HISTORY).unwrap();
+        let mut whole = new().with_segments("airport").unwrap();
         let segments = whole.segments().unwrap().clone();
         prop_assert_eq!(segments.names().len(), MAX_SEGMENTS + 2);
         let mut own: Vec<Monitor> =
-            segments.names().iter().map(|_| monitor(&baseline, windows)).collect();
+            segments.names().iter().map(|_| new()).collect();
         for (step, some) in rows.chunks(cut).enumerate() {
             let now = step as f64 * 4.0;
             whole.observe(&table(some).view().unwrap(), now).unwrap();

@@ -313,7 +313,7 @@ fn edited_baselines_are_refused() {
         ("\"name\":\"departure\"", "\"name\":\"distance\"", "twice"),
         (
             "\"rows\":500,\"version\":1",
-            "\"rows\":500,\"version\":2,\"more\":1",
+            "\"rows\":500,\"version\":3,\"more\":1",
             "upgrade tidegate",
         ),
     ] {

@@ -136,7 +136,7 @@ mod tests {
         let view = column.view();
         let places: Vec<usize> = (0..41).map(|row| segments.of(&view, row)).collect();
         let names: Vec<&str> = places.iter().map(|place| segments.named(*place)).collect();
-        assert_eq!((names[0], names[15]), ("0", "14"));
+        assert_eq!((names[0], names[14]), ("0", "14"));
         assert!(names[15..40].iter().all(|name| *name == OTHER_SEGMENT));
         assert_eq!(names[40], MISSING_SEGMENT);
         assert_eq!(segments.clone().place(Some("14")), places[14]);

@@ -489,6 +489,8 @@ mod tests {
             "time",
             "version",
             "revision",
+            "experiment",
+            "role",
             "latency_ms",
             "caller",
             "feature_name",

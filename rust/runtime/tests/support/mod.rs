@@ -80,6 +80,8 @@ pub struct Doubler {
     pub door: Arc<Mutex<()>>,
     /// Rows that the outputs lack: a broken model.
     pub short: usize,
+    /// May there be several instances of it?
+    pub several: bool,
 }
 
 pub const WIDTH: usize = 3;
@@ -101,6 +103,7 @@ impl Doubler {
             seen: Arc::clone(&seen),
             door: Arc::default(),
             short: 0,
+            several: false,
         };
         (doubler, seen)
     }
@@ -145,6 +148,19 @@ impl Backend for Doubler {
             Tensor::new("y", vec![rows, WIDTH], TensorData::Fp32(doubled))?,
             Tensor::new("name", vec![rows], TensorData::Bytes(names))?,
         ])
+    }
+
+    fn another(&self) -> Result<Option<Box<dyn Backend>>> {
+        let another = || Self {
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
+            seen: Arc::clone(&self.seen),
+            door: Arc::clone(&self.door),
+            ..*self
+        };
+        Ok(self
+            .several
+            .then(|| Box::new(another()) as Box<dyn Backend>))
     }
 }
 
