@@ -158,8 +158,11 @@ def test_a_short_run_finds_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "nginx" in results.not_measured["limits"]
         assert "nginx" in results.not_measured["overload"]
         return
-    assert results.not_measured == {}
-    assert {
+    # Where others keep the machine busy there is no figure, and the report says so.
+    busy = {name for name, why in results.not_measured.items() if "the machine is too busy" in why}
+    assert busy == set(results.not_measured), results.not_measured
+    assert busy <= {"overload_100", "overload_1", "objective_over_tuned"}
+    due = {
         "share_of_limit",
         "p50_over_floor",
         "table_json_over_bare",
@@ -168,10 +171,13 @@ def test_a_short_run_finds_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         "overload_100_goodput",
         "overload_1_goodput_less_refusing",
         "objective_over_tuned",
-    } <= set(results.figures)
-    overloaded = results.curves["tidegate, trees, 100 rows a request"]
-    # What is beyond the capacity is refused, not answered late or wrongly.
-    assert overloaded["refused"][-1] > overloaded["refused"][0]
+    }
+    missing = due - set(results.figures)
+    assert all(any(name.startswith(each) for each in busy) for name in missing), missing
+    if "overload_100" not in busy:
+        overloaded = results.curves["tidegate, trees, 100 rows a request"]
+        # What is beyond the capacity is refused, not answered late or wrongly.
+        assert overloaded["refused"][-1] > overloaded["refused"][0]
     cells = [cell for by_connections in results.http.values() for cell in by_connections.values()]
     assert all(cell["rate"] > 0 and cell["errors"] == 0 for cell in cells), results.http
     assert len(results.curves["memory"]["memory_mb"]) == 100
