@@ -67,6 +67,22 @@ def test_sighup_takes_keys_rates_and_aliases(registry: Registry, tmp_path: Path)
         assert process.wait(30) == 0
 
 
+def test_a_log_that_nobody_reads_stops_nothing(registry: Registry, tmp_path: Path) -> None:
+    with serving(Path(registry.location), tmp_path) as (process, url):
+        assert process.stderr is not None
+        process.stderr.close()
+        process.stderr = None
+        for version in ("2.0.0", "1.0.0"):
+            registry.alias("tiny", "champion", version=version)
+            process.send_signal(signal.SIGHUP)
+            until = time.monotonic() + 30
+            while httpx.post(f"{url}{PREDICT}", json=INSTANCES).json()["model_version"] != version:
+                assert time.monotonic() < until
+                time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
 def test_versions_are_replaced_under_load(registry: Registry) -> None:
     """No request fails; each is answered by the version in force when it came, or a later one."""
     deployed = [("1.0.0", 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -11,7 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["CONSOLE", "DIAGNOSTICS", "JsonOption", "RegistryOption", "emit", "fail", "table"]
+__all__ = [
+    "CONSOLE",
+    "DIAGNOSTICS",
+    "JsonOption",
+    "RegistryOption",
+    "emit",
+    "fail",
+    "say",
+    "table",
+]
 
 CONSOLE: Final = Console(highlight=False, soft_wrap=True)
 """Results go here: standard output."""
@@ -53,6 +63,20 @@ def fail(error: Exception, *, as_json: bool = False) -> None:
         emit({"error": str(error), "kind": type(error).__name__})
     else:
         DIAGNOSTICS.print(f"error: {error}", style="red", markup=False)
+
+
+def say(sentence: str) -> None:
+    """Writes one line to standard error, from a process that goes on whether it is read or not.
+
+    A full disk, or a log whose reader has gone, is no reason to stop serving.
+
+    Args:
+        sentence: The line.
+    """
+    # Not by rich, which ends the process when the reader has gone, and imports as it prints.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
 
 
 def table(

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from tidegate.cli.config import ConfigOption, SetOption
-from tidegate.cli.output import DIAGNOSTICS, JsonOption, RegistryOption, emit
+from tidegate.cli.output import JsonOption, RegistryOption, emit, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidegate.configuration import Configuration
     from tidegate.monitoring.alerts.watch import Watch
     from tidegate.runtime import Deployment, Runtime
+    from tidegate.server import Server
 
 __all__ = ["serve"]
 
@@ -134,7 +137,6 @@ def serve(
         Gate,
         Rates,
         Replicas,
-        Server,
         Settings,
         Tls,
         Tracing,
@@ -196,10 +198,6 @@ def serve(
         raise
 
     def ready(server: Server) -> None:
-        if address_file is not None:
-            _write(address_file, server.url)
-        if grpc_address_file is not None and server.grpc_address is not None:
-            _write(grpc_address_file, server.grpc_address)
         if as_json:
             names = [{"name": d.name, "version": d.version, "digest": d.digest} for d in served]
             emit(
@@ -210,26 +208,22 @@ def serve(
                     "models": names,
                 }
             )
-            return
-        for deployment in served:
-            DIAGNOSTICS.print(f"serving {deployment.name} {deployment.version}", markup=False)
-        for state in runtime.following:
-            if state.live:
-                DIAGNOSTICS.print(
-                    f"{state.deployment} follows its revisions, now {state.live}", markup=False
-                )
-        DIAGNOSTICS.print(f"listening on {server.url} (routes at {server.url}/docs)", markup=False)
-        if server.grpc_address is not None:
-            DIAGNOSTICS.print(f"listening for gRPC on {server.grpc_address}", markup=False)
+        else:
+            _announce(server, served, runtime)
+        # Last: who waits for the files finds a server that has said all it had to say.
+        if grpc_address_file is not None and server.grpc_address is not None:
+            _write(grpc_address_file, server.grpc_address)
+        if address_file is not None:
+            _write(address_file, server.url)
 
     def reload() -> None:
         now = read()
         gate.reload(now.section(Access), now.section(Rates), now.section(Tls))
         for change in fixed_changes(found, now):
-            DIAGNOSTICS.print(f"{change} takes a restart to change", markup=False)
+            say(f"{change} takes a restart to change")
         for deployment in runtime.refresh():
-            DIAGNOSTICS.print(f"serving {deployment.name} {deployment.version}", markup=False)
-        DIAGNOSTICS.print("reloaded", markup=False)
+            say(f"serving {deployment.name} {deployment.version}")
+        say("reloaded")
 
     try:
         finished = serve_until_signal(
@@ -248,7 +242,7 @@ def serve(
             if file is not None:
                 file.unlink(missing_ok=True)
     if not finished:
-        DIAGNOSTICS.print(f"requests were broken off after {settings.grace:g} s", markup=False)
+        say(f"requests were broken off after {settings.grace:g} s")
         # A model that hangs would be waited for until the end of days.
         os._exit(0)
 
@@ -264,6 +258,18 @@ def _served(runtime: Runtime, model: str) -> Deployment:
     except StorageError:
         # Nothing here can be written to, so that there are no revisions either.
         return runtime.deploy(model)
+
+
+def _announce(server: Server, served: Sequence[Deployment], runtime: Runtime) -> None:
+    """Says what is served, and where."""
+    for deployment in served:
+        say(f"serving {deployment.name} {deployment.version}")
+    for state in runtime.following:
+        if state.live:
+            say(f"{state.deployment} follows its revisions, now {state.live}")
+    say(f"listening on {server.url} (routes at {server.url}/docs)")
+    if server.grpc_address is not None:
+        say(f"listening for gRPC on {server.grpc_address}")
 
 
 def _watcher(found: Configuration, runtime: Runtime) -> Watch | None:

@@ -160,7 +160,9 @@ proptest! {
     ) {
         let baseline = Arc::new(segmented("airport"));
         let windows = Windows { rows: u64::MAX, seconds: 10.0, aligned: true, ..Windows::default() };
-        let make = || monitor(&baseline, windows).with_segments("airport").unwrap();
+        // All windows are kept: each replica would forget the oldest of its own, which may be others.
+        let new = || monitor(&baseline, windows).with_history(MAX_HISTORY).unwrap();
+        let make = || new().with_segments("airport").unwrap();
         let mut whole = make();
         let mut several: Vec<Monitor> = (0..replicas).map(|_| make()).collect();
         for (step, some) in rows.chunks(cut).enumerate() {

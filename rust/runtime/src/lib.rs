@@ -30,6 +30,7 @@ pub mod routing;
 mod runtime;
 mod shared;
 mod split;
+mod telling_column;
 mod ticket;
 mod vigil;
 mod watch;

@@ -36,6 +36,5 @@ pub use report::{
 };
 pub use task::{MAX_CLASSES, Task};
 pub use tracker::{
-    MAX_METRICS, MAX_SEGMENTS, METRIC_NAME_LIMIT, OTHER_SEGMENT, Quality, SEGMENT_NAME_LIMIT,
-    WINDOWS,
+    MAX_METRICS, MAX_SEGMENTS, METRIC_NAME_LIMIT, Quality, SEGMENT_NAME_LIMIT, WINDOWS,
 };

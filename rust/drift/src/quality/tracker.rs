@@ -8,6 +8,7 @@ use tidegate_schema::{Error, Result};
 use tidegate_sketch::Moments;
 
 use super::{Evidence, Figures, Task};
+use crate::OTHER_SEGMENT;
 
 /// The version written into serialised state.
 const VERSION: u32 = 1;
@@ -16,8 +17,6 @@ const VERSION: u32 = 1;
 pub const WINDOWS: usize = 48;
 /// Most segments that are told apart; the rest is one segment.
 pub const MAX_SEGMENTS: usize = 50;
-/// What the segment of all further values is called.
-pub const OTHER_SEGMENT: &str = "(other)";
 /// Most bytes of a segment's name; longer values count as other.
 pub const SEGMENT_NAME_LIMIT: usize = 100;
 /// Most named numbers that a version is given through feedback.

@@ -26,5 +26,5 @@ pub use observe::{MAX_QUANTILES, MetricRange, Observe, QUANTILES};
 pub use pairs::{Pairing, Pairs};
 pub use part::{Part, Predicted};
 pub use sample::Sample;
-pub use segments::{MISSING_SEGMENT, SEGMENTS, Segments, segment_key};
+pub use segments::{SEGMENTS, Segments, segment_key};
 pub use tallied::{Answered, Scope, Tally};

@@ -2,13 +2,11 @@
 
 use tidegate_schema::Column;
 
-use crate::quality::{OTHER_SEGMENT, SEGMENT_NAME_LIMIT};
-use crate::{Baseline, Reference, Role};
+use crate::quality::SEGMENT_NAME_LIMIT;
+use crate::{Baseline, NO_SEGMENT, OTHER_SEGMENT, Reference, Role};
 
 /// Most values that are told apart, that of rows without one among them; the rest is one segment.
 pub const SEGMENTS: usize = 16;
-/// What rows without a value are.
-pub const MISSING_SEGMENT: &str = "(missing)";
 
 /// The place of further values, and that of none.
 const OTHER: usize = SEGMENTS;
@@ -106,7 +104,7 @@ impl Segments {
     pub fn named(&self, place: usize) -> &str {
         match self.names.get(place) {
             Some(name) => name,
-            None if place == MISSING => MISSING_SEGMENT,
+            None if place == MISSING => NO_SEGMENT,
             None => OTHER_SEGMENT,
         }
     }
@@ -116,7 +114,7 @@ impl Segments {
     pub fn by_key(&self, key: u64) -> Option<&str> {
         let names = self.names.iter().map(String::as_str);
         names
-            .chain([OTHER_SEGMENT, MISSING_SEGMENT])
+            .chain([OTHER_SEGMENT, NO_SEGMENT])
             .find(|name| segment_key(name) == key)
     }
 }
@@ -138,9 +136,9 @@ mod tests {
         let names: Vec<&str> = places.iter().map(|place| segments.named(*place)).collect();
         assert_eq!((names[0], names[14]), ("0", "14"));
         assert!(names[15..40].iter().all(|name| *name == OTHER_SEGMENT));
-        assert_eq!(names[40], MISSING_SEGMENT);
+        assert_eq!(names[40], NO_SEGMENT);
         assert_eq!(segments.clone().place(Some("14")), places[14]);
-        for name in ["0", "14", OTHER_SEGMENT, MISSING_SEGMENT] {
+        for name in ["0", "14", OTHER_SEGMENT, NO_SEGMENT] {
             assert_eq!(segments.by_key(segment_key(name)), Some(name));
         }
         assert_eq!(segments.by_key(segment_key("39")), None);

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use tidegate_drift::quality::{Label, MAX_CLASSES, Task};
-use tidegate_drift::{Baseline, Reference, Role};
+use tidegate_drift::{Baseline, NO_SEGMENT, Reference, Role};
 use tidegate_predictionlog::Mark;
-use tidegate_schema::{Column, DType, Error, Result, Schema, Table, TableBuf};
+use tidegate_schema::{Column, DType, Result, Schema, Table, TableBuf};
 
 use super::Book;
 use crate::bundle::{Kind, Manifest};
 use crate::comparison::{Joined, LABEL, PROBABILITIES};
 use crate::output::OutputColumn;
-
-/// What rows without a value in the segment column are.
-const NO_SEGMENT: &str = "(missing)";
+use crate::telling_column::telling_column;
 
 /// Follows the predictions of one model.
 pub(crate) struct Follow {
@@ -177,34 +175,7 @@ fn class<'a>(column: &Column<'a>, row: usize) -> Option<Label<'a>> {
 }
 
 pub(crate) fn segment_column(schema: Option<&Schema>, name: &str) -> Result<usize> {
-    let Some(schema) = schema else {
-        return Err(Error::invalid(format!(
-            "segments by column {name:?} of a model that takes tensors: leave the segments out"
-        )));
-    };
-    let field = schema
-        .position(name)
-        .and_then(|place| Some((place, schema.fields().get(place)?)));
-    match field {
-        Some((place, field))
-            if matches!(field.dtype, DType::String | DType::Int64 | DType::Bool) =>
-        {
-            Ok(place)
-        }
-        Some((_, field)) => Err(Error::invalid(format!(
-            "segments by column {name:?}, which is {}: name one of texts, whole numbers or bools",
-            field.dtype
-        ))),
-        None => Err(Error::invalid(format!(
-            "segments by column {name:?}, which the model does not have: name one of {}",
-            schema
-                .fields()
-                .iter()
-                .map(|field| field.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
-        ))),
-    }
+    telling_column("segments", name, schema, "leave the segments out")
 }
 
 fn segment_of(column: &Column<'_>, row: usize) -> String {

@@ -7,9 +7,10 @@ use tidegate_schema::{Error, Result, Schema};
 
 use super::counts::Chosen;
 use super::plan::{ArmPlan, Plan, Role};
-use super::policy::{Policy, column};
+use super::policy::Policy;
 use crate::Model;
 use crate::comparison::{Comparison, Side};
+use crate::feedback::segment_column;
 
 /// The plan of a deployment, with its number and what it stands on.
 #[derive(Debug)]
@@ -100,7 +101,7 @@ impl Deployment {
         let missing = missing.unwrap_or_default();
         let policy = Policy::new(name, &plan, schema, Arc::clone(&missing))?;
         if let Some(segment) = plan.observe.as_ref().and_then(|seen| seen.segment.as_ref()) {
-            column("segments", segment, schema)?;
+            segment_column(schema, segment)?;
         }
         let past = before.and_then(Self::comparison);
         let past = past.map(|past| &**past);

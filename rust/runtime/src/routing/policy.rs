@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use tidegate_schema::{Column, DType, Error, Result, Schema, Table};
+use tidegate_schema::{Column, Result, Schema, Table};
+
+use crate::telling_column::telling_column;
 
 use super::choice::By;
 use super::clues::Clues;
@@ -66,33 +68,9 @@ impl Place {
     }
 }
 
-pub(super) fn column(what: &str, name: &str, schema: Option<&Schema>) -> Result<usize> {
-    let Some(schema) = schema else {
-        return Err(Error::invalid(format!(
-            "the routing document has a {what} by column {name:?} for a model that takes tensors: use header, claim or request"
-        )));
-    };
-    let place = schema.position(name);
-    match place.and_then(|place| Some((place, schema.fields().get(place)?))) {
-        Some((place, field))
-            if matches!(field.dtype, DType::String | DType::Int64 | DType::Bool) =>
-        {
-            Ok(place)
-        }
-        Some((_, field)) => Err(Error::invalid(format!(
-            "the routing document has a {what} by column {name:?}, which is {}: name one of texts, whole numbers or bools",
-            field.dtype
-        ))),
-        None => Err(Error::invalid(format!(
-            "the routing document has a {what} by column {name:?}, which the model does not have: name one of {}",
-            schema
-                .fields()
-                .iter()
-                .map(|field| field.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
-        ))),
-    }
+fn column(what: &str, name: &str, schema: Option<&Schema>) -> Result<usize> {
+    let what = format!("the routing document has a {what}");
+    telling_column(&what, name, schema, "use header, claim or request")
 }
 
 /// Requests with one of the values get this arm.
@@ -259,7 +237,7 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_schema::Field;
+    use tidegate_schema::{DType, Field};
 
     use super::*;
 
