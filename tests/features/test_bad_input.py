@@ -68,6 +68,69 @@ def test_feature_sets() -> None:
         FeatureSet(table(), [col("distance")])
 
 
+def test_a_cycle_is_no_expression() -> None:
+    cycle: dict[str, Any] = {"op": "negate"}
+    cycle["input"] = cycle
+    with pytest.raises(InputError, match=r"negate.*[Cc]ircular"):
+        FeatureSet(Schema.infer(table()), [Expr(cycle)])
+    deep: dict[str, Any] = {"op": "col", "name": "distance"}
+    for _ in range(100_000):
+        deep = {"op": "negate", "input": deep}
+    with pytest.raises(InputError, match="recursion"):
+        FeatureSet(Schema.infer(table()), [Expr(deep)])
+    with pytest.raises(InputError, match="not JSON compliant"):
+        FeatureSet(Schema.infer(table()), [Expr({"op": "literal", "value": float("nan")})])
+
+
+TEXTS = {
+    "one_hot": col("s").one_hot(),
+    "ordinal": col("s").ordinal(),
+    "base_n": col("s").base_n(),
+    "count_encode": col("s").count_encode(),
+    "group_rare": col("s").group_rare().one_hot(),
+    "target_mean": col("s").target_mean(),
+    "weight_of_evidence": col("s").weight_of_evidence(),
+    "hash": col("s").hash(8),
+    "hash_vector": col("s").hash_vector(8),
+    "cross": col("s").cross(col("n")).hash(8),
+    "fill_null": col("s").fill_null("most_frequent").hash(8),
+    "len": col("s").str.len_chars(),
+    "strip": col("s").str.strip().hash(8),
+    "matches": col("s").str.matches("a"),
+    "contains": col("s").str.contains("a"),
+    "replace": col("s").str.replace("a", "b").hash(8),
+    "slice": col("s").str.slice(0, 1).hash(8),
+    "tfidf": col("s").str.tfidf(),
+    "hash_ngrams": col("s").str.hash_ngrams(8),
+    "is_in": col("s").is_in(["a"]),
+    "is_null": col("s").is_null(),
+    "equal": col("s") == "a",
+    "list": col("l").list.contains("a"),
+}
+
+
+@pytest.mark.parametrize("feature", TEXTS.values(), ids=TEXTS.keys())
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary_view()], ids=str)
+def test_bytes_that_are_no_text(feature: Expr, kind: pa.DataType) -> None:
+    def bytes_of(values: list[bytes | None]) -> pa.Table:
+        lists = pa.array([[value] for value in values], pa.list_(pa.binary()))
+        numbers = list(range(len(values)))
+        flags = [row % 2 == 0 for row in numbers]
+        return pa.table({"s": pa.array(values, kind), "l": lists, "n": numbers, "y": flags})
+
+    good = bytes_of([b"a", "é".encode(), None, b"", b"a"])
+    bad = bytes_of([b"a", "é".encode(), None, b"a\xff\x00", b"\xc3"])
+    features = FeatureSet(Schema.infer(good, nullable=True), [feature], target="y")
+    message = r'column "[sl]", row 3: the bytes are not valid UTF-8.*decode them first'
+    with pytest.raises(InputError, match=message):
+        features.fit(bad)
+    fitted = features.fit(good)
+    with pytest.raises(InputError, match=message):
+        fitted.transform(bad)
+    # What it learned before still serves.
+    assert len(fitted.transform(good)) == good.num_rows
+
+
 def test_constants() -> None:
     with pytest.raises(InputError, match="finite"):
         lit(float("nan"))

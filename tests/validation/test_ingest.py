@@ -231,6 +231,82 @@ def test_unique_holds_across_parts(tmp_path: Path) -> None:
     assert [part.part for part in ingested(str(lake))] == [f"{name}.parquet" for name in "abcd"]
 
 
+def repeated(column: list[int], seen: set[int]) -> list[int]:
+    """Which rows repeat an earlier one or one that was seen before; now all are."""
+    bad = []
+    for row, value in enumerate(column):
+        if value in seen:
+            bad.append(row)
+        seen.add(value)
+    return bad
+
+
+def test_keys_beyond_their_memory_are_told_apart_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    rules = Rules(unique("x", name="once"), unique("x", "s", name="pair"))
+    # Some hundred keys fit where there are tens of thousands, many of them again and again.
+    values = {
+        "a": [row * row % 90_001 for row in range(100_000)] + [7] * 5_000,
+        "b": [row * 3 for row in range(60_000)],
+        "c": [1] * 100,
+    }
+    for name, column in values.items():
+        table = pa.table({"x": column, "s": ["s"] * len(column)})
+        pq.write_table(table, source / f"{name}.parquet", row_group_size=30_000)
+    found = {}
+    seen: set[int] = set()
+    for folder, memory, keys in (("usual", None, None), ("tiny", 0, 1_000)):
+        if memory is not None and keys is not None:
+            monkeypatch.setattr("tidegate.validation.seen.KEY_BYTES", memory)
+            monkeypatch.setattr("tidegate.validation.seen.KEYS_PER_FILE", keys)
+        lake = tmp_path / folder
+        parts = list(ingest(str(source), str(lake), rules=rules, rows_per_file=20_000))
+        found[folder] = [
+            ([row["_row"] for row in quarantined(lake, part)], part.fingerprint) for part in parts
+        ]
+        seen.clear()
+        for part, column in zip(parts, values.values(), strict=True):
+            bad = repeated(column, seen)
+            assert [row["_row"] for row in quarantined(lake, part)] == bad
+            assert part.report is not None
+            for name in ("once", "pair"):
+                assert part.report[name].failures == len(bad)
+                shown = [(row.row, row.values["x"]) for row in part.report[name].rows]
+                assert shown == [(row, column[row]) for row in bad[:5]]
+        assert sum(part.rows for part in parts) == len(seen)
+    assert found["usual"] == found["tiny"]
+    names = list((tmp_path / "tiny" / "_keys").iterdir())
+    assert len(names) > 2 * 60
+    assert sum(path.stat().st_size for path in names) == 2 * 16 * len(seen)
+    assert len(list((tmp_path / "usual" / "_keys").iterdir())) == 2 * 3
+    # Another rule: keys are made of what was written, of several files.
+    pq.write_table(pa.table({"x": [3, -3], "s": ["s", "s"]}), source / "d.parquet")
+    *_, last = ingest(str(source), str(tmp_path / "tiny"), rules=Rules(unique("s", name="text")))
+    assert (last.rows, last.bad_rows) == (0, 2)
+
+
+def test_keys_that_were_damaged_are_refused(tmp_path: Path) -> None:
+    source, lake = tmp_path / "in", tmp_path / "lake"
+    source.mkdir()
+    rules = Rules(unique("x", name="once"))
+    for name in "ab":
+        pq.write_table(pa.table({"x": [1, 2, 3]}), source / f"{name}.parquet")
+    list(ingest(str(source / "a.parquet"), str(lake), rules=rules))
+    (keys,) = (lake / "_keys").iterdir()
+    whole = keys.read_bytes()
+    turned = whole[16:] + whole[:16]
+    for damaged, message in ((whole[:20], "ends within a key"), (turned, "not in order")):
+        keys.write_bytes(damaged)
+        with pytest.raises(StateError, match=rf"{keys.name}.*{message}.*delete it"):
+            list(ingest(str(source), str(lake), rules=rules))
+    keys.unlink()
+    *_, last = ingest(str(source), str(lake), rules=rules)
+    assert (last.rows, last.bad_rows) == (0, 3)
+
+
 def test_rows_to_blame_for_the_whole_are_quarantined(tmp_path: Path) -> None:
     values = [float(row % 10) for row in range(200)] + [1e6, -1e6]
     pq.write_table(pa.table({"x": values}), tmp_path / "t.parquet")
@@ -314,7 +390,9 @@ def test_records_of_a_later_version_are_refused(tmp_path: Path) -> None:
     (part,) = ingest(str(path), str(lake))
     record = lake / part.record
     document = json.loads(record.read_text())
-    record.write_text(json.dumps({**document, "version": 2}))
+    record.write_text(json.dumps({**document, "version": 1}))
+    assert [part.new for part in ingest(str(path), str(lake))] == [False]
+    record.write_text(json.dumps({**document, "version": 3}))
     with pytest.raises(StateError, match="upgrade tidegate"):
         list(ingest(str(path), str(lake)))
     record.write_text("{")

@@ -34,6 +34,8 @@ RULES = Rules(
     monotone("x", name="order"),
     outliers("x", "mad", name="outliers"),
     aggregate("median", "x", low=1, name="median"),
+    aggregate("min", "x", low=-1, name="least"),
+    aggregate("max", "x", low=0, high=7, name="greatest"),
 )
 VALUES = st.lists(
     st.tuples(
@@ -88,7 +90,13 @@ def test_good_rows_and_bad_rows_are_the_rows(rows: list[tuple[int | None, str | 
     said = [name for names in bad["_broken_rules"].to_pylist() for name in names.split("; ")]
     for name in ("range", "pattern", "there", "unique", "order"):
         assert said.count(name) == report[name].failures, name
-    # A warning and a rule about the whole table take no row out.
+    # Rows are to blame for a least or greatest value, and shown.
+    for name, blamed in {"least": {-2}, "greatest": {8}}.items():
+        numbers = [row for row, (x, _) in enumerate(rows) if x in blamed]
+        assert said.count(name) == len(numbers)
+        assert [row.row for row in report[name].rows] == numbers[:5]
+        assert {row.values["x"] for row in report[name].rows} <= blamed
+    # A warning and any other rule about the whole table take no row out.
     assert not {"engine", "outliers", "median"} & set(said)
 
 

@@ -460,6 +460,7 @@ class FeatureSet:
         #3 (col("x").fill_null(strategy="mean") * 2) is a number, of #1, #2
         x is #1
         x * 2 is #3
+        1 of 1 columns are read
         """
         return self._specified().explain() if self._plan is None else self._plan.explain()
 

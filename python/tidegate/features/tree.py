@@ -77,8 +77,20 @@ class Tree:
         return dict(self._data)
 
     def to_json(self) -> str:
-        """The expression as JSON."""
-        return json.dumps(self._data, allow_nan=False)
+        """The expression as JSON.
+
+        Raises:
+            InputError: it was made of a dict that is no tree of finite JSON: one that holds itself,
+                say.
+        """
+        try:
+            return json.dumps(self._data, allow_nan=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            op = self._data.get("op")
+            raise InputError(
+                f"an expression ({op}) whose parts are no JSON: {error}; make it with col(...) and "
+                "its methods"
+            ) from error
 
     def _apply(self, op: str, **parameters: Json) -> Self:
         """An expression of this one; parameters that are `None` are left out."""

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ROWS_PER_FILE", "Ingested", "Progress", "Whole", "fingerprint", "ingest", "ingested"]
 
-VERSION: Final = 1
-"""Version of the records."""
+VERSION: Final = 2
+"""Version of the records: since 2 the keys of a part may lie in several files."""
 ROWS_PER_FILE: Final = 1_000_000
 """Most rows of one Parquet file."""
 RECORDS: Final = "_ingest"
@@ -215,8 +215,6 @@ def ingest(
             written = job.stage(Path(folder), read, refuse=refuse, whole=whole)
             for key, path in written:
                 store.create(key, path.read_bytes())
-        for key, content in job.key_files():
-            store.create(key, content)
         document = job.document()
         store.create(record, json.dumps(document, sort_keys=True).encode())
         records[record] = document
@@ -305,7 +303,7 @@ class _Job:
         self._sum = _Sum()
         self._report: ValidationReport | None = None
         self._keys = keys
-        self._key_files: list[tuple[list[str], str, bytes]] = []
+        self._key_files: dict[tuple[str, ...], list[str]] = {}
         self._good: list[dict[str, Json]] = []
         self._bad: list[dict[str, Json]] = []
 
@@ -323,7 +321,7 @@ class _Job:
         good = _Files(folder, f"data/{self._prefix}", self._rows_per_file, self._lineage)
         bad = _Files(folder, f"quarantine/{self._prefix}", self._rows_per_file, self._lineage)
         validation = self._start()
-        collector = None if self._keys is None else self._keys.collector()
+        logs = None if self._keys is None else self._keys.logs()
         rows = 0
         for batch in self._part.batches():
             table = pa.table(batch)
@@ -332,19 +330,21 @@ class _Job:
                 kept, broken = validation.split(table)
                 table = pa.table(kept)
                 bad.write(pa.table(broken))
-            if collector is not None:
-                collector.update(table)
+            if logs is not None:
+                logs.update(table)
             self._sum.update(table)
             good.write(table)
             read(rows)
         if validation is not None:
             self._report = validation.finish()
             self._check(self._report, refuse=refuse, whole=whole)
-        if self._keys is not None and collector is not None:
-            self._key_files = self._keys.files(self._prefix, collector.keys())
+        if logs is not None:
+            self._key_files = logs.write(folder, self._prefix)
         # A table without a row is a table: it has columns. A quarantine without one is not.
         self._good, self._bad = good.close(empty=True), bad.close(empty=False)
-        return [(str(file["key"]), folder / str(file["key"])) for file in self._good + self._bad]
+        keys = [str(file["key"]) for file in self._good + self._bad]
+        keys += [key for files in self._key_files.values() for key in files]
+        return [(key, folder / key) for key in keys]
 
     def _start(self) -> Validation | None:
         """Begins the validation that takes rows apart.
@@ -354,18 +354,22 @@ class _Job:
         """
         if self._rules is None:
             return None
-        rules, known = self._rules, None
-        if self._keys is not None or attributable(rules):
-            look = rules.start(references=self._references)
-            collector = None if self._keys is None else self._keys.collector()
-            for batch in self._part.batches():
+        rules = self._rules
+        logs = None if self._keys is None else self._keys.logs()
+        look = rules.start(references=self._references) if attributable(rules) else None
+        if logs is None and look is None:
+            return rules.start(references=self._references)
+        for batch in self._part.batches():
+            if look is not None:
                 look.update(batch)
-                if collector is not None:
-                    collector.update(batch)
+            if logs is not None:
+                logs.update(batch)
+        if look is not None:
             rules = attributed(rules, look.finish())
-            if self._keys is not None and collector is not None:
-                known = self._keys.known(collector.keys())
-        return rules.start(references=self._references, known=known)
+        repeats = None
+        if self._keys is not None and logs is not None:
+            repeats = logs.repeats(self._keys)
+        return rules.start(references=self._references, repeats=repeats)
 
     def _check(self, report: ValidationReport, *, refuse: bool, whole: Whole) -> None:
         """Refuses what taking rows out cannot mend."""
@@ -374,14 +378,14 @@ class _Job:
         if (failed and whole == "refuse") or columns or (refuse and not report.passed):
             raise DataError(f"{self._part.name} is refused: {report.verdict}", report)
 
-    def key_files(self) -> list[tuple[str, bytes]]:
-        """Key and content of the files with the keys of its good rows."""
-        return [(key, content) for _, key, content in self._key_files]
-
     def document(self) -> dict[str, Any]:
         """The record of the part."""
         return {
-            "keys": [{"columns": columns, "key": key} for columns, key, _ in self._key_files],
+            "keys": [
+                {"columns": list(columns), "key": key}
+                for columns, files in self._key_files.items()
+                for key in files
+            ],
             "version": VERSION,
             "lineage": self._lineage,
             "fingerprint": str(self._sum),

@@ -275,7 +275,7 @@ class Rules:
         references: Mapping[str, ArrowTable] | None = None,
         samples: int | None = None,
         distinct_bytes: int | None = None,
-        known: Mapping[str, bytes] | None = None,
+        repeats: Mapping[str, _core.RowSet] | None = None,
     ) -> Validation:
         """Begins a validation of data that comes in pieces.
 
@@ -283,8 +283,8 @@ class Rules:
             references: as for `validate`, like `samples` and `distinct_bytes`.
             samples: rows of each broken rule that the report shows.
             distinct_bytes: memory for the keys of a rule about uniqueness.
-            known: by the rule's name, keys of rows that stand elsewhere, as `Validation.keys` gives
-                them: a row that has one of them repeats.
+            repeats: by the name of a rule about uniqueness, which rows repeat, where a look at all
+                of them has told. Such a validation takes all rows itself and cannot be merged.
         """
         return Validation(
             _core.Validation(
@@ -292,6 +292,6 @@ class Rules:
                 None if references is None else dict(references),
                 samples,
                 distinct_bytes,
-                None if known is None else dict(known),
+                None if repeats is None else dict(repeats),
             )
         )

@@ -1,8 +1,8 @@
 """What rows a destination holds already, for rules about uniqueness: keys beside the data.
 
 The keys of a part's good rows are written beside its record, 16 bytes each and in order. Of all
-earlier keys only those matter that the next part has as well, so that memory is bounded by the keys
-of one part, however much has been ingested.
+earlier keys only those matter that the next part has as well, and both are read side by side, so
+that memory is bounded however large the part is and however much has been ingested.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tidegate import _core
-from tidegate.validation.checks import unique
-from tidegate.validation.rules import Rules
+from tidegate.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tidegate.storage import Store
-    from tidegate.validation.stream import Validation
+    from tidegate.validation.rules import Rules
 
-__all__ = ["KEY_BYTES", "KeyFiles", "unique_columns"]
+__all__ = ["KEYS_PER_FILE", "KeyFiles", "KeyLogs", "unique_columns"]
 
-KEY_BYTES: Final = 1 << 30
-"""Memory that the keys of a part may take for one rule: 33 million rows."""
+KEY_BYTES: Final = 256 << 20
+"""Memory that keys of a part may take for one rule; what is more waits on disk."""
+KEYS_PER_FILE: Final = 4_000_000
+"""Most keys of one file: 64 MB, which are in memory when they are put into a store."""
 FOLDER: Final = "_keys"
 
 
@@ -38,6 +39,42 @@ def unique_columns(rules: Rules | None) -> dict[str, list[str]]:
         if rule.check["kind"] == "unique" and rule.severity == "error"
     }
     return found
+
+
+class KeyLogs:
+    """The keys of rows that come in pieces, for each rule about uniqueness.
+
+    Args:
+        columns: the columns of each rule, by its name.
+    """
+
+    def __init__(self, columns: Mapping[str, list[str]]) -> None:
+        self._names = {name: tuple(own) for name, own in columns.items()}
+        self._logs = {own: _core.KeyLog(list(own), KEY_BYTES) for own in self._names.values()}
+
+    def update(self, table: Any) -> None:
+        """Takes in the rows of the next piece."""
+        for log in self._logs.values():
+            log.update(table)
+
+    def repeats(self, held: KeyFiles) -> dict[str, _core.RowSet]:
+        """Which of the rows repeat an earlier one, or one that a destination holds, by the rule."""
+        for files in held.fetched():
+            for columns, paths in files.items():
+                for path in paths:
+                    self._logs[columns].know(path)
+        return {name: self._logs[columns].repeats() for name, columns in self._names.items()}
+
+    def write(self, folder: Path, prefix: str) -> dict[tuple[str, ...], list[str]]:
+        """Writes the different keys into files in a folder; for the columns the names of theirs."""
+        found = {}
+        for columns, log in self._logs.items():
+            digest = hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:16]
+            target = folder / FOLDER / f"{prefix}-{digest}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files = range(log.write(target, KEYS_PER_FILE))
+            found[columns] = [f"{FOLDER}/{target.name}-{number:05}.keys" for number in files]
+        return found
 
 
 class KeyFiles:
@@ -60,49 +97,55 @@ class KeyFiles:
         said = [[key, record["fingerprint"]] for key, record in self._records.items()]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
-    def collector(self) -> Validation:
-        """Collects the keys of rows, as `Validation.keys` gives them."""
-        rules = (unique(*columns, name=name) for name, columns in self._columns.items())
-        return Rules(*rules).start(distinct_bytes=KEY_BYTES)
+    def logs(self) -> KeyLogs:
+        """Takes the keys of a part's rows."""
+        return KeyLogs(self._columns)
 
-    def known(self, own: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Which of a part's keys stand in the destination already."""
-        known = dict.fromkeys(own, b"")
+    def fetched(self) -> Iterator[dict[tuple[str, ...], list[Path]]]:
+        """For one ingested part after the other the files with its keys, by the columns.
+
+        The files are there until the next part is asked for.
+        """
         for record in self._records.values():
-            earlier = self._of(record)
-            for name, keys in own.items():
-                known[name] += _core.common_keys(keys, earlier.get(name, b""))
-        return known
+            with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
+                yield self._fetch(record, Path(folder))
 
-    def _of(self, record: dict[str, Any]) -> dict[str, bytes]:
-        """The keys of one part, which its record may not have for these columns."""
-        files = {json.dumps(entry["columns"]): entry["key"] for entry in record.get("keys", [])}
-        named = {name: json.dumps(columns) for name, columns in self._columns.items()}
-        if files.keys() >= set(named.values()):
-            return {name: self._store.get(files[columns]) for name, columns in named.items()}
-        collector = self.collector()
-        with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
-            for file in record["files"]:
-                path = Path(folder) / "part.parquet"
-                self._store.fetch(file["key"], path)
-                for piece in _pieces(path):
-                    collector.update(piece)
-        return collector.keys()
-
-    def files(self, prefix: str, keys: Mapping[str, bytes]) -> list[tuple[list[str], str, bytes]]:
-        """Columns, key in the store and content of the files with a part's keys."""
-        found = []
+    def _fetch(self, record: dict[str, Any], folder: Path) -> dict[tuple[str, ...], list[Path]]:
+        """The files with the keys of one part; made anew where it has none for these columns."""
+        found: dict[tuple[str, ...], list[Path]] = {}
+        missing: dict[str, list[str]] = {}
         for name, columns in self._columns.items():
-            digest = hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:16]
-            found.append((columns, f"{FOLDER}/{prefix}-{digest}.keys", keys[name]))
+            keys = [e["key"] for e in record.get("keys", []) if e["columns"] == columns]
+            try:
+                found[tuple(columns)] = [self._local(key, folder) for key in keys]
+            except NotFoundError:
+                keys = []
+            if not keys:
+                missing[name] = columns
+        if missing:
+            logs = KeyLogs(missing)
+            for file in record["files"]:
+                path = self._local(file["key"], folder)
+                for piece in _pieces(path):
+                    logs.update(piece)
+                path.unlink()
+            for own, names in logs.write(folder, "made").items():
+                found[own] = [folder / name for name in names]
         return found
+
+    def _local(self, key: str, folder: Path) -> Path:
+        path = folder / Path(key).name
+        # Two rules about the same columns have the same keys.
+        if not path.exists():
+            self._store.fetch(key, path)
+        return path
 
 
 def _pieces(path: Path) -> Iterable[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(path)
-    yield file.schema_arrow.empty_table()
-    for batch in file.iter_batches():
-        yield pa.Table.from_batches([batch])
+    with pq.ParquetFile(path) as file:
+        yield file.schema_arrow.empty_table()
+        for batch in file.iter_batches():
+            yield pa.Table.from_batches([batch])

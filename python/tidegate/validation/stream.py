@@ -53,20 +53,10 @@ class Validation:
         Returns:
             The rows that keep every rule of severity `"error"` about rows, and those that break
             one, which carry the columns `_broken_rules` (names, separated by `; `) and `_row` (the
-            number in the data). Rules about the whole table break no row.
+            number in the data). Of rules about the whole table those break a least or a greatest
+            value that lie beyond its bound; no other takes a row out.
         """
         return self._native.split(table)
-
-    def keys(self) -> dict[str, bytes]:
-        """The keys of all rows that were seen, for each rule about uniqueness by its name.
-
-        Returns:
-            16 bytes for each different key, in order: what `Rules.start` takes as `known`.
-
-        Raises:
-            TooLargeError: there are more than the memory for them holds.
-        """
-        return dict(self._native.keys())
 
     def fork(self) -> Validation:
         """An empty validation of the same rules and columns, for another part of the data."""

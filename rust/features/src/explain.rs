@@ -13,10 +13,10 @@ const SHOWN: usize = 5;
 /// Most characters of a text that are shown.
 const CHARACTERS: usize = 40;
 
-/// One line for each computation, numbered in the order in which they run, and one for each
-/// feature. A program adds what it made of them: which were computed once and for all, and which
-/// share a step.
-pub(crate) fn explain(graph: &Graph, program: Option<&Program>) -> String {
+/// One line for each computation, numbered in the order in which they run, one for each feature,
+/// and one for the columns of the schema that are read and those that are not. A program adds what
+/// it made of them: which were computed once and for all, and which share a step.
+pub(crate) fn explain(graph: &Graph, target: Option<&str>, program: Option<&Program>) -> String {
     let mut uses = vec![0; graph.nodes.len()];
     for position in 0..graph.nodes.len() {
         graph.reads(position).for_each(|read| uses[read] += 1);
@@ -73,6 +73,19 @@ pub(crate) fn explain(graph: &Graph, program: Option<&Program>) -> String {
     for feature in &graph.features {
         let _ = writeln!(text, "{} is #{}", feature.stem, feature.node());
     }
+    // The target is learned from, and is no column of the matrix.
+    let unread: Vec<Value> = graph
+        .unread
+        .iter()
+        .filter(|name| Some(name.as_str()) != target)
+        .map(|name| name.as_str().into())
+        .collect();
+    let read = graph.schema.len();
+    let _ = write!(text, "{read} of {} columns are read", read + unread.len());
+    if !unread.is_empty() {
+        let _ = write!(text, ", not {}", shown(&unread.into()));
+    }
+    text.push('\n');
     if let Some(program) = program {
         let (steps, rows) = (program.steps.len(), program.morsel_rows(size_of::<f32>()));
         let _ = writeln!(text, "{steps} steps over {rows} rows at a time");
@@ -147,5 +160,73 @@ fn shown(value: &Value) -> String {
             Value::from(format!("{head}…")).to_string()
         }
         value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tidegate_schema::{DType, Field, Schema};
+
+    use crate::{Expr, FeatureSpec, Fitter, Step};
+
+    fn spec(features: &[&str]) -> FeatureSpec {
+        let names = ["a", "x", "b", "y"];
+        let schema = Schema::new(
+            names
+                .map(|name| Field::nullable(name, DType::Float64))
+                .to_vec(),
+        );
+        let features = features.iter().map(|text| Expr::from_json(text).unwrap());
+        FeatureSpec::new(schema.unwrap(), features.collect()).unwrap()
+    }
+
+    #[test]
+    fn what_is_shared_folded_and_pruned_is_said() {
+        let shared = r#"{"op":"log1p","input":{"op":"col","name":"x"}}"#;
+        let folded =
+            r#"{"op":"add","left":{"op":"literal","value":1},"right":{"op":"literal","value":2}}"#;
+        let spec = spec(&[
+            &format!(r#"{{"op":"mul","left":{shared},"right":{folded}}}"#),
+            &format!(r#"{{"op":"alias","name":"z","input":{shared}}}"#),
+        ]);
+        let said = spec.explain();
+        assert!(
+            said.contains("#1 col(\"x\").log1p() is a number, of #0, shared by 2\n"),
+            "{said}"
+        );
+        assert_eq!(said.matches("log1p() is").count(), 1, "{said}");
+        assert!(
+            said.contains("1 of 4 columns are read, not [\"a\", \"b\", \"y\"]\n"),
+            "{said}"
+        );
+        let Step::Done(plan) = Fitter::new(Arc::new(spec)).unwrap().finish().unwrap() else {
+            panic!("nothing is learned")
+        };
+        let said = plan.explain();
+        assert!(
+            said.contains(" (1 + 2) is a number, of #2, #3, a constant\n"),
+            "{said}"
+        );
+        // The sum is no step of its own, nor is the product with it.
+        assert!(said.contains("2 steps over"), "{said}");
+        assert!(
+            said.contains("1 of 4 columns are read, not [\"a\", \"b\", \"y\"]\n"),
+            "{said}"
+        );
+        assert_eq!(plan.input_schema().len(), 1);
+    }
+
+    #[test]
+    fn a_target_is_neither_read_nor_left_out() {
+        let spec = spec(&[r#"{"op":"col","name":"x"}"#])
+            .with_target("y")
+            .unwrap();
+        let said = spec.explain();
+        assert!(
+            said.contains("1 of 3 columns are read, not [\"a\", \"b\"]\n"),
+            "{said}"
+        );
     }
 }

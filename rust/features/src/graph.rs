@@ -71,6 +71,8 @@ impl Feature {
 pub(crate) struct Graph {
     /// The columns that the features use, in the order of the schema they were taken from.
     pub schema: Schema,
+    /// The columns of that schema that no feature uses.
+    pub unread: Vec<String>,
     pub nodes: Vec<Node>,
     pub features: Vec<Feature>,
     /// The node of the target, while it is learned from.
@@ -114,8 +116,11 @@ impl Graph {
                 *column = used.partition_point(|position| position < column);
             }
         }
+        let fields = schema.fields().iter().enumerate();
+        let unread = fields.filter(|(position, _)| used.binary_search(position).is_err());
         Ok(Self {
             schema: schema.select(&used)?,
+            unread: unread.map(|(_, field)| field.name.clone()).collect(),
             nodes,
             features: resolved,
             target: None,

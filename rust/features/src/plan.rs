@@ -50,7 +50,12 @@ impl Plan {
                 ),
             ));
         }
-        check_unique(names.iter().map(|name| (name.as_str(), "a feature")))?;
+        let mut made = Vec::with_capacity(names.len());
+        for feature in &graph.features {
+            let own = graph.names(feature)?.into_iter();
+            made.extend(own.map(|name| (name, feature.text.as_str())));
+        }
+        check_unique(made.iter().map(|(name, text)| (name.as_str(), *text)))?;
         let json = Document {
             features: graph
                 .features
@@ -246,7 +251,7 @@ impl Plan {
     /// What is computed, in order: each part once, with what shares it, and the features.
     #[must_use]
     pub fn explain(&self) -> String {
-        explain(&self.graph, Some(&self.program))
+        explain(&self.graph, None, Some(&self.program))
     }
 
     /// What was fitted: a line for each feature with the columns that it makes, and below it what

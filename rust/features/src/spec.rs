@@ -264,7 +264,7 @@ impl FeatureSpec {
     /// What is to be computed and learned, in order: each part once, with what shares it.
     #[must_use]
     pub fn explain(&self) -> String {
-        explain(&self.graph, None)
+        explain(&self.graph, self.target(), None)
     }
 
     /// The names of the matrix's columns, or `None` where they depend on what a fit learns.

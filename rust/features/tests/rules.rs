@@ -7,10 +7,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_features::rules::{
-    Checker, FoundColumn, KeySet, Mark, References, Report, RuleSet, Run, RunOptions, Status,
-    row_keys,
+    Checker, FoundColumn, KeyLog, KeySet, Mark, References, Report, RuleSet, Run, RunOptions,
+    Status, row_keys,
 };
-use tidegate_schema::{DType, Error, Field, Result, Schema, TableBuf};
+use tidegate_schema::{DType, Error, Field, Result, Schema, Table, TableBuf};
 
 fn schema() -> Schema {
     Schema::new(vec![
@@ -125,7 +125,7 @@ fn report(checker: &Arc<Checker>, rows: &[Row], cuts: &[usize]) -> (Report, Vec<
         .iter()
         .map(|field| view.columns()[all.position(&field.name).unwrap()])
         .collect();
-    let view = tidegate_schema::Table::new(used, rows.len()).unwrap();
+    let view = Table::new(used, rows.len()).unwrap();
     let mut total = Run::new(Arc::clone(checker), RunOptions::default());
     let mut all_marks = Vec::new();
     let mut begin = 0;
@@ -173,6 +173,8 @@ fn each_kind_finds_what_a_count_by_hand_finds() {
         {"name": "age", "check": {"kind": "aggregate", "aggregate": "age", "expression": col("t"), "max": 95}},
         {"name": "rows", "check": {"kind": "aggregate", "aggregate": "rows", "max": 5}},
         {"name": "outliers", "check": {"kind": "outliers", "expression": col("x"), "method": "mad"}},
+        {"name": "least", "check": {"kind": "aggregate", "aggregate": "min", "expression": col("x"), "min": 0}},
+        {"name": "greatest", "check": {"kind": "aggregate", "aggregate": "max", "expression": col("x"), "min": 200}},
     ]))
     .unwrap();
     let mut rows = vec![row(-1), row(1), row(2), row(2), row(3), row(100)];
@@ -192,6 +194,8 @@ fn each_kind_finds_what_a_count_by_hand_finds() {
         ("age", Status::Passed, None, 1, None),
         ("rows", Status::Failed, None, 0, None),
         ("outliers", Status::Failed, Some(1), 1, Some(5)),
+        ("least", Status::Failed, None, 1, Some(0)),
+        ("greatest", Status::Failed, None, 1, None),
     ] {
         let rule = by_name(name);
         assert_eq!(rule.status, status, "{name}");
@@ -202,14 +206,44 @@ fn each_kind_finds_what_a_count_by_hand_finds() {
     assert_eq!(by_name("age").value, Some(0.0));
     assert_eq!(by_name("warned").rows[0].values["m"], 9);
     assert!(
-        !report.passed && report.verdict.contains("and 4 more"),
+        !report.passed && report.verdict.contains("and 6 more"),
         "{}",
         report.verdict
     );
-    // A warning marks no row, nor does a rule about the whole table.
+    // A warning marks no row, nor does a rule about the whole table but of a least value.
     let mut marked: Vec<usize> = marks.iter().map(|(rule, _)| *rule).collect();
     marked.dedup();
-    assert_eq!(marked, [0, 1, 2, 4, 5, 6]);
+    assert_eq!(marked, [0, 1, 2, 4, 5, 6, 11]);
+}
+
+#[test]
+fn a_run_that_is_told_which_rows_repeat_says_the_same() {
+    let unique = json!({"kind": "unique", "columns": ["n"]});
+    let set = rules(&json!([{"name": "once", "check": unique}])).unwrap();
+    let checker = checker(&set).unwrap();
+    let numbers: Vec<Row> = (0..5_000).map(|i| row(i * i % 3_001)).collect();
+    let (due, marks) = report(&checker, &numbers, &[]);
+    let whole = table(&numbers);
+    let view = whole.view().unwrap();
+    let view = Table::new(vec![view.columns()[1]], numbers.len()).unwrap();
+    let mut keys = Vec::new();
+    row_keys(view.columns(), numbers.len(), &mut keys);
+    let mut log = KeyLog::new(0);
+    log.update(&keys).unwrap();
+    let mut run = Run::new(Arc::clone(&checker), RunOptions::default());
+    run.tell("once", log.repeats().unwrap());
+    let mut told = Vec::new();
+    for start in (0..numbers.len()).step_by(1_700) {
+        let mut some = Vec::new();
+        let rows = 1_700.min(numbers.len() - start);
+        run.update(&view.slice(start, rows), Some(&mut some))
+            .unwrap();
+        told.extend(some.iter().map(|mark| (mark.rule, start + mark.row)));
+    }
+    assert_eq!(told, marks);
+    let error = run.fork().merge(run).unwrap_err();
+    assert!(error.message.contains("do not merge"), "{error}");
+    assert_eq!(due.rules[0].failures, Some(told.len() as u64));
 }
 
 fn rows_strategy() -> impl Strategy<Value = Vec<Row>> {

@@ -22,6 +22,7 @@ mod enter;
 mod errors;
 mod features;
 mod input;
+mod keylog;
 mod load;
 mod plan;
 mod prediction;
@@ -65,6 +66,8 @@ mod _core {
     #[pymodule_export]
     use super::features::{FeatureSpec, Fitter, expression_text};
     #[pymodule_export]
+    use super::keylog::{KeyLog, RowSet};
+    #[pymodule_export]
     use super::load::load;
     #[pymodule_export]
     use super::plan::Plan;
@@ -92,9 +95,7 @@ mod _core {
     #[pymodule_export]
     use super::tracer::Tracer;
     #[pymodule_export]
-    use super::validation::{
-        RuleSet, Validation, check_guard, common_keys, compare_schemas, row_sum,
-    };
+    use super::validation::{RuleSet, Validation, check_guard, compare_schemas, row_sum};
 
     /// The version of the native half, which must equal the package's.
     #[pymodule_export]

@@ -8,11 +8,10 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::{DataType, Field as ArrowField};
 use arrow_select::filter::filter_record_batch;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use tidegate_features::rules::Rule as CoreRule;
 use tidegate_features::rules::{
-    Check, Checker, FoundColumn, Guard, KeySet, Mark, References, RuleSet as CoreRules, Run,
-    RunOptions, compare, row_keys,
+    Check, Checker, FoundColumn, Guard, KeySet, Mark, References, RowSet, RuleSet as CoreRules,
+    Run, RunOptions, compare, row_keys,
 };
 use tidegate_schema::arrow::dtype_of;
 use tidegate_schema::{Error, Field, Result, Schema as CoreSchema};
@@ -20,6 +19,7 @@ use tidegate_schema::{Error, Field, Result, Schema as CoreSchema};
 use crate::arrow::{ArrowTable, Batches, import};
 use crate::distribution::distribution;
 use crate::enter::{run, run_attached};
+use crate::keylog::RowSet as KeyRows;
 use crate::schema::Schema;
 
 /// What is put beside the rows that break a rule: which rules, and where the row stood.
@@ -220,8 +220,8 @@ impl State {
 pub struct Validation {
     rules: Arc<CoreRules>,
     references: HashMap<String, Batches>,
-    /// Keys of rows that stand elsewhere, by the rule about uniqueness.
-    known: HashMap<String, Vec<u8>>,
+    /// The rows that repeat, where that is known, by the rule about uniqueness.
+    repeats: Mutex<HashMap<String, RowSet>>,
     options: RunOptions,
     state: Mutex<Option<State>>,
     finished: Mutex<bool>,
@@ -237,8 +237,9 @@ impl Validation {
             Some(state) => state,
             none => {
                 let mut begun = start(&self.rules, batches, &self.references, self.options)?;
-                for (rule, keys) in &self.known {
-                    begun.run.know(rule, &read_keys(keys));
+                let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+                for (rule, rows) in repeats.drain() {
+                    begun.run.tell(&rule, rows);
                 }
                 none.insert(begun)
             }
@@ -254,16 +255,18 @@ fn over() -> Error {
 #[pymethods]
 impl Validation {
     #[new]
-    #[pyo3(signature = (rules, references=None, samples=None, distinct_bytes=None, known=None))]
+    #[pyo3(signature = (rules, references=None, samples=None, distinct_bytes=None, repeats=None))]
     fn new(
         rules: &RuleSet,
         references: Option<HashMap<String, Bound<'_, PyAny>>>,
         samples: Option<usize>,
         distinct_bytes: Option<usize>,
-        known: Option<HashMap<String, Vec<u8>>>,
+        repeats: Option<HashMap<String, Py<KeyRows>>>,
     ) -> PyResult<Self> {
+        let repeats = repeats.unwrap_or_default().into_iter();
+        let taken = repeats.filter_map(|(rule, rows)| Some((rule, rows.get().take()?)));
         Ok(Self {
-            known: known.unwrap_or_default(),
+            repeats: Mutex::new(taken.collect()),
             rules: Arc::clone(&rules.0),
             references: import_all(references)?,
             options: options(samples, distinct_bytes, 0),
@@ -312,24 +315,6 @@ impl Validation {
         })
     }
 
-    /// The keys of all rows for each rule about uniqueness, by its name: 16 bytes each, in order.
-    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Bound<'py, PyBytes>)>> {
-        let found = run(py, || {
-            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(state) = &*state else {
-                return Ok(Vec::new());
-            };
-            let keys = state.run.keys()?.into_iter();
-            Ok(keys
-                .map(|(name, keys)| (name.to_owned(), key_bytes(&keys)))
-                .collect::<Vec<_>>())
-        })?;
-        let made = found.into_iter();
-        Ok(made
-            .map(|(name, keys)| (name, PyBytes::new(py, &keys)))
-            .collect())
-    }
-
     /// An empty validation of the same rules, for another part of the data.
     fn fork(&self) -> PyResult<Self> {
         run_attached(|| {
@@ -341,7 +326,7 @@ impl Validation {
                 Some(state) => Ok(Self {
                     rules: Arc::clone(&self.rules),
                     references: HashMap::new(),
-                    known: HashMap::new(),
+                    repeats: Mutex::default(),
                     options: self.options,
                     state: Mutex::new(Some(State {
                         run: state.run.fork(),
@@ -390,46 +375,6 @@ impl Validation {
                 .transpose()
         })
     }
-}
-
-fn key_bytes(keys: &[[u64; 2]]) -> Vec<u8> {
-    let words = keys.iter().flatten();
-    words.flat_map(|word| word.to_be_bytes()).collect()
-}
-
-fn read_keys(bytes: &[u8]) -> Vec<[u64; 2]> {
-    let (words, _) = bytes.as_chunks::<8>();
-    let (keys, _) = words.as_chunks::<2>();
-    keys.iter().map(|key| key.map(u64::from_be_bytes)).collect()
-}
-
-/// The keys, of 16 bytes each and in order, that stand in both.
-#[pyfunction]
-pub fn common_keys<'py>(
-    py: Python<'py>,
-    left: &[u8],
-    right: &[u8],
-) -> PyResult<Bound<'py, PyBytes>> {
-    let common = run(py, || {
-        // Big-endian bytes are in the order of the numbers.
-        let (left, _) = left.as_chunks::<16>();
-        let (right, _) = right.as_chunks::<16>();
-        let mut common = Vec::new();
-        let (mut one, mut other) = (left.iter().peekable(), right.iter().peekable());
-        while let (Some(first), Some(second)) = (one.peek(), other.peek()) {
-            match first.cmp(second) {
-                std::cmp::Ordering::Less => drop(one.next()),
-                std::cmp::Ordering::Greater => drop(other.next()),
-                std::cmp::Ordering::Equal => {
-                    common.extend_from_slice(*first);
-                    one.next();
-                    other.next();
-                }
-            }
-        }
-        Ok(common)
-    })?;
-    Ok(PyBytes::new(py, &common))
 }
 
 fn quarantine_schema(schema: &arrow_schema::SchemaRef) -> arrow_schema::SchemaRef {

@@ -215,7 +215,7 @@ impl BoundColumn {
                 let array = flatten(name, array, &DataType::Float64)?;
                 Ok(Self::Float64(array.as_primitive::<Float64Type>().clone()))
             }
-            DType::String => strings(name, array),
+            DType::String => strings(name, array, |row| row),
             DType::Timestamp => Ok(Self::Timestamp(timestamps(name, array)?)),
             DType::Date => {
                 let (days, nulls) = dates(name, array)?;

@@ -42,6 +42,23 @@ pub(super) struct Computed {
     pub exact: bool,
 }
 
+impl Aggregate {
+    /// Whether a row of this value is to blame that the number lies beyond its bounds. Single rows
+    /// are only where a least value is too small or a greatest one too large; `None` elsewhere.
+    pub(super) fn to_blame(
+        self,
+        min: Option<f64>,
+        max: Option<f64>,
+    ) -> Option<impl Fn(f64) -> bool> {
+        let (low, high) = match self {
+            Self::Min => (min?, f64::INFINITY),
+            Self::Max => (f64::NEG_INFINITY, max?),
+            _ => return None,
+        };
+        Some(move |value| value < low || value > high)
+    }
+}
+
 impl Tally {
     pub fn new(aggregate: Aggregate, at: Option<f64>, bytes: usize) -> Self {
         let summary = match aggregate {

@@ -208,6 +208,14 @@ impl KeySet {
         self.places.iter().copied().filter(|key| *key != VACANT)
     }
 
+    /// The keys in order, in the memory of the set.
+    pub(super) fn into_sorted(self) -> Vec<Key> {
+        let mut keys = self.places;
+        keys.retain(|key| *key != VACANT);
+        keys.sort_unstable();
+        keys
+    }
+
     #[inline]
     fn home(&self, key: Key) -> usize {
         key[0] as usize & (self.places.len() - 1)

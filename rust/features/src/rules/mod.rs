@@ -15,11 +15,13 @@ mod evolution;
 mod found;
 mod fused;
 mod guard;
+mod keylog;
 mod keys;
 mod memo;
 mod monotone;
 mod outliers;
 mod report;
+mod rowset;
 mod run;
 mod sample;
 mod spec;
@@ -30,9 +32,11 @@ pub use distinct::{DISTINCT_BYTES, Distinct};
 pub use evolution::{Change, Compatibility, compare};
 pub use found::{Finding, FindingKind, FoundColumn};
 pub use guard::{Guard, Policy, Verdict};
+pub use keylog::{KeyLog, write_keys};
 pub use keys::{KeySet, row_keys};
 pub use report::{Report, RuleReport, Status};
-pub use run::{Mark, RuleKeys, Run, RunOptions, SAMPLES};
+pub use rowset::RowSet;
+pub use run::{Mark, Run, RunOptions, SAMPLES};
 pub use spec::{
     Aggregate, Check, Distance, Extra, MAX_RULES, Method, Missing, Rule, RuleSet, Severity,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_schema::{Column, Error, ErrorKind, Result, Table};
+use tidegate_schema::{Column, Error, Result, Table};
 
 use super::aggregate::Tally;
 use super::checker::{Checker, Compiled, Entry, TableCheck};
@@ -13,10 +13,12 @@ use super::memo::Memo;
 use super::monotone::Monotone;
 use super::outliers::Outliers;
 use super::report::{Report, RowReport, RuleReport, Status};
+use super::rowset::RowSet;
 use super::sample::{Place, Sample};
 use super::spec::Severity;
 use crate::load::check_columns;
 use crate::program::View;
+use crate::value::Values;
 
 /// Rows of each broken rule that a report shows, where nothing else is said.
 pub const SAMPLES: usize = 5;
@@ -55,9 +57,6 @@ pub struct Mark {
     pub rule: usize,
 }
 
-/// The keys of rows, in order, by the name of the rule about uniqueness.
-pub type RuleKeys<'a> = Vec<(&'a str, Vec<[u64; 2]>)>;
-
 /// What is known of a rule so far.
 struct State {
     failures: u64,
@@ -73,6 +72,8 @@ enum Kind {
     /// Counts are enough.
     Row,
     Unique(Distinct),
+    /// Which rows repeat is known.
+    Told(RowSet),
     Monotone(Monotone),
     Outliers(Outliers),
     Aggregate(Tally),
@@ -115,38 +116,16 @@ impl Run {
         }
     }
 
-    /// Takes in the keys of rows that stand elsewhere, for the rule about uniqueness of this name:
-    /// a row that has one of them repeats.
-    pub fn know(&mut self, rule: &str, keys: &[[u64; 2]]) {
-        for (state, entry) in self.states.iter_mut().zip(&self.checker.entries) {
-            if let (true, Kind::Unique(distinct)) = (entry.name == rule, &mut state.kind) {
-                distinct.know(keys.iter().copied());
-            }
+    /// Tells which rows of all that come repeat, for the rule about uniqueness of this name: it is
+    /// held against them, and looks at no keys.
+    pub fn tell(&mut self, rule: &str, repeats: RowSet) {
+        let entries = self.checker.entries.iter();
+        let unique = self.states.iter_mut().zip(entries).find(|(state, entry)| {
+            entry.name == rule && matches!(state.kind, Kind::Unique(_) | Kind::Told(_))
+        });
+        if let Some((state, _)) = unique {
+            state.kind = Kind::Told(repeats);
         }
-    }
-
-    /// The keys of all rows for each rule about uniqueness, in order, by the rule's name.
-    ///
-    /// # Errors
-    /// `TooLarge` if there are more than the memory for them holds.
-    pub fn keys(&self) -> Result<RuleKeys<'_>> {
-        let mut all = Vec::new();
-        for (state, entry) in self.states.iter().zip(&self.checker.entries) {
-            let Kind::Unique(distinct) = &state.kind else {
-                continue;
-            };
-            let keys = distinct.keys().ok_or_else(|| {
-                Error::new(
-                    ErrorKind::TooLarge,
-                    format!(
-                        "rule {:?}: there are more keys than the {} bytes for them hold: raise distinct_bytes, or cut the part in two",
-                        entry.name, self.options.distinct_bytes
-                    ),
-                )
-            })?;
-            all.push((entry.name.as_str(), keys));
-        }
-        Ok(all)
     }
 
     /// The compiled rules.
@@ -168,8 +147,9 @@ impl Run {
     }
 
     /// Looks at a table of [`Checker::input_schema`]. With `marks` it says which rows break a rule
-    /// that is more than a warning, as far as a row can: a rule about the whole table marks none,
-    /// nor does uniqueness once its keys are on disk.
+    /// that is more than a warning, as far as a row can: a rule about the whole table marks none but
+    /// those beyond the bound of a least or a greatest value, and uniqueness none once its keys are
+    /// on disk.
     pub fn update(&mut self, table: &Table<'_>, mut marks: Option<&mut Vec<Mark>>) -> Result<()> {
         let checker = Arc::clone(&self.checker);
         check_columns(table, &checker.graph.schema)?;
@@ -224,6 +204,15 @@ impl Run {
         if !Arc::ptr_eq(&self.checker, &other.checker) {
             return Err(Error::invalid(
                 "runs of different rules cannot be merged: fork one from the other",
+            ));
+        }
+        let told = |run: &Self| {
+            let mut states = run.states.iter();
+            states.any(|state| matches!(state.kind, Kind::Told(_)))
+        };
+        if told(self) || told(&other) {
+            return Err(Error::invalid(
+                "a run that was told which rows repeat takes all rows itself: do not merge it",
             ));
         }
         let before = self.rows;
@@ -406,6 +395,14 @@ impl State {
                 row_keys(&slices(told.place.table, columns, start, rows), rows, keys);
                 distinct.update(keys, |row| told.tell(&mut self.sample, start + row))?;
             }
+            (Compiled::Unique { .. }, Kind::Told(repeats)) => {
+                let before = told.place.before;
+                let (failures, sample) = (&mut self.failures, &mut self.sample);
+                repeats.each(before + start as u64, rows as u64, |row| {
+                    *failures += 1;
+                    told.tell(sample, (row - before) as usize);
+                })?;
+            }
             (Compiled::ForeignKey { columns, keys: due }, _) => {
                 let columns = slices(told.place.table, columns, start, rows);
                 row_keys(&columns, rows, keys);
@@ -429,8 +426,26 @@ impl State {
                 let before = told.place.before + start as u64;
                 outliers.update(view.node(*node).numbers(), before);
             }
-            (Compiled::Aggregate { node, .. }, Kind::Aggregate(tally)) => {
-                tally.update(rows, node.map(|node| view.node(node)))?;
+            (
+                Compiled::Aggregate {
+                    aggregate,
+                    node,
+                    min,
+                    max,
+                    ..
+                },
+                Kind::Aggregate(tally),
+            ) => {
+                let values = node.map(|node| view.node(node));
+                if let Some(Values::Numbers(values)) = &values
+                    && let Some(to_blame) = aggregate.to_blame(*min, *max)
+                    && told.wanted(&self.sample)
+                {
+                    for (row, _) in values.iter().enumerate().filter(|(_, v)| to_blame(**v)) {
+                        told.tell(&mut self.sample, start + row);
+                    }
+                }
+                tally.update(rows, values)?;
             }
             (Compiled::Distribution { column, .. }, Kind::Distribution(check)) => {
                 let column = slices(told.place.table, std::slice::from_ref(column), start, rows);

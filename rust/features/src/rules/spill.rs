@@ -1,19 +1,23 @@
 //! Keys on disk, cut into parts by their bits, so that equal keys meet in one part.
+//!
+//! The parts share a file, since a process may have few of them open: each has blocks of it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidegate_schema::{Error, ErrorKind, Result};
 
 use super::keys::Key;
 
-/// Into how many parts the keys are cut. One part's keys are in memory at a time.
-const PARTS: usize = 64;
-/// Bytes of an entry on disk.
+/// Bits of a key that choose its part.
+const BITS: u32 = 6;
+/// Into how many parts keys are cut.
+pub(super) const PARTS: usize = 1 << BITS;
+/// Bytes of an entry.
 const ENTRY: usize = 24;
-/// Most keys of one part: beyond it the end would take more memory than the bound says.
-const MAX_PART: u64 = 64 << 20;
+/// Bytes of a part that stay in memory: what is more goes to a file, this much at a time.
+const BLOCK: usize = 2_048 * ENTRY;
 
 /// A row's key and its number.
 #[derive(Clone, Copy)]
@@ -25,25 +29,29 @@ pub(super) struct Entry {
 impl Entry {
     /// The number of a row that is not known: of a key that was in memory before.
     pub const UNKNOWN: u64 = u64::MAX;
+
+    /// The entry of a key whose row is not known.
+    pub const fn of(key: Key) -> Self {
+        Self {
+            key,
+            row: Self::UNKNOWN,
+        }
+    }
 }
 
-/// Entries in temporary files, in the order in which they came.
-pub(super) struct Spill {
-    parts: Vec<(BufWriter<File>, u64)>,
-}
-
-fn failed(error: &std::io::Error) -> Error {
+/// What a file that cannot be written or read means to the caller.
+pub(super) fn failed(error: &std::io::Error) -> Error {
     Error::new(
         ErrorKind::TooLarge,
         format!(
-            "keys that exceed their memory cannot be written to {}: {error}: make room there, or set TMPDIR",
+            "keys that exceed their memory cannot be kept in {}: {error}: make room there, or set TMPDIR",
             std::env::temp_dir().display()
         ),
     )
 }
 
 /// A file that has no name: it is gone when it is closed, however the process ends.
-fn nameless() -> std::io::Result<File> {
+pub(super) fn nameless() -> std::io::Result<File> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     loop {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -65,66 +73,116 @@ fn nameless() -> std::io::Result<File> {
     }
 }
 
-impl Spill {
-    pub fn new() -> Result<Self> {
-        let parts = (0..PARTS)
-            .map(|_| nameless().map(|file| (BufWriter::with_capacity(1 << 16, file), 0)))
-            .collect::<std::io::Result<_>>()
-            .map_err(|error| failed(&error))?;
-        Ok(Self { parts })
+/// Entries of one part: the last ones in memory, those before in blocks of a file.
+#[derive(Clone, Default)]
+struct Part {
+    /// Where its blocks are, in the order in which they came.
+    blocks: Vec<u64>,
+    last: Vec<u8>,
+}
+
+/// Entries in parts, each in the order in which they came. All parts share one file.
+pub(super) struct Parts {
+    file: Option<File>,
+    /// Blocks of the file.
+    blocks: u64,
+    parts: Vec<Part>,
+}
+
+impl Parts {
+    pub fn new() -> Self {
+        Self {
+            file: None,
+            blocks: 0,
+            parts: vec![Part::default(); PARTS],
+        }
     }
 
-    pub fn push(&mut self, entry: Entry) -> Result<()> {
-        // The low bits of the first half choose places within a set.
-        let part = (entry.key[1] >> 58) as usize & (PARTS - 1);
-        let Some((file, count)) = self.parts.get_mut(part) else {
+    pub fn push(&mut self, part: usize, entry: Entry) -> Result<()> {
+        let Some(part) = self.parts.get_mut(part) else {
             return Err(Error::internal("a part of the keys is not there"));
         };
-        *count += 1;
-        if *count > MAX_PART {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!(
-                    "more than {} rows to be told apart: validate parts of the data by themselves",
-                    MAX_PART * PARTS as u64
-                ),
-            ));
+        if part.last.len() >= BLOCK {
+            append(&mut self.file, self.blocks, &part.last).map_err(|error| failed(&error))?;
+            part.blocks.push(self.blocks);
+            part.last.clear();
+            self.blocks += 1;
         }
-        let mut bytes = [0; ENTRY];
-        bytes[..8].copy_from_slice(&entry.key[0].to_le_bytes());
-        bytes[8..16].copy_from_slice(&entry.key[1].to_le_bytes());
-        bytes[16..].copy_from_slice(&entry.row.to_le_bytes());
-        file.write_all(&bytes).map_err(|error| failed(&error))
-    }
-
-    /// Calls `each` with the entries of every part in turn.
-    pub fn each_part(&mut self, mut each: impl FnMut(Vec<Entry>) -> Result<()>) -> Result<()> {
-        for (file, count) in &mut self.parts {
-            let entries = read(file, *count).map_err(|error| failed(&error))?;
-            each(entries)?;
+        for word in [entry.key[0], entry.key[1], entry.row] {
+            part.last.extend_from_slice(&word.to_le_bytes());
         }
         Ok(())
     }
+
+    /// Calls `each` with every entry of a part in order.
+    pub fn each(&mut self, part: usize, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
+        let Some(part) = self.parts.get(part) else {
+            return Ok(());
+        };
+        if let Some(file) = &mut self.file {
+            let mut block = vec![0; BLOCK];
+            for place in &part.blocks {
+                file.seek(SeekFrom::Start(place * BLOCK as u64))
+                    .and_then(|_| file.read_exact(&mut block))
+                    .map_err(|error| failed(&error))?;
+                entries(&block, &mut each)?;
+            }
+        }
+        entries(&part.last, &mut each)
+    }
 }
 
-fn read(file: &mut BufWriter<File>, count: u64) -> std::io::Result<Vec<Entry>> {
-    file.flush()?;
-    let file = file.get_mut();
-    file.seek(SeekFrom::Start(0))?;
-    let mut reader = std::io::BufReader::with_capacity(1 << 16, file);
-    let mut entries = Vec::with_capacity(count as usize);
-    let mut bytes = [0; ENTRY];
-    let word = |bytes: &[u8], at: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&bytes[at..at + 8]);
-        u64::from_le_bytes(word)
+fn append(file: &mut Option<File>, blocks: u64, block: &[u8]) -> std::io::Result<()> {
+    let file = match file {
+        Some(file) => file,
+        none => none.insert(nameless()?),
     };
-    for _ in 0..count {
-        reader.read_exact(&mut bytes)?;
-        entries.push(Entry {
-            key: [word(&bytes, 0), word(&bytes, 8)],
-            row: word(&bytes, 16),
-        });
+    file.seek(SeekFrom::Start(blocks * BLOCK as u64))?;
+    file.write_all(block)
+}
+
+fn entries(bytes: &[u8], each: &mut impl FnMut(Entry) -> Result<()>) -> Result<()> {
+    let (words, _) = bytes.as_chunks::<8>();
+    let (entries, _) = words.as_chunks::<3>();
+    entries.iter().try_for_each(|entry| {
+        let [first, second, row] = entry.map(u64::from_le_bytes);
+        each(Entry {
+            key: [first, second],
+            row,
+        })
+    })
+}
+
+/// Entries cut into parts. All that a part holds shares its leading bits, so that the parts are in
+/// the order of their keys, and a part that is too large is cut by the bits that follow.
+pub(super) struct Spill {
+    /// How often keys were cut before.
+    depth: u32,
+    parts: Parts,
+}
+
+impl Spill {
+    pub fn new(depth: u32) -> Self {
+        Self {
+            depth,
+            parts: Parts::new(),
+        }
     }
-    Ok(entries)
+
+    pub const fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    pub fn push(&mut self, entry: Entry) -> Result<()> {
+        let bits = u128::from(entry.key[0]) << 64 | u128::from(entry.key[1]);
+        // Past the last bit there is one part, whose keys are all alike.
+        let rest = bits.checked_shl(self.depth * BITS).unwrap_or(0);
+        self.parts
+            .push((rest >> (u128::BITS - BITS)) as usize, entry)
+    }
+
+    /// Calls `each` with every entry of a part in order. Parts are in the order of their keys.
+    pub fn each(&mut self, part: usize, each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
+        self.parts.each(part, each)
+    }
 }

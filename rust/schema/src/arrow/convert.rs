@@ -10,7 +10,8 @@ use arrow_array::types::{
     TimestampSecondType,
 };
 use arrow_array::{
-    Array, ArrayRef, Float64Array, Int64Array, LargeStringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, LargeStringArray,
+    TimestampMicrosecondArray,
 };
 use arrow_buffer::NullBuffer;
 use arrow_cast::{CastOptions, cast_with_options};
@@ -59,14 +60,19 @@ fn whole(name: &str, floats: &Float64Array) -> Result<Int64Array> {
     Ok(values.into())
 }
 
-/// Bytes that are text, checked row by row.
-fn utf8<'a>(name: &str, rows: impl Iterator<Item = Option<&'a [u8]>>) -> Result<LargeStringArray> {
-    let texts: Result<Vec<Option<&str>>> = rows
+/// Bytes that are text, checked one by one; `row` says in which row of the table one stands.
+fn utf8<'a>(
+    name: &str,
+    values: impl Iterator<Item = Option<&'a [u8]>>,
+    row: impl Fn(usize) -> usize,
+) -> Result<LargeStringArray> {
+    let texts: Result<Vec<Option<&str>>> = values
         .enumerate()
-        .map(|(row, bytes)| {
+        .map(|(place, bytes)| {
             bytes.map(std::str::from_utf8).transpose().map_err(|error| {
                 Error::invalid(format!(
-                    "column {name:?}, row {row}: the bytes are not valid UTF-8 ({error}): decode them first"
+                    "column {name:?}, row {}: the bytes are not valid UTF-8 ({error}): decode them first",
+                    row(place)
                 ))
             })
         })
@@ -74,47 +80,76 @@ fn utf8<'a>(name: &str, rows: impl Iterator<Item = Option<&'a [u8]>>) -> Result<
     Ok(LargeStringArray::from(texts?))
 }
 
-pub(super) fn strings(name: &str, array: &ArrayRef) -> Result<BoundColumn> {
+/// For each row of a dictionary the place of its value; `None` where it is missing.
+fn places(
+    name: &str,
+    array: &DictionaryArray<Int32Type>,
+    row: impl Fn(usize) -> usize,
+) -> Result<Vec<Option<usize>>> {
+    let values = array.values();
+    let inside = |key: i32| {
+        usize::try_from(key)
+            .ok()
+            .filter(|place| *place < values.len())
+    };
+    array
+        .keys()
+        .iter()
+        .enumerate()
+        .map(|(at, key)| match key {
+            None => Ok(None),
+            Some(key) => match inside(key) {
+                Some(place) => Ok(values.is_valid(place).then_some(place)),
+                None => Err(Error::invalid(format!(
+                    "column {name:?}, row {}: key {key} is outside the dictionary",
+                    row(at)
+                ))),
+            },
+        })
+        .collect()
+}
+
+/// Texts of any layout; `row` says in which row of the table one stands.
+pub(super) fn strings(
+    name: &str,
+    array: &ArrayRef,
+    row: impl Fn(usize) -> usize,
+) -> Result<BoundColumn> {
+    let keyed = |values| DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
+    let text = BoundColumn::LargeUtf8;
     match array.data_type() {
-        DataType::Binary => utf8(name, array.as_binary::<i32>().iter()).map(BoundColumn::LargeUtf8),
-        DataType::LargeBinary => {
-            utf8(name, array.as_binary::<i64>().iter()).map(BoundColumn::LargeUtf8)
-        }
-        DataType::BinaryView => {
-            utf8(name, array.as_binary_view().iter()).map(BoundColumn::LargeUtf8)
-        }
+        DataType::Binary => utf8(name, array.as_binary::<i32>().iter(), row).map(text),
+        DataType::LargeBinary => utf8(name, array.as_binary::<i64>().iter(), row).map(text),
+        DataType::BinaryView => utf8(name, array.as_binary_view().iter(), row).map(text),
         DataType::Utf8 => Ok(BoundColumn::Utf8(array.as_string::<i32>().clone())),
         DataType::LargeUtf8 => Ok(BoundColumn::LargeUtf8(array.as_string::<i64>().clone())),
         DataType::Utf8View => Ok(BoundColumn::Utf8View(array.as_string_view().clone())),
-        DataType::Dictionary(_, _) => {
-            let keyed = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-            let array = flatten(name, array, &keyed)?;
+        DataType::Dictionary(_, values)
+            if matches!(
+                **values,
+                DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+            ) =>
+        {
+            let array = flatten(name, array, &keyed(DataType::LargeBinary))?;
             let array = array.as_dictionary::<Int32Type>();
-            let values = array.values().as_string::<i32>().clone();
-            let mut keys = Vec::with_capacity(array.len());
-            let mut valid = Vec::with_capacity(array.len());
-            for (row, key) in array.keys().iter().enumerate() {
-                let inside = |key: i32| {
-                    usize::try_from(key)
-                        .ok()
-                        .filter(|place| *place < values.len())
-                };
-                let place = match key {
-                    None => None,
-                    Some(key) => Some(inside(key).ok_or_else(|| {
-                        Error::invalid(format!(
-                            "column {name:?}, row {row}: key {key} is outside the dictionary"
-                        ))
-                    })?),
-                };
-                valid.push(place.is_some_and(|place| values.is_valid(place)));
-                keys.push(place.map_or(0, |place| place as i32));
-            }
-            let nulls = Some(NullBuffer::from(valid));
+            let values = array.values().as_binary::<i64>();
+            let places = places(name, array, &row)?;
+            let bytes = places
+                .into_iter()
+                .map(|place| place.map(|place| values.value(place)));
+            utf8(name, bytes, row).map(text)
+        }
+        DataType::Dictionary(_, _) => {
+            let array = flatten(name, array, &keyed(DataType::Utf8))?;
+            let array = array.as_dictionary::<Int32Type>();
+            let places = places(name, array, row)?;
             Ok(BoundColumn::Dictionary {
-                keys,
-                values,
-                nulls,
+                keys: places
+                    .iter()
+                    .map(|place| place.unwrap_or_default() as i32)
+                    .collect(),
+                values: array.values().as_string::<i32>().clone(),
+                nulls: Some(places.iter().map(Option::is_some).collect()),
             })
         }
         other => Err(Error::internal(format!(
@@ -232,40 +267,44 @@ pub(super) fn durations(name: &str, array: &ArrayRef) -> Result<Whole> {
     }
 }
 
-/// Lists of any layout as offsets into their items.
+/// Lists of any layout as offsets into their items, from 0 on: of a slice no other items are there.
 fn lists(name: &str, array: &ArrayRef) -> Result<(Vec<i64>, ArrayRef, Option<NullBuffer>)> {
     let nulls = array.nulls().cloned();
-    Ok(match array.data_type() {
+    let (offsets, items): (Vec<i64>, _) = match array.data_type() {
         DataType::List(_) => {
             let lists = array.as_list::<i32>();
-            let offsets = lists
-                .value_offsets()
-                .iter()
-                .map(|o| i64::from(*o))
-                .collect();
-            (offsets, Arc::clone(lists.values()), nulls)
+            let offsets = lists.value_offsets().iter().map(|o| i64::from(*o));
+            (offsets.collect(), lists.values())
         }
         DataType::LargeList(_) => {
             let lists = array.as_list::<i64>();
-            (
-                lists.value_offsets().to_vec(),
-                Arc::clone(lists.values()),
-                nulls,
-            )
+            (lists.value_offsets().to_vec(), lists.values())
         }
         DataType::FixedSizeList(_, size) => {
             let lists = array.as_fixed_size_list();
-            let offsets = (0..=lists.len() as i64)
-                .map(|row| row * i64::from(*size))
-                .collect();
-            (offsets, Arc::clone(lists.values()), nulls)
+            let offsets = (0..=lists.len() as i64).map(|row| row * i64::from(*size));
+            (offsets.collect(), lists.values())
         }
         other => {
             return Err(Error::internal(format!(
                 "column {name:?} of {other} taken for lists"
             )));
         }
-    })
+    };
+    let first = offsets.first().copied().unwrap_or_default();
+    let last = offsets.last().copied().unwrap_or_default();
+    let items = usize::try_from(first)
+        .ok()
+        .zip(usize::try_from(last).ok())
+        .filter(|(first, last)| first <= last && *last <= items.len())
+        .map(|(first, last)| items.slice(first, last - first))
+        .ok_or_else(|| {
+            Error::invalid(format!(
+                "column {name:?}: the offsets of the lists point outside of their items"
+            ))
+        })?;
+    let offsets = offsets.iter().map(|offset| offset - first).collect();
+    Ok((offsets, items, nulls))
 }
 
 pub(super) fn number_lists(name: &str, array: &ArrayRef) -> Result<BoundColumn> {
@@ -281,7 +320,8 @@ pub(super) fn number_lists(name: &str, array: &ArrayRef) -> Result<BoundColumn> 
 
 pub(super) fn text_lists(name: &str, array: &ArrayRef) -> Result<BoundColumn> {
     let (offsets, items, nulls) = lists(name, array)?;
-    let items = Box::new(strings(name, &items)?);
+    let row = |item: usize| offsets.partition_point(|offset| *offset <= item as i64) - 1;
+    let items = Box::new(strings(name, &items, row)?);
     Ok(BoundColumn::TextList {
         offsets,
         items,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{FixedSizeListBuilder, Int32Builder, ListBuilder, StringBuilder};
+use arrow_array::builder::{
+    BinaryBuilder, FixedSizeListBuilder, Int32Builder, ListBuilder, StringBuilder,
+};
 use arrow_array::types::{Date64Type, DurationNanosecondType, DurationSecondType, Int32Type};
 use arrow_array::{
     BinaryArray, Date32Array, DictionaryArray, Float32Array, Int32Array, TimestampNanosecondArray,
@@ -197,18 +199,52 @@ fn lists_of_all_layouts_read_the_same_also_sliced() {
     );
 }
 
+/// Bytes in every layout that holds some, one value a row.
+fn byte_layouts(values: &[Option<&[u8]>]) -> Vec<ArrayRef> {
+    let plain: ArrayRef = Arc::new(BinaryArray::from(values.to_vec()));
+    let keyed = |values| DataType::Dictionary(Box::new(DataType::Int8), Box::new(values));
+    let mut lists = ListBuilder::new(BinaryBuilder::new());
+    for value in values {
+        lists.append_value([*value]);
+    }
+    let mut arrays: Vec<ArrayRef> = [
+        DataType::LargeBinary,
+        DataType::BinaryView,
+        keyed(DataType::Binary),
+        keyed(DataType::LargeBinary),
+    ]
+    .map(|kind| flatten("s", &plain, &kind).unwrap())
+    .to_vec();
+    arrays.push(plain);
+    arrays.push(Arc::new(lists.finish()));
+    arrays
+}
+
 #[test]
 fn bytes_are_text_if_they_are_utf8() {
-    let good: ArrayRef = Arc::new(BinaryArray::from(vec![Some("é".as_bytes()), None]));
-    assert_eq!(texts(good), [Some("é".to_owned()), None]);
-    let bad: ArrayRef = Arc::new(BinaryArray::from(vec![Some(&b"a"[..]), Some(&[0xff])]));
-    let error = one(&bad, DType::String, |_| ()).unwrap_err();
-    assert!(
-        error
-            .message
-            .contains("row 1: the bytes are not valid UTF-8"),
-        "{error}"
-    );
+    let values = [Some("é".as_bytes()), None, Some(b"a\xff"), Some(b"")];
+    for array in byte_layouts(&values) {
+        let kind = array.data_type().clone();
+        let dtype = dtype_of("c", &kind).unwrap();
+        let error = one(&array, dtype, |_| ()).unwrap_err();
+        assert_eq!(error.kind, crate::ErrorKind::InvalidInput);
+        for part in [
+            "\"c\", row 2: the bytes are not valid UTF-8",
+            "decode them first",
+        ] {
+            assert!(error.message.contains(part), "{kind}: {error}");
+        }
+        // What stands beside a slice is not looked at.
+        for (start, rows) in [(0, 2), (3, 1)] {
+            one(&array.slice(start, rows), dtype, |column| {
+                assert_eq!(column.len(), rows)
+            })
+            .unwrap();
+        }
+        if dtype == DType::String {
+            assert_eq!(texts(array.slice(0, 2)), [Some("é".to_owned()), None]);
+        }
+    }
 }
 
 #[test]
