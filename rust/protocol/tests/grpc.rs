@@ -445,11 +445,13 @@ fn outputs_are_selected_and_refusals_carry_their_id() {
     let mut bytes = Vec::new();
     let refusal = StreamReply::Refusal {
         message: "no",
+        version: Some("1.1.0"),
         id: Some("r-7"),
         parameters: &Parameters::new(),
     };
     encode_stream(&mut bytes, &refusal).unwrap();
     let read = ModelStreamInferResponse::decode(bytes.as_slice()).unwrap();
     assert_eq!(read.error_message, "no");
-    assert_eq!(read.infer_response.unwrap().id, "r-7");
+    let inner = read.infer_response.unwrap();
+    assert_eq!((&*inner.id, &*inner.model_version), ("r-7", "1.1.0"));
 }

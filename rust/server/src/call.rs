@@ -8,14 +8,17 @@ use http::{HeaderMap, Method, Uri};
 use tidegate_runtime::{Deployment, Model, Permit};
 use tidegate_schema::{Error, Result};
 
+use crate::asking::Named;
 use crate::routes::Target;
 use crate::service::Service;
 
-/// The head of a request.
+/// The head of a request, and what it was routed to.
 pub(crate) struct Head<'a> {
     pub(crate) method: &'a Method,
     pub(crate) target: &'a Uri,
     pub(crate) headers: &'a HeaderMap,
+    /// Which version answers it, once that is chosen.
+    pub(crate) named: &'a Named,
 }
 
 /// What a handler is given.
@@ -28,6 +31,8 @@ pub struct Call<'a> {
     pub headers: &'a HeaderMap,
     /// The body, decompressed.
     pub body: Bytes,
+    /// Which version answers, once that is chosen.
+    pub named: &'a Named,
     /// Lets in what asks a model to infer.
     pub permit: Option<Permit>,
     /// When it came.

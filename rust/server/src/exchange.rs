@@ -7,11 +7,11 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderValue};
 use memchr::memmem;
 use tidegate_protocol::Limits;
-use tidegate_runtime::{Answer, CallOptions, Input, Model, Stage, Ticket};
+use tidegate_runtime::{Answer, CallOptions, Input, Model, Permit, Stage, Ticket};
 use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
-use crate::asking::mark;
+use crate::asking::Named;
 use crate::body::Coding;
 use crate::call::Call;
 use crate::reply::Reply;
@@ -54,8 +54,9 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         Some(permit) => permit,
         None => return Err(Error::internal("a request was not asked at the door")),
     };
+    let open = permit.is_open();
     // While a column is to decide, nobody knows whose queue it would be.
-    let asked = permit.model().limits().is_timed() && !permit.is_open();
+    let asked = permit.model().limits().is_timed() && !open;
     if asked && !may_have_terms(&call.body) {
         let waited = service.turn.waited(call.came.readable);
         permit.model().ask(waited)?;
@@ -63,7 +64,7 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
     let reply = if call.body.len() > HEAVY_BODY {
         let (limits, body) = (service.shared.protocol.clone(), call.body);
         let begun = call.came.begun;
-        heavy(service, move || {
+        let work = move |permit: &mut Permit| {
             let admitted = Instant::now();
             let (input, mut options, wanted) = E::read(permit.model(), head, &body, &limits)?;
             let input = permit.settle(input)?;
@@ -73,13 +74,16 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
             took(model, Stage::Decode, admitted);
             permit.sign(&mut options);
             written::<E>(&name, &wanted, &model.predict(input, &options)?)
-        })
-        .await?
+        };
+        heavy(service, permit, call.named, work).await?
     } else {
         let limits = &service.shared.protocol;
         let admitted = Instant::now();
         let (input, mut options, wanted) = E::read(permit.model(), head, &call.body, limits)?;
         let input = permit.settle(input)?;
+        if open {
+            call.named.chosen(permit.routed(), false);
+        }
         let model = permit.model();
         model.took(Stage::Admit, admitted.duration_since(call.came.begun));
         took(model, Stage::Decode, admitted);
@@ -93,8 +97,7 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
 /// Writes an answer, and counts how long that took.
 fn written<E: Exchange>(name: &str, wanted: &E::Wanted, answer: &Answer) -> Result<Reply> {
     let answered = Instant::now();
-    let mut reply = E::write(name, wanted, answer)?;
-    mark(reply.headers_mut(), answer);
+    let reply = E::write(name, wanted, answer)?;
     took(&answer.model, Stage::Encode, answered);
     Ok(reply)
 }
@@ -155,10 +158,12 @@ impl Pending {
 }
 
 /// Runs `work`, which reads a large request, asks the model and writes the answer, on a thread of
-/// its own.
+/// its own; and says which version it was routed to, where that is known only there.
 pub async fn heavy<T: Send + 'static>(
     service: &Service,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
+    mut permit: Permit,
+    named: &Named,
+    work: impl FnOnce(&mut Permit) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let place = Arc::clone(&service.shared.heavy)
         .try_acquire_owned()
@@ -170,10 +175,16 @@ pub async fn heavy<T: Send + 'static>(
         })?;
     let done = tokio::task::spawn_blocking(move || {
         let _place = place;
-        work()
+        let outcome = work(&mut permit);
+        (outcome, permit)
     });
-    done.await
-        .unwrap_or_else(|error| Err(Error::internal(format!("a large request failed: {error}"))))
+    match done.await {
+        Ok((outcome, permit)) => {
+            named.chosen(permit.routed(), permit.is_open());
+            outcome
+        }
+        Err(error) => Err(Error::internal(format!("a large request failed: {error}"))),
+    }
 }
 
 /// The answer in a coding that the client accepts, where that is worth it.

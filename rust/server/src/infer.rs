@@ -97,14 +97,19 @@ pub fn reply_parameters(answer: &Answer) -> Parameters {
     let mut parameters = Parameters::new();
     let id = Parameter::String(answer.prediction_id.text());
     parameters.push("prediction_id", id);
-    let revision = i64::try_from(answer.revision()).unwrap_or(i64::MAX);
-    parameters.push("revision", Parameter::Int(revision));
+    push_revision(&mut parameters, answer.revision());
     if let Some(experiment) = answer.experiment() {
         let text = |text: &str| Parameter::String(text.to_owned());
         parameters.push("experiment", text(experiment));
         parameters.push("arm", text(answer.model.version()));
     }
     parameters
+}
+
+/// Says which revision a request was routed by.
+pub fn push_revision(parameters: &mut Parameters, revision: u64) {
+    let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+    parameters.push("revision", Parameter::Int(revision));
 }
 
 /// The names of a classifier's classes, in the order of its probabilities; none where no output is

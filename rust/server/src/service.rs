@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::access::{self, Action, Asked, Credentials, Pass, Refusal};
 use crate::access_log::Outcome;
-use crate::asking::Asking;
+use crate::asking::{Asking, Named};
 use crate::body::{self, Body};
 use crate::call::{Call, Came, Head};
 use crate::counters::Counters;
@@ -162,10 +162,12 @@ impl Service {
         let came = Came::now();
         let trace = Trace::of(headers, &self.shared.ids);
         let limit = self.shared.options.limits.body_bytes;
+        let named = Named::default();
         let head = Head {
             method,
             target,
             headers,
+            named: &named,
         };
         let found = self.find(method, target.path());
         let mut reply = match self.admit(&found, &head, mount::PEER) {
@@ -184,6 +186,7 @@ impl Service {
         };
         let (status, text) = (reply.status(), Some(reply.body().as_ref()));
         self.note(&trace, &head, status, text, came.begun.elapsed());
+        named.mark(reply.headers_mut(), failed(status));
         reply.headers_mut().insert(REQUEST_ID, trace.id);
         reply
     }
@@ -231,6 +234,7 @@ impl Service {
             message: None,
         };
         let choice = runtime.choose(&target.model, target.version.as_deref(), &asking)?;
+        head.named.chosen(choice.routed(), choice.is_open());
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
         let caller = pass.caller.as_ref().map(|caller| caller.shared_name());
         Permit::new(choice, announced).map(|permit| Some(permit.asked_by(caller)))
@@ -280,6 +284,7 @@ impl Service {
                     query: head.target.query(),
                     headers: head.headers,
                     body,
+                    named: head.named,
                     permit,
                     came,
                 };
@@ -329,8 +334,10 @@ impl Service {
         let busy = pulse.begin(request.version());
         let trace = Trace::of(request.headers(), &self.shared.ids);
         let mut record = Record::begin(&self.shared, &request, Kind::Http, &trace, peer);
-        let answer = self.respond(request, peer, busy, &trace, &mut record);
+        let named = Named::default();
+        let answer = self.respond(request, peer, busy, &trace, &mut record, &named);
         let mut response = answer.await;
+        named.mark(response.headers_mut(), failed(response.status()));
         record.answered(|| Outcome::of(&response));
         response.headers_mut().insert(REQUEST_ID, trace.id);
         Ok(response)
@@ -343,6 +350,7 @@ impl Service {
         busy: Busy,
         trace: &Trace,
         record: &mut Record,
+        named: &Named,
     ) -> Response<Body> {
         let came = Came {
             readable: busy.readable(),
@@ -359,6 +367,7 @@ impl Service {
             method: &parts.method,
             target: &parts.uri,
             headers: &parts.headers,
+            named,
         };
         let pass = match self.admit(&found, &head, peer.ip()) {
             Ok(pass) => {
@@ -485,11 +494,11 @@ impl Service {
         self.counters
             .answered(None, response.status(), begun.elapsed());
         errors::mark(response.headers_mut(), pass.allowance);
-        let headers = &HeaderMap::new();
         let head = Head {
             method: &method,
             target: &target,
-            headers,
+            headers: &HeaderMap::new(),
+            named: &Named::default(),
         };
         let text = match response.body() {
             Body::Whole(bytes) => bytes.as_deref(),
@@ -510,6 +519,10 @@ impl Service {
             &message,
         ))
     }
+}
+
+fn failed(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// Reads what is left of a refused request, so that its client sees why; true if the connection

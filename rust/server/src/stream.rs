@@ -24,7 +24,6 @@ use tidegate_schema::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::asking::mark;
 use crate::body::{self, Body};
 use crate::call::Head;
 use crate::errors;
@@ -203,7 +202,7 @@ impl Service {
         let outcome = match prepared {
             Ok(streaming) => {
                 source.within(limits.body_timeout);
-                streaming.begin(source, head.headers, begun).await
+                streaming.begin(source, head, begun).await
             }
             Err(error) => Err((error, source)),
         };
@@ -261,11 +260,11 @@ impl Streaming {
     async fn begin(
         mut self,
         mut source: Source,
-        headers: &HeaderMap,
+        head: &Head<'_>,
         begun: Instant,
     ) -> std::result::Result<Response<Body>, (Error, Source)> {
         let first = async {
-            source.coding = Coding::of(headers)?;
+            source.coding = Coding::of(head.headers)?;
             source.pieces = Some(Pieces::new(self.extra));
             let piece = source.piece().await?.unwrap_or_default();
             let admitted = Instant::now();
@@ -285,13 +284,15 @@ impl Streaming {
             took(self.permit.model(), Stage::Encode, answered);
             Ok((bytes, answer))
         };
-        let (bytes, answer) = match first.await {
+        let first = first.await;
+        let permit = &self.permit;
+        head.named.chosen(permit.routed(), permit.is_open());
+        let (bytes, answer) = match first {
             Ok(first) => first,
             Err(error) => return Err((error, source)),
         };
         let (feeder, streamed) = channel();
         let mut response = Response::new(Body::Streamed(streamed));
-        mark(response.headers_mut(), &answer);
         let (id, rows) = (answer.prediction_id, answer.rows());
         drop(answer);
         tokio::task::spawn_local(async move {

@@ -55,6 +55,8 @@ pub enum StreamReply<'a> {
     Refusal {
         /// One sentence.
         message: &'a str,
+        /// The version that was to answer, where it was chosen.
+        version: Option<&'a str>,
         /// The request's id, where it had one.
         id: Option<&'a str>,
         /// The parameters of the reply.
@@ -70,10 +72,14 @@ pub fn encode_stream(out: &mut Vec<u8>, reply: &StreamReply<'_>) -> Result<()> {
         StreamReply::Answer(response, wanted) => encode(&mut inner, response, wanted)?,
         StreamReply::Refusal {
             message,
+            version,
             id,
             parameters,
         } => {
             put_bytes(out, 1, message.as_bytes());
+            if let Some(version) = version {
+                put_bytes(&mut inner, 2, version.as_bytes());
+            }
             if let Some(id) = id {
                 put_bytes(&mut inner, 3, id.as_bytes());
             }

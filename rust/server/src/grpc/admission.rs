@@ -9,6 +9,7 @@ use tidegate_schema::{Error, ErrorKind, Result};
 
 use super::call::Call;
 use crate::access::{self, Action, Allowance, Asked, Caller, Credentials, Pass, Refusal};
+use crate::asking::Named;
 use crate::service::Service;
 
 /// What admission has said of a request.
@@ -18,6 +19,8 @@ pub struct Admission {
     counted: Cell<bool>,
     allowance: Cell<Option<Allowance>>,
     caller: RefCell<Option<Arc<Caller>>>,
+    /// Which version answers, once that is chosen; of a stream each message has its own.
+    pub(super) named: Named,
 }
 
 impl Admission {

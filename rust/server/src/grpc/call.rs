@@ -202,6 +202,8 @@ async fn respond(
     };
     counters.grpc.answered(method, code, begun.elapsed());
     errors::mark(response.headers_mut(), call.allowance());
+    let failed = code != Code::Ok;
+    call.admission.named.mark(response.headers_mut(), failed);
     Answered {
         response,
         code: Some(code),

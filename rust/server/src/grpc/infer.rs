@@ -11,7 +11,7 @@ use tidegate_schema::{Result, Tensor};
 
 use super::call::Call;
 use super::reply::framed;
-use crate::asking::Asking;
+use crate::asking::{Asking, Named};
 use crate::exchange::{HEAVY_BODY, Pending, heavy, took};
 use crate::infer;
 
@@ -32,26 +32,30 @@ pub struct Wanted {
 pub async fn answer(call: &Call, body: Incoming) -> Result<Bytes> {
     let message = call.messages(body, call.body_bytes()).only().await?;
     let target = grpc::target(&message)?;
-    let mut permit = enter(call, target, message.len(), None)?;
+    let named = &call.admission.named;
+    let mut permit = enter(call, target, message.len(), None, named)?;
     if message.len() > HEAVY_BODY {
-        let work = large(call, permit, message, call.begun, unary);
-        return heavy(&call.service, work).await;
+        let work = large(call, message, call.begun, unary);
+        return heavy(&call.service, permit, named, work).await;
     }
     let limits = &call.service.shared.protocol;
     let begun = call.begun;
-    let (input, options, wanted) = read(&mut permit, &message, limits, call.deadline, begun)?;
+    let read = read(&mut permit, &message, limits, call.deadline, begun);
+    named.chosen(permit.routed(), permit.is_open());
+    let (input, options, wanted) = read?;
     let mut pending = Pending::new(&call.service, permit.model(), input, options, None);
     unary(&wanted, &pending.answer().await?)
 }
 
 /// Asks at the door of a request's model, if the caller may ask for it. A message names its model,
 /// so it has come by now; it is held until it is answered.
-/// `message` tells those of a stream apart.
+/// `message` tells those of a stream apart; `named` is told which version it is routed to.
 pub fn enter(
     call: &Call,
     target: Target<'_>,
     bytes: usize,
     message: Option<u64>,
+    named: &Named,
 ) -> Result<Permit> {
     let caller = call.admit(Some(target.model))?;
     let asking = Asking {
@@ -62,6 +66,7 @@ pub fn enter(
     };
     let runtime = &call.service.shared.runtime;
     let choice = runtime.choose(target.model, target.version, &asking)?;
+    named.chosen(choice.routed(), choice.is_open());
     let caller = caller.map(|caller| caller.shared_name());
     let mut permit = Permit::new(choice, bytes)?.asked_by(caller);
     permit.hold_bytes(bytes)?;
@@ -71,15 +76,14 @@ pub fn enter(
 /// All the work of a large request, for a thread of its own.
 pub fn large(
     call: &Call,
-    mut permit: Permit,
     message: Bytes,
     begun: Instant,
     write: fn(&Wanted, &Answer) -> Result<Bytes>,
-) -> impl FnOnce() -> Result<Bytes> + Send + 'static + use<> {
+) -> impl FnOnce(&mut Permit) -> Result<Bytes> + Send + 'static + use<> {
     let limits = call.service.shared.protocol.clone();
     let deadline = call.deadline;
-    move || {
-        let (input, options, wanted) = read(&mut permit, &message, &limits, deadline, begun)?;
+    move |permit| {
+        let (input, options, wanted) = read(permit, &message, &limits, deadline, begun)?;
         drop(message);
         write(&wanted, &permit.model().predict(input, &options)?)
     }

@@ -19,7 +19,9 @@ use super::call::Call;
 use super::infer::{self, Wanted, large, room, with_response};
 use super::reply::{framed, head};
 use crate::access::{Action, Asked};
+use crate::asking::Named;
 use crate::exchange::{HEAVY_BODY, Pending, heavy};
+use crate::infer::push_revision;
 use crate::pulse::Busy;
 use crate::task::Aborting;
 
@@ -52,14 +54,15 @@ enum Item {
     Queued {
         pending: Pending,
         wanted: Wanted,
+        named: Named,
         _permit: Permit,
     },
     Large {
-        task: JoinHandle<Result<Bytes>>,
+        task: JoinHandle<(Result<Bytes>, Named)>,
         id: Option<String>,
         _aborting: Aborting,
     },
-    Refused(Error, Option<String>),
+    Refused(Error, Option<String>, Named),
 }
 
 async fn serve(call: Call, body: Incoming, sender: &mpsc::Sender<Sent>) -> Result<()> {
@@ -89,7 +92,7 @@ async fn serve(call: Call, body: Incoming, sender: &mpsc::Sender<Sent>) -> Resul
                 match message {
                     Ok(Some(message)) => match begin(&call, message, read) {
                         // Whoever asks is known no longer: the stream says so at its end.
-                        Item::Refused(error, _) if error.kind == ErrorKind::Unauthenticated => {
+                        Item::Refused(error, ..) if error.kind == ErrorKind::Unauthenticated => {
                             end = Some(Err(error));
                         }
                         item => {
@@ -123,18 +126,22 @@ fn begin(call: &Call, message: Bytes, number: u64) -> Item {
         Ok(target) => target,
         Err(error) => {
             let counted = call.admit_as(&Asked::server(Action::Known));
-            return Item::Refused(counted.err().unwrap_or(error), None);
+            return Item::Refused(counted.err().unwrap_or(error), None, Named::default());
         }
     };
     let id = target.id.map(str::to_owned);
-    let mut permit = match infer::enter(call, target, message.len(), Some(number)) {
+    let named = Named::default();
+    let mut permit = match infer::enter(call, target, message.len(), Some(number), &named) {
         Ok(permit) => permit,
-        Err(error) => return Item::Refused(error, id),
+        Err(error) => return Item::Refused(error, id, named),
     };
     if message.len() > HEAVY_BODY {
-        let work = large(call, permit, message, begun, write);
+        let work = large(call, message, begun, write);
         let service = call.service.clone();
-        let task = tokio::task::spawn_local(async move { heavy(&service, work).await });
+        let task = tokio::task::spawn_local(async move {
+            let outcome = heavy(&service, permit, &named, work).await;
+            (outcome, named)
+        });
         return Item::Large {
             _aborting: Aborting(task.abort_handle()),
             task,
@@ -142,36 +149,45 @@ fn begin(call: &Call, message: Bytes, number: u64) -> Item {
         };
     }
     let limits = &call.service.shared.protocol;
-    match infer::read(&mut permit, &message, limits, call.deadline, begun) {
+    let read = infer::read(&mut permit, &message, limits, call.deadline, begun);
+    named.chosen(permit.routed(), permit.is_open());
+    match read {
         Ok((input, options, wanted)) => {
             let pending = Pending::new(&call.service, permit.model(), input, options, None);
             Item::Queued {
                 pending,
                 wanted,
+                named,
                 _permit: permit,
             }
         }
-        Err(error) => Item::Refused(error, id),
+        Err(error) => Item::Refused(error, id, named),
     }
 }
 
 /// Waits for the reply to a request; may be dropped and called again.
 async fn reply(item: &mut Item) -> Result<Bytes> {
-    let (outcome, id) = match item {
+    match item {
         Item::Queued {
-            pending, wanted, ..
+            pending,
+            wanted,
+            named,
+            ..
         } => {
             let answer = pending.answer().await;
             let outcome = answer.and_then(|answer| write(wanted, &answer));
-            (outcome, wanted.id.clone())
+            outcome.or_else(|error| refusal(&error, wanted.id.as_deref(), named))
         }
         Item::Large { task, id, .. } => {
-            let failed = |error| Err(Error::internal(format!("a large request failed: {error}")));
-            (task.await.unwrap_or_else(failed), id.clone())
+            let failed = |error| {
+                let error = Error::internal(format!("a large request failed: {error}"));
+                (Err(error), Named::default())
+            };
+            let (outcome, named) = task.await.unwrap_or_else(failed);
+            outcome.or_else(|error| refusal(&error, id.as_deref(), &named))
         }
-        Item::Refused(error, id) => (Err(error.clone()), id.clone()),
-    };
-    outcome.or_else(|error| refusal(&error, id.as_deref()))
+        Item::Refused(error, id, named) => refusal(error, id.as_deref(), named),
+    }
 }
 
 fn write(wanted: &Wanted, answer: &Answer) -> Result<Bytes> {
@@ -183,12 +199,20 @@ fn write(wanted: &Wanted, answer: &Answer) -> Result<Bytes> {
     })
 }
 
-fn refusal(error: &Error, id: Option<&str>) -> Result<Bytes> {
+/// Says what went wrong with a request, beside the version and revision that it was routed to: the
+/// metadata of the call is of all its messages.
+fn refusal(error: &Error, id: Option<&str>, named: &Named) -> Result<Bytes> {
     let mut parameters = Parameters::new();
+    let chosen = named.version_and_revision();
+    if let Some((_, revision)) = &chosen {
+        push_revision(&mut parameters, *revision);
+    }
     parameters.push(FINAL, Parameter::Bool(true));
+    let version = chosen.and_then(|(version, _)| version);
     framed(error.message.len(), |out| {
         let reply = StreamReply::Refusal {
             message: &error.message,
+            version: version.as_deref(),
             id,
             parameters: &parameters,
         };

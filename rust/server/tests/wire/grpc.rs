@@ -124,7 +124,7 @@ impl Ended {
 /// A call under way. Dropping it tells the server that nobody waits.
 pub struct Call {
     http: u16,
-    head: HeaderMap,
+    pub head: HeaderMap,
     body: Incoming,
     held: BytesMut,
     trailers: Option<HeaderMap>,
