@@ -38,6 +38,23 @@ pub(crate) fn yield_to_all() {
     }
 }
 
+/// Nothing but what no other thread wants, for this thread. Of the lowest priority alone it would still have
+/// its turn, and once it has it keeps the core for a few milliseconds: a request that comes then waits so long.
+/// A thread of this policy gives way at once. Whoever waits for a lock that it holds waits for an idle core:
+/// so it may hold none that a request waits for.
+pub(crate) fn take_what_is_left() {
+    // Where the policy is not allowed the priority holds.
+    yield_to_all();
+    #[cfg(target_os = "linux")]
+    {
+        let parameters = libc::sched_param { sched_priority: 0 };
+        // SAFETY: the call reads the structure only. 0 is the calling thread.
+        unsafe {
+            libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +85,19 @@ mod tests {
         let before = priority().unwrap();
         assert_eq!(in_background(priority).unwrap(), 19);
         assert_eq!(priority().unwrap(), before);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_the_thread_that_asks_takes_what_is_left() {
+        // SAFETY: as above; the calling thread's policy is read.
+        let policy = || unsafe { libc::sched_getscheduler(0) };
+        let before = policy();
+        let idle = thread::spawn(move || {
+            take_what_is_left();
+            policy()
+        });
+        assert_eq!(idle.join().unwrap(), libc::SCHED_IDLE);
+        assert_eq!(policy(), before);
     }
 }

@@ -332,7 +332,7 @@ impl Side {
     /// Is this request of a model that takes tensors to be copied? Asked before they are given away.
     pub fn copies(&self) -> bool {
         let shade = self.comparison.shade.as_ref();
-        shade.is_some_and(|shade| shade.selects())
+        shade.is_some_and(|shade| shade.takes())
     }
 
     /// Hands the shadow a request of a model that takes tensors.

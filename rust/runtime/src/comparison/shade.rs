@@ -1,14 +1,20 @@
 //! The shadow of a deployment: it computes copies of requests that others have answered.
 //!
-//! Copies wait in a bounded queue of their own and run one by one, in a thread of the lowest priority, on an
-//! instance of the model that nothing else runs on. While the machine is busy the system gives that thread next to
-//! nothing, copies gather, and what finds no room is dropped and counted. So a shadow that is slow, fails or hangs takes
-//! nothing from live requests but the memory of its queue.
+//! Copies wait in a bounded queue of their own and run one by one, in a thread that gets what nobody else wants
+//! ([`take_what_is_left`]), on an instance of the model that nothing else runs on. An ONNX session has no threads of its
+//! own, so that all of a copy runs there. While the machine is busy that thread gets next to nothing, copies gather, and
+//! what finds no room is not made, and counted. So a shadow that is slow, fails or hangs takes nothing from live requests but
+//! the memory of its queue.
+//!
+//! The thread may be kept from going on wherever it is, also within a lock. Those that it takes are the queue's and that of
+//! what it has counted: requests and the observer only *try* the first ([`Shade::copy`], [`Shade::push`]) and never take the
+//! second; who changes the plan or reads samples may wait. What a copy takes of memory is freed there without a lock too, as
+//! the allocator (mimalloc) gives memory of other threads back.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use tidegate_drift::tally::{Answered as Counted, Pairs, Scope, Segments, Shadowed, Tally};
@@ -18,7 +24,7 @@ use tidegate_schema::{Error, ErrorKind, Result, Table, TableBuf, Tensor};
 use super::reading::Pair;
 use super::revision::{Fault, fault, lock, requests, told};
 use crate::Model;
-use crate::background::yield_to_all;
+use crate::background::take_what_is_left;
 use crate::bundle::Kind;
 use crate::output::OutputColumn;
 use crate::routing::WHOLE;
@@ -32,6 +38,8 @@ const OVERHEAD: usize = 512;
 /// How long the end of the runtime waits for a copy that runs. One that hangs is left behind.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How often a copy tries to be added: some microseconds.
+const SPINS: u32 = 200;
 /// How often the end of a shadow tries to tell its thread.
 const ATTEMPTS: u32 = 10_000;
 
@@ -93,13 +101,14 @@ struct Counts {
     pairs: Pairs,
 }
 
-/// What is shared with the thread. It takes no lock that a live request waits for: at the lowest priority
-/// it may be kept from giving it back.
+/// What is shared with the thread.
 #[derive(Debug)]
 struct Inner {
     queue: Mutex<Queue>,
     call: Condvar,
     done: Condvar,
+    /// The queue has no room: what would find none is not copied. Read without the queue's lock.
+    full: AtomicBool,
     counts: Mutex<Counts>,
     scope: Arc<Scope>,
     totals: Arc<Totals>,
@@ -144,6 +153,7 @@ impl Shade {
             queue: Mutex::default(),
             call: Condvar::new(),
             done: Condvar::new(),
+            full: AtomicBool::new(false),
             counts: Mutex::new(Counts {
                 live: tally(),
                 shadow: tally(),
@@ -157,7 +167,7 @@ impl Shade {
         std::thread::Builder::new()
             .name("tidegate-shadow".to_owned())
             .spawn(move || {
-                yield_to_all();
+                take_what_is_left();
                 served.serve(executor);
             })
             .map_err(|error| {
@@ -184,8 +194,19 @@ impl Shade {
         &self.inner.totals
     }
 
-    /// Is the next request copied? Evenly spread: of any 10,000 in a row exactly the share.
-    pub fn selects(&self) -> bool {
+    /// Is the next request to be copied, and is there room? Where there is none it counts as dropped: to copy
+    /// what is dropped then would take time from live requests.
+    pub fn takes(&self) -> bool {
+        let selected = self.selects();
+        let full = selected && self.inner.full.load(Relaxed);
+        if full {
+            self.drop_one();
+        }
+        selected && !full
+    }
+
+    /// Is the next request of the share? Evenly spread: of any 10,000 in a row exactly so many.
+    fn selects(&self) -> bool {
         let whole = u64::from(WHOLE);
         let number = self.asked.fetch_add(1, Relaxed) % whole;
         (number + 1) * self.share / whole > number * self.share / whole
@@ -206,7 +227,7 @@ impl Shade {
             let rows = seen.rows as usize;
             let first = start;
             start += rows;
-            if !self.selects() {
+            if !self.takes() {
                 continue;
             }
             let copied = answers.view().and_then(|answers| {
@@ -222,32 +243,38 @@ impl Shade {
                 })
             });
             match copied {
-                Ok(copied) => self.put(&mut lock(&self.inner.queue), copied),
+                Ok(copied) => self.push(copied),
                 Err(_) => self.drop_one(),
             }
         }
     }
 
-    /// A copy of a request that was answered, in the thread that answers it, which does not wait.
+    /// Adds a copy; waits for nobody.
     pub fn push(&self, copied: Copied) {
-        match self.inner.queue.try_lock() {
-            Ok(mut queue) => self.put(&mut queue, copied),
-            Err(_) => self.drop_one(),
-        }
-    }
-
-    fn put(&self, queue: &mut Queue, copied: Copied) {
         let bytes = copied.bytes();
+        let Some(mut queue) = self.inner.try_queue() else {
+            self.drop_one();
+            return;
+        };
         if queue.stopped {
             return;
         }
-        if queue.bytes + bytes > SHADOW_BYTES {
-            self.drop_one();
-            return;
+        let fits = queue.bytes + bytes <= SHADOW_BYTES;
+        if fits {
+            queue.bytes += bytes;
+            queue.waiting.push_back((copied, bytes));
         }
-        queue.bytes += bytes;
-        queue.waiting.push_back((copied, bytes));
-        self.inner.call.notify_one();
+        // What is larger than all room says nothing about the next.
+        let full = !fits && !queue.waiting.is_empty();
+        self.inner.full.store(full, Relaxed);
+        // Its thread waits only where there was nothing.
+        let first = queue.waiting.len() == 1;
+        drop(queue);
+        if !fits {
+            self.drop_one();
+        } else if first {
+            self.inner.call.notify_one();
+        }
     }
 
     fn drop_one(&self) {
@@ -324,10 +351,23 @@ impl Drop for Shade {
 }
 
 impl Inner {
+    /// The queue, unless its thread holds it for longer than it takes to add or remove something: then the
+    /// system has stopped it there.
+    fn try_queue(&self) -> Option<MutexGuard<'_, Queue>> {
+        (0..SPINS).find_map(|_| match self.queue.try_lock() {
+            Ok(queue) => Some(queue),
+            Err(TryLockError::Poisoned(queue)) => Some(queue.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                std::hint::spin_loop();
+                None
+            }
+        })
+    }
+
     fn serve(&self, mut executor: Executor) {
         while let Some(copied) = self.next() {
             // A bug here must not end the shadow for good.
-            let caught = catch_unwind(AssertUnwindSafe(|| self.compute(copied, &mut executor)));
+            let caught = catch_unwind(AssertUnwindSafe(|| self.compute(&copied, &mut executor)));
             if caught.is_err() {
                 self.totals.failed.fetch_add(1, Relaxed);
                 lock(&self.counts).pairs.shadow_errors += 1;
@@ -345,6 +385,7 @@ impl Inner {
             }
             if let Some((copied, bytes)) = queue.waiting.pop_front() {
                 queue.bytes -= bytes.min(queue.bytes);
+                self.full.store(false, Relaxed);
                 return Some(copied);
             }
             queue = self
@@ -354,14 +395,14 @@ impl Inner {
         }
     }
 
-    fn compute(&self, copied: Copied, executor: &mut Executor) {
+    fn compute(&self, copied: &Copied, executor: &mut Executor) {
         let begin = Instant::now();
         let outcome = self.run(&copied.inputs, executor);
         let latency = begin.elapsed();
         let columns = outcome.and_then(|outputs| self.model.read(&outputs));
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.totals.nanoseconds.fetch_add(nanoseconds, Relaxed);
-        self.count(&copied, latency, columns);
+        self.count(copied, latency, columns);
     }
 
     fn run(&self, inputs: &CopiedInputs, executor: &mut Executor) -> Result<Vec<Tensor>> {
@@ -430,5 +471,116 @@ impl Inner {
         self.totals.compared.fetch_add(1, Relaxed);
         self.totals.rows.fetch_add(answers.rows() as u64, Relaxed);
         self.totals.disagreements.fetch_add(more, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tidegate_drift::tally::Observe;
+    use tidegate_schema::{Datatype, TensorData};
+
+    use super::*;
+    use crate::backend::{Backend, Slab};
+    use crate::id::Ids;
+    use crate::{LoadOptions, Options, Runtime, TensorInfo};
+
+    /// Gives back what it is asked, and says on which thread.
+    #[derive(Clone)]
+    struct Echo(Vec<TensorInfo>, mpsc::Sender<i32>);
+
+    impl Backend for Echo {
+        fn inputs(&self) -> &[TensorInfo] {
+            &self.0
+        }
+
+        fn outputs(&self) -> &[TensorInfo] {
+            &self.0
+        }
+
+        fn run(&mut self, inputs: &[Slab<'_>]) -> Result<Vec<Tensor>> {
+            // SAFETY: the calling thread's policy is read.
+            let _ = self.1.send(unsafe { libc::sched_getscheduler(0) });
+            let slab = &inputs[0];
+            Ok(vec![Tensor::new(
+                "x",
+                slab.shape.to_vec(),
+                slab.data.clone(),
+            )?])
+        }
+
+        fn another(&self) -> Result<Option<Box<dyn Backend>>> {
+            Ok(Some(Box::new(self.clone())))
+        }
+    }
+
+    fn copied(rows: usize) -> Copied {
+        Copied {
+            inputs: CopiedInputs::Blocks(vec![Block {
+                shape: vec![rows, 1],
+                data: TensorData::Fp32(vec![0.5; rows]),
+            }]),
+            columns: Arc::default(),
+            answers: TableBuf {
+                columns: Vec::new(),
+            },
+            seen: Answered {
+                id: Ids::new().next(),
+                first_row: 0,
+                rows: 0,
+                time: 0.0,
+                revision: 1,
+                experiment: None,
+                role: None,
+                latency: Duration::ZERO,
+                caller: None,
+            },
+            places: None,
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_not_even_copied_and_counted() {
+        let info = TensorInfo {
+            name: "x".to_owned(),
+            datatype: Datatype::Fp32,
+            shape: vec![-1, 1],
+        };
+        let (ran, runs) = mpsc::channel();
+        let runtime = Runtime::new(&Options::default()).unwrap();
+        let backend = Box::new(Echo(vec![info], ran));
+        let model = runtime.load_backend("m", "2", backend, &LoadOptions::default());
+        let scope = Arc::new(Scope::new(Observe::default(), None, false, None).unwrap());
+        let shade = Shade::new(&model.unwrap(), WHOLE, scope, None).unwrap();
+        let dropped = || shade.totals().dropped.load(Relaxed);
+        // The thread cannot count what it has computed, and takes no more.
+        let counts = lock(&shade.inner.counts);
+        shade.push(copied(1));
+        #[cfg(target_os = "linux")]
+        assert_eq!(runs.recv().unwrap(), libc::SCHED_IDLE);
+        let rows = SHADOW_BYTES / 16;
+        let mut added = 0;
+        while shade.takes() {
+            shade.push(copied(rows));
+            added += 1;
+        }
+        // Three fit, the fourth finds no room, the next is not made.
+        assert_eq!((added, dropped()), (4, 2));
+        assert!(!shade.takes());
+        assert_eq!(dropped(), 3);
+        // As soon as one is taken there is room for the next.
+        drop(counts);
+        for _ in 0..3 {
+            runs.recv().unwrap();
+        }
+        assert!(shade.takes());
+        // Nobody who answers waits for the thread, wherever it is stopped.
+        let held = lock(&shade.inner.queue);
+        shade.push(copied(1));
+        assert_eq!(dropped(), 4);
+        drop(held);
+        shade.stop();
+        shade.wait();
     }
 }
