@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import polars as pl
 import pytest
 import tritonclient.grpc as triton
 from tests.server.test_tokens import issuer
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from tidegate._core import Model
 from tidegate.demo.tiny import tiny_bundle
@@ -127,6 +129,92 @@ def test_a_key_gets_its_version_over_every_protocol(
     versions = Counter(chosen(runtime, user) for user in USERS)
     assert min(versions.values()) > 10
     assert len(versions) == 2
+
+
+def test_refusals_and_failures_name_their_version_too(
+    runtime: Runtime, route: Route, client: httpx.Client
+) -> None:
+    def named(headers: Any) -> tuple[str | None, str | None]:
+        return headers.get("x-tidegate-version"), headers.get("x-tidegate-revision")
+
+    def late(colour: str = "red") -> dict[str, object]:
+        return {**tensors(colour), "parameters": {"timeout": 1}}
+
+    wrong = {"instances": [{"x": "a", "colour": "red"}]}
+    # Read in pieces: what is wrong with the first has a status.
+    pieces = json.dumps({"instances": [{"x": "a", "colour": "red"}] * 40_000}).encode()
+    revision = route(5_000)
+    seen = set()
+    for user in USERS[:12]:
+        headers, due = {"x-user": user}, (chosen(runtime, user), str(revision))
+        seen.add(due)
+        for path, more, status in [
+            (PREDICT, {"json": instances()}, 200),
+            (PREDICT, {"json": instances(count=40_000)}, 200),
+            (PREDICT, {"json": wrong}, 400),
+            (PREDICT, {"content": pieces}, 400),
+            (PREDICT, {"content": b"\x1f\x8b no gzip", "coding": "gzip"}, 400),
+            (INFER, {"json": {"inputs": []}}, 400),
+            (INFER, {"json": late()}, 504),
+            (INFER, {"content": b"binary", "header": "3"}, 400),
+        ]:
+            sent: dict[str, Any] = dict(more)
+            own = {**headers}
+            if "coding" in sent:
+                own["content-encoding"] = sent.pop("coding")
+            if "header" in sent:
+                own["inference-header-content-length"] = sent.pop("header")
+            answer = client.post(path, headers=own, **sent)
+            assert answer.status_code == status, answer.text[:300]
+            assert named(answer.headers) == due, (path, more)
+    assert len(seen) == 2
+    for path in (f"{INFER[:-6]}/versions/9/infer", "/v2/models/other/infer", "/v1/nothing"):
+        assert named(client.post(path, json=tensors()).headers) == (None, None)
+    # A column decides: until it is read the revision is all that is known.
+    revision = route(0, rules=(Rule("column", "colour", ("blue",), CANDIDATE),))
+    assert named(client.post(PREDICT, json=wrong).headers) == (None, str(revision))
+    for colour, version in (("blue", CANDIDATE), ("red", STABLE)):
+        answer = client.post(INFER, json=late(colour))
+        assert (answer.status_code, *named(answer.headers)) == (504, version, str(revision))
+
+
+def test_metadata_of_grpc_names_the_version(runtime: Runtime, route: Route, server: Server) -> None:
+    revision = route(5_000)
+    assert server.grpc_address is not None
+    with grpc.insecure_channel(server.grpc_address) as connection:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(connection)
+        request = service_pb2.ModelInferRequest(model_name="tiny")
+        for name, datatype in (("x", "FP64"), ("colour", "BYTES")):
+            tensor = request.inputs.add(name=name, datatype=datatype, shape=[1, 1])
+            if name == "x":
+                tensor.contents.fp64_contents.append(0.5)
+            else:
+                tensor.contents.bytes_contents.append(b"red")
+        bad = service_pb2.ModelInferRequest(model_name="tiny")
+        late = service_pb2.ModelInferRequest()
+        late.CopyFrom(request)
+        late.parameters["timeout"].int64_param = 1
+        for user in USERS[:12]:
+            due = {
+                "x-tidegate-version": chosen(runtime, user),
+                "x-tidegate-revision": str(revision),
+            }
+            metadata = (("x-user", user),)
+            _, call = stub.ModelInfer.with_call(request, metadata=metadata)
+            assert due.items() <= dict(call.initial_metadata()).items()
+            for wrong, code in ((bad, "INVALID_ARGUMENT"), (late, "DEADLINE_EXCEEDED")):
+                with pytest.raises(grpc.RpcError) as raised:
+                    stub.ModelInfer(wrong, metadata=metadata)
+                assert raised.value.code().name == code
+                assert due.items() <= dict(raised.value.trailing_metadata()).items()
+            # In a stream each reply names its own, one that failed too.
+            replies = stub.ModelStreamInfer(iter([request, late]), metadata=metadata)
+            good, failed = replies
+            assert (good.error_message, bool(failed.error_message)) == ("", True)
+            for reply in (good, failed):
+                assert reply.infer_response.model_version == due["x-tidegate-version"]
+                found = reply.infer_response.parameters["revision"].int64_param
+                assert found == revision
 
 
 def test_messages_of_a_stream_are_requests_of_their_own(route: Route, server: Server) -> None:

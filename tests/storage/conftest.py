@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.storage import FolderStore, Store, open_store
+from tidegate.storage import FolderStore, PartStore, Store, open_store
 from tidegate.storage.remote import ObjectStore
 
 
@@ -26,7 +26,7 @@ def s3_endpoint() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["folder", "memory", "s3"])
+@pytest.fixture(params=["folder", "memory", "part", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return FolderStore(tmp_path / "store")
@@ -34,6 +34,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         from obstore.store import MemoryStore
 
         return ObjectStore(MemoryStore(), "memory://")
+    if request.param == "part":
+        return PartStore(FolderStore(tmp_path / "whole"), "some/part")
     endpoint = request.getfixturevalue("s3_endpoint")
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
     creation = urllib.request.Request(f"{endpoint}/{bucket}", method="PUT")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -12,11 +12,27 @@ from tidegate.cli.output import CONSOLE, JsonOption, emit, table
 from tidegate.cli.remote import UrlOption, call
 from tidegate.errors import StorageError
 
+if TYPE_CHECKING:
+    from tidegate.monitoring.incidents.archive import Archive
+
 __all__ = ["incidents"]
 
 incidents = typer.Typer(no_args_is_help=True, help="What happened, what is done, and the review.")
 
+RegistryOption: Final = typer.Option(
+    "--registry", "-r", help="Read them beside the revisions in a registry, and ask no server."
+)
+"""Where incidents are by default."""
+
 IncidentArgument: Final = typer.Argument(help="Its name, from the list.", metavar="INCIDENT")
+
+
+def _archive(registry: str) -> Archive:
+    from tidegate.monitoring.alerts.watch import FOLDER
+    from tidegate.monitoring.incidents.archive import Archive
+    from tidegate.storage import PartStore, open_store
+
+    return Archive(PartStore(open_store(registry, read_only=True), FOLDER))
 
 
 def _address(url: str, incident: str = "", verb: str = "") -> str:
@@ -27,12 +43,15 @@ def _address(url: str, incident: str = "", verb: str = "") -> str:
 @incidents.command("list")
 def list_(
     url: Annotated[str, UrlOption] = "http://127.0.0.1:8080",
+    registry: Annotated[str | None, RegistryOption] = None,
     as_json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """List incidents, the newest first."""
     from tidegate.monitoring.incidents.review import when
 
-    found: list[dict[str, Any]] = call(_address(url))["incidents"]
+    found: list[dict[str, Any]] = (
+        call(_address(url))["incidents"] if registry is None else _archive(registry).incidents()
+    )
     if as_json:
         emit(found)
         return
@@ -55,12 +74,15 @@ def list_(
 def show(
     incident: Annotated[str, IncidentArgument],
     url: Annotated[str, UrlOption] = "http://127.0.0.1:8080",
+    registry: Annotated[str | None, RegistryOption] = None,
     as_json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """Show one incident: its timeline, and the causes that are suggested."""
     from tidegate.monitoring.incidents.review import when
 
-    found: dict[str, Any] = call(_address(url, incident))
+    found: dict[str, Any] = (
+        call(_address(url, incident)) if registry is None else _archive(registry).incident(incident)
+    )
     if as_json:
         emit(found)
         return
@@ -118,9 +140,14 @@ def export(
         Path | None, typer.Option("--out", "-o", help="A file; standard output by default.")
     ] = None,
     url: Annotated[str, UrlOption] = "http://127.0.0.1:8080",
+    registry: Annotated[str | None, RegistryOption] = None,
 ) -> None:
     """Write the review as Markdown, with its timeline filled in."""
-    text: str = call(_address(url, incident, "review"))["markdown"]
+    text: str = (
+        call(_address(url, incident, "review"))["markdown"]
+        if registry is None
+        else _archive(registry).review(incident)
+    )
     if out is None:
         typer.echo(text, nl=False)
         return

@@ -274,16 +274,34 @@ def _announce(server: Server, served: Sequence[Deployment], runtime: Runtime) ->
 
 def _watcher(found: Configuration, runtime: Runtime) -> Watch | None:
     """What looks at the rules, where there are some, and opens incidents of rollouts."""
+    from tidegate.errors import StateError
     from tidegate.monitoring.alerts import Alerts
-    from tidegate.monitoring.alerts.watch import Watch
+    from tidegate.monitoring.alerts.watch import FOLDER, Watch
     from tidegate.server import Settings
     from tidegate.server.failing import AccessLogTail
+    from tidegate.storage import PartStore
 
     alerts, log = found.section(Alerts), found.section(Settings).access_log
-    if not alerts.rules and (alerts.storage is None or not runtime.following):
+    if not alerts.rules and not runtime.following:
         return None
     failing = None if log in (None, "-") else AccessLogTail(log)
-    return Watch(alerts, runtime, effective=_effective(found), failing=failing)
+    replica = runtime.replica if runtime.following else None
+    try:
+        return Watch(
+            alerts,
+            runtime,
+            effective=_effective(found),
+            failing=failing,
+            revised=None if replica is None else replica.changes,
+            # Beside the revisions, which all replicas share.
+            store=None if replica is None else PartStore(replica.store, FOLDER),
+        )
+    except StateError as error:
+        if alerts.rules:
+            raise
+        # Nobody has asked for it: what is served does not depend on it.
+        say(f"no incident is opened for rollouts: {error}")
+        return None
 
 
 def _effective(found: Configuration) -> dict[str, str]:

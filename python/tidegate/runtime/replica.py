@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from tidegate.check import before_rollout
 from tidegate.errors import (
@@ -18,8 +19,10 @@ from tidegate.errors import (
 from tidegate.monitoring.quality import QualityReport
 from tidegate.registry import Registry
 from tidegate.routing.catalogue import RegistryCatalogue
+from tidegate.routing.changes import changes
 from tidegate.routing.control import Control
 from tidegate.routing.follower import Follower, FollowerState, Next
+from tidegate.routing.history import History
 from tidegate.routing.revision import Revision
 from tidegate.routing.rollout import decided
 from tidegate.routing.settings import Follow
@@ -173,6 +176,15 @@ class Replica:
     def states(self) -> list[FollowerState]:
         """How each deployment stands here, by name."""
         return [follower.state for _, follower in sorted(self._followers.items())]
+
+    def changes(self, since: float) -> list[Mapping[str, Any]]:
+        """What has changed of what is followed here, see `tidegate.routing.changes`.
+
+        Raises:
+            StorageError: If the store cannot be read.
+        """
+        found = [changes(History(self.store, name), since) for name in sorted(self._followers)]
+        return sorted(itertools.chain.from_iterable(found), key=lambda change: change["at"])
 
     def close(self) -> None:
         """Ends all following. Twice does no harm."""

@@ -75,7 +75,7 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
             permit.sign(&mut options);
             written::<E>(&name, &wanted, &model.predict(input, &options)?)
         };
-        heavy(service, permit, call.named, work).await?
+        heavy_routed(service, permit, call.named, work).await?
     } else {
         let limits = &service.shared.protocol;
         let admitted = Instant::now();
@@ -158,12 +158,10 @@ impl Pending {
 }
 
 /// Runs `work`, which reads a large request, asks the model and writes the answer, on a thread of
-/// its own; and says which version it was routed to, where that is known only there.
+/// its own.
 pub async fn heavy<T: Send + 'static>(
     service: &Service,
-    mut permit: Permit,
-    named: &Named,
-    work: impl FnOnce(&mut Permit) -> Result<T> + Send + 'static,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let place = Arc::clone(&service.shared.heavy)
         .try_acquire_owned()
@@ -175,16 +173,26 @@ pub async fn heavy<T: Send + 'static>(
         })?;
     let done = tokio::task::spawn_blocking(move || {
         let _place = place;
-        let outcome = work(&mut permit);
-        (outcome, permit)
+        work()
     });
-    match done.await {
-        Ok((outcome, permit)) => {
-            named.chosen(permit.routed(), permit.is_open());
-            outcome
-        }
-        Err(error) => Err(Error::internal(format!("a large request failed: {error}"))),
-    }
+    done.await
+        .unwrap_or_else(|error| Err(Error::internal(format!("a large request failed: {error}"))))
+}
+
+/// The same for what was let in; says which version it was routed to, where that is known only there.
+pub async fn heavy_routed<T: Send + 'static>(
+    service: &Service,
+    mut permit: Permit,
+    named: &Named,
+    work: impl FnOnce(&mut Permit) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = heavy(service, move || {
+        let outcome = work(&mut permit);
+        Ok((outcome, permit))
+    });
+    let (outcome, permit) = done.await?;
+    named.chosen(permit.routed(), permit.is_open());
+    outcome
 }
 
 /// The answer in a coding that the client accepts, where that is worth it.

@@ -337,7 +337,8 @@ impl Service {
         let named = Named::default();
         let answer = self.respond(request, peer, busy, &trace, &mut record, &named);
         let mut response = answer.await;
-        named.mark(response.headers_mut(), failed(response.status()));
+        let failed = failed(response.status());
+        named.mark(response.headers_mut(), failed);
         record.answered(|| Outcome::of(&response));
         response.headers_mut().insert(REQUEST_ID, trace.id);
         Ok(response)

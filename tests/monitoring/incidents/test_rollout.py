@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.monitoring.alerts.test_watch import Hands
 from tests.routing.gates import material as made
 from tests.routing.test_rollout import CANARY, FINE, counted, started
 
 from tidegate.demo.tiny import tiny_bundle
-from tidegate.errors import ConfigurationError
+from tidegate.errors import ConfigurationError, NotFoundError, StorageError
 from tidegate.monitoring.alerts import Alerts
 from tidegate.monitoring.alerts.rule import REPORTED_RULE
 from tidegate.monitoring.alerts.watch import Watch
+from tidegate.monitoring.incidents.archive import Archive
 from tidegate.routing import Revision
 from tidegate.routing.gates import Features, Prediction
 from tidegate.routing.incident import opened
 from tidegate.routing.rollout import Decision, decide
 from tidegate.runtime import Runtime
+from tidegate.storage import FolderStore
 
 
 @pytest.fixture
@@ -74,6 +77,75 @@ def test_it_stays_until_somebody_resolves_it(watch: Watch) -> None:
     [shown] = watch.incidents()
     assert (shown["status"], shown["resolver"]) == ("resolved", "ann")
     assert watch.alerts()["alerts"] == []
+
+
+def test_it_stays_though_whoever_opened_it_has_gone(watch: Watch, tmp_path: Path) -> None:
+    revision, decision = given_up()
+    name = opened(watch, revision, decision)
+    assert name is not None
+    watch.close()
+    hands = Hands()
+    with Runtime() as runtime:
+        runtime.deploy(tiny_bundle())
+        alerts = Alerts(storage=str(tmp_path / "alerts"))
+        others = [Watch(alerts, runtime, clock=hands) for _ in range(2)]  # type: ignore[arg-type]
+        for _ in range(5):
+            hands.time += 3_600
+            for other in others:
+                other.look()
+        assert [each["status"] for each in others[0].incidents()] == ["open"]
+        # Whoever resolves it, it ends everywhere.
+        others[0].resolve(name, "ann")
+        for other in [*others, *others]:
+            other.look()
+        for other in others:
+            assert other.alerts()["alerts"] == []
+            [shown] = other.incidents()
+            assert (shown["status"], shown["resolver"]) == ("resolved", "ann")
+            other.close()
+
+
+def test_what_is_on_record_is_read_without_a_watch(watch: Watch, tmp_path: Path) -> None:
+    revision, decision = given_up()
+    name = opened(watch, revision, decision)
+    assert name is not None
+    archive = Archive(FolderStore(tmp_path / "alerts"))
+    assert archive.incidents() == watch.incidents()
+    assert archive.incident(name) == watch.incident(name)
+    assert archive.review(name) == watch.review(name)
+    with pytest.raises(NotFoundError, match="there is no incident 'none'"):
+        archive.review("none")
+
+
+def test_changes_of_traffic_are_named_with_all_arms(tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    def revised(since: float) -> list[dict[str, Any]]:
+        asked.append(since)
+        if len(asked) > 1:
+            raise StorageError("the store is out of reach")
+        at = since + 7_000.0
+        change = {"at": at, "what": "deployment", "name": "m", "before": "revision 1: 1.0.0 100 %"}
+        return [{**change, "after": "revision 2 (start by ann): 1.0.0 95 %, 1.1.0 5 %"}]
+
+    with Runtime() as runtime:
+        runtime.deploy(tiny_bundle())
+        watch = Watch(Alerts(storage=str(tmp_path / "alerts")), runtime, revised=revised)
+        revision, decision = given_up()
+        first = opened(watch, revision, decision)
+        assert first is not None
+        [cause] = next(r for r in watch.incident(first)["records"] if r["type"] == "evidence")[
+            "causes"
+        ]
+        assert (cause["kind"], cause["what"]) == ("change", "deployment m")
+        assert cause["detail"].endswith("(start by ann): 1.0.0 95 %, 1.1.0 5 %")
+        watch.resolve(first, "ann")
+        assert revision.rollout is not None
+        later = replace(revision, rollout=replace(revision.rollout, id="r9"))
+        second = opened(watch, later, decision)
+        assert second is not None
+        assert "Not to be had: revisions (the store is out of reach)" in watch.review(second)
+        watch.close()
 
 
 def test_each_rollout_has_its_own_and_nothing_else_opens_one(watch: Watch) -> None:

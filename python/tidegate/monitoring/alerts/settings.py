@@ -20,12 +20,12 @@ MOST_SECONDS: Final = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Rules about what is served, and who is told; without rules nothing is evaluated.
+    """Rules about what is served, and who is told.
 
     Attributes:
         every: Seconds between two looks at the rules.
-        storage: Folder or object-store address for alerts and incidents, which replicas share;
-            without it they are forgotten when the server ends.
+        storage: Folder or object-store address for alerts and incidents, which replicas share; by
+            default `alerts` beside the revisions that are followed, and forgotten at the end without.
         link: Address at which people reach this server, for links in notifications.
         notify: Channels that are told of rules that name none.
         group_by: Labels that alerts have in common which are told together.

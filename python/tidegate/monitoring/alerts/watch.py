@@ -6,7 +6,7 @@ import logging
 import tempfile
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate.errors import (
@@ -36,14 +36,18 @@ from tidegate.monitoring.alerts.settings import Alerts
 from tidegate.monitoring.alerts.silence import silence_of
 from tidegate.monitoring.alerts.sources import sources_of
 from tidegate.monitoring.alerts.state import Episode, Incident, fingerprint
+from tidegate.monitoring.incidents.archive import recalled, shown, told
 from tidegate.monitoring.incidents.book import Book
-from tidegate.monitoring.incidents.evidence import Failing, Watched, gathered
-from tidegate.monitoring.incidents.review import review, timeline
+from tidegate.monitoring.incidents.evidence import Changes, Failing, Watched, gathered
+from tidegate.monitoring.incidents.review import review
 from tidegate.storage import FolderStore, Store, open_store
 
 __all__ = ["Watch"]
 
 LOG: Final = logging.getLogger("tidegate.alerts")
+
+FOLDER: Final = "alerts"
+"""Where alerts and incidents are beside the revisions, if the settings name no storage."""
 
 STOP_SECONDS: Final = 10.0
 """How long a look that is under way may take once the server ends."""
@@ -62,8 +66,10 @@ class Watch:
         effective: All settings of the server as texts, without secrets; what has changed since the
             last start is a suspect in every incident.
         failing: Where examples of failing requests are.
+        revised: What knows how traffic has changed.
         clock: What tells the time.
         pauses: Seconds before each further attempt of a notification.
+        store: Where alerts and incidents are if the settings name no storage.
 
     Raises:
         ConfigurationError: If a channel is wrong.
@@ -86,16 +92,18 @@ class Watch:
         *,
         effective: Mapping[str, str] | None = None,
         failing: Failing | None = None,
+        revised: Changes | None = None,
         clock: Clock | None = None,
         pauses: tuple[float, ...] = PAUSES,
+        store: Store | None = None,
     ) -> None:
         self._settings = settings
         self._watched = watched
         self._effective = dict(effective or {})
-        self._failing = failing
+        self._failing, self._revised = failing, revised
         self._clock = clock or Clock()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        store = self._store(settings.storage)
+        store = self._store(settings.storage, store)
         channels = channels_of(settings.channels)
         self._book = Book(store)
         self._journal = Journal(store)
@@ -133,9 +141,11 @@ class Watch:
         self._before: dict[str, str] = {}
         self._open()
 
-    def _store(self, location: str | None) -> Store:
+    def _store(self, location: str | None, default: Store | None) -> Store:
         if location is not None:
             return open_store(location)
+        if default is not None:
+            return default
         if self._settings.rules:
             LOG.warning(
                 "alerts.storage is not set: alerts and incidents are forgotten when the server ends"
@@ -191,6 +201,7 @@ class Watch:
             with self._guard:
                 now = self._clock.now()
                 self._deployments(now)
+                self._reports()
                 self._engine.tick(now)
                 self._incidents(now)
                 self._book.flush()
@@ -217,6 +228,20 @@ class Watch:
             if before != after and self._journal.state.served.get(name, "") != after:
                 self._change(now, "deployment", name, before, after)
         self._before = served
+
+    def _reports(self) -> None:
+        """Holds what any replica has reported until its incident is resolved, whoever ends meanwhile."""
+        state = self._engine.state
+        for name in state.firing.values():
+            found = state.episodes[name]
+            if found.rule != REPORTED_RULE:
+                continue
+            incident = state.incidents.get(found.incident)
+            if incident is None or incident.resolved is not None:
+                self._reported.end(found.labels)
+            else:
+                own = tuple(sorted(found.labels.items()))
+                self._reported.keep(Finding(own, True, None, None, found.text), found.started)
 
     def _recorded(self, body: Mapping[str, Any]) -> None:
         """Writes what this replica has recorded into the incident that it belongs to."""
@@ -261,7 +286,15 @@ class Watch:
             if not mine and self._has_evidence(incident.id):
                 continue
             state, history = self._engine.state, self._engine.history
-            evidence = gathered(incident, state, history, self._watched, now, failing=self._failing)
+            evidence = gathered(
+                incident,
+                state,
+                history,
+                self._watched,
+                now,
+                failing=self._failing,
+                revised=self._revised,
+            )
             self._book.write(incident.id, evidence)
 
     def _has_evidence(self, name: str) -> bool:
@@ -426,9 +459,8 @@ class Watch:
         records = self._book.read(name)
         with self._guard:
             known = self._engine.state.incidents.get(name)
-            plain = self._recalled(name, records) if known is None else self._incident(known)
-        lines = [{"at": at, "text": text} for at, text in timeline(records)]
-        return {**plain, "timeline": lines, "records": records}
+            plain = recalled(name, records) if known is None else self._incident(known)
+        return told(plain, records)
 
     def review(self, name: str) -> str:
         """One incident as a Markdown review.
@@ -508,47 +540,12 @@ class Watch:
             body = {"type": kind, "at": now, "by": self._replica}
             self._journal.append({**body, "incident": name, "author": author})
             word = "resolved" if kind == "closed" else kind
-            if kind == "closed":
-                for episode in found.episodes:
-                    if episode in self._engine.state.episodes:
-                        self._reported.end(self._engine.state.episodes[episode].labels)
             self._book.write(name, {"type": word, "at": now, "author": author})
 
     def _incident(self, incident: Incident) -> dict[str, Any]:
         state = self._engine.state
         found = [state.episodes[name] for name in incident.episodes if name in state.episodes]
-        return {
-            "id": incident.id,
-            "title": incident.title,
-            "severity": incident.severity,
-            "status": incident.status,
-            "group": incident.group,
-            "opened": incident.opened,
-            "acknowledged": incident.acknowledged,
-            "acknowledged_at": incident.acknowledged_at,
-            "resolved": incident.resolved,
-            "resolver": incident.resolver,
-            "alerts": [self._engine.alert(episode).to_json() for episode in found],
-        }
-
-    def _recalled(self, name: str, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """An incident that the state has forgotten, from its own records."""
-        first = {record["type"]: record for record in reversed(records)}
-        opened, ended = first.get("opened", {}), first.get("resolved")
-        taken = first.get("acknowledged")
-        return {
-            "id": name,
-            "title": opened.get("title", ""),
-            "severity": opened.get("severity", ""),
-            "status": "resolved" if ended else "acknowledged" if taken else "open",
-            "group": opened.get("group", ""),
-            "opened": records[0]["at"],
-            "acknowledged": taken["author"] if taken else None,
-            "acknowledged_at": taken["at"] if taken else None,
-            "resolved": ended["at"] if ended else None,
-            "resolver": ended["author"] if ended else None,
-            "alerts": [],
-        }
+        return shown(incident, [self._engine.alert(episode).to_json() for episode in found])
 
 
 def _turned(episode: Episode, status: str, at: float) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tidegate.monitoring.incidents.moves import LOOK_BACK_SECONDS, moves, stage_
 from tidegate.monitoring.incidents.redaction import redacted_row, redacted_text
 from tidegate.monitoring.report import DriftReport, DriftWindow
 
-__all__ = ["Failing", "Served", "Watched", "gathered"]
+__all__ = ["Changes", "Failing", "Served", "Sharing", "Watched", "gathered"]
 
 LOG: Final = logging.getLogger("tidegate.alerts")
 
@@ -51,6 +51,22 @@ class Served(Protocol):
         """Which change of the deployment this is."""
 
 
+class Sharing(Protocol):
+    """A version that gets traffic under a served name."""
+
+    @property
+    def version(self) -> str:
+        """The bundle's version."""
+
+    @property
+    def digest(self) -> str | None:
+        """The bundle's digest."""
+
+    @property
+    def weight(self) -> int:
+        """Its share in basis points."""
+
+
 class Watched(Protocol):
     """What alerts and incidents need of a runtime."""
 
@@ -60,8 +76,18 @@ class Watched(Protocol):
     def deployments(self) -> Sequence[Served]:
         """What is served."""
 
+    def arms(self, name: str | None = None) -> Sequence[Sharing]:
+        """The versions that get traffic, under one name or all."""
+
     def drift(self, name: str) -> DriftReport:
         """How far live rows are from the baseline."""
+
+
+class Changes(Protocol):
+    """What knows how traffic has changed."""
+
+    def __call__(self, since: float) -> Iterable[Mapping[str, Any]]:
+        """The changes since then: each `at`, `what`, `name`, `before`, `after`."""
 
 
 class Failing(Protocol):
@@ -79,6 +105,7 @@ def gathered(
     now: float,
     *,
     failing: Failing | None = None,
+    revised: Changes | None = None,
 ) -> dict[str, Any]:
     """The evidence of an incident, as one record of its log.
 
@@ -91,6 +118,7 @@ def gathered(
         watched: The runtime.
         now: Seconds since 1970.
         failing: Where failing examples are, if anywhere.
+        revised: What knows how traffic has changed, better than looks at what is served.
     """
     model = dict(part.partition("=")[::2] for part in incident.group.split(",")).get("model")
     absent: dict[str, str] = {}
@@ -103,7 +131,7 @@ def gathered(
             except TidegateError as error:
                 absent[f"drift of {deployment.name}"] = str(error)
     since = incident.opened - LOOK_BACK_SECONDS
-    changes = [change for change in state.changes if change["at"] >= since]
+    changes = _changes(state, revised, since, absent)
     causes = ranked(moves(history, changes, reports, incident.opened, model), incident.opened)
     examples: list[dict[str, Any]] = []
     if failing is not None:
@@ -115,7 +143,16 @@ def gathered(
         "type": "evidence",
         "at": now,
         "served": [
-            {"name": d.name, "version": d.version, "digest": d.digest, "revision": d.revision}
+            {
+                "name": d.name,
+                "version": d.version,
+                "digest": d.digest,
+                "revision": d.revision,
+                "arms": [
+                    {"version": arm.version, "digest": arm.digest, "weight": arm.weight}
+                    for arm in watched.arms(d.name)
+                ],
+            }
             for d in served
         ],
         "changes": changes,
@@ -125,6 +162,25 @@ def gathered(
         "examples": examples,
         "absent": absent,
     }
+
+
+def _changes(
+    state: State, revised: Changes | None, since: float, absent: dict[str, str]
+) -> list[Mapping[str, Any]]:
+    """What has changed since then, oldest first."""
+    known: list[Mapping[str, Any]] = []
+    try:
+        known += revised(since) if revised is not None else ()
+    except TidegateError as error:
+        absent["revisions"] = str(error)
+    names = {change["name"] for change in known}
+    seen = [
+        change
+        for change in state.changes
+        if change["at"] >= since
+        and not (change["what"] == "deployment" and change["name"] in names)
+    ]
+    return sorted([*seen, *known], key=lambda change: float(change["at"]))
 
 
 def _columns(reports: Mapping[str, DriftReport]) -> list[dict[str, Any]]:

@@ -16,6 +16,9 @@ BAR: Final = 24
 
 MOST_CELLS: Final = 16
 
+WHOLE: Final = 10_000
+"""Basis points of all traffic."""
+
 
 def when(seconds: float) -> str:
     """A time for people, in UTC.
@@ -155,10 +158,15 @@ def _causes(evidence: Mapping[str, Any]) -> str:
 
 def _evidence(evidence: Mapping[str, Any]) -> Iterable[str]:
     rows = [
-        f"| {plain(d['name'])} | {d['version']} | {d['revision']} | {(d['digest'] or '–')[:19]} |"
+        f"| {plain(d['name'])} | {arm['version']} | {arm['weight'] / 100:g} % | {d['revision']} | "
+        f"{(arm['digest'] or '–')[:19]} |"
         for d in evidence["served"]
+        for arm in d.get("arms", [{**d, "weight": WHOLE}])
     ]
-    head = ["| served | version | revision | digest |", "| --- | --- | --- | --- |"]
+    head = [
+        "| served | version | traffic | revision | digest |",
+        "| --- | --- | ---: | --- | --- |",
+    ]
     yield "\n".join([*head, *rows])
     if evidence["stages"]:
         rows = [

@@ -12,7 +12,7 @@ use tidegate_schema::{Result, Tensor};
 use super::call::Call;
 use super::reply::framed;
 use crate::asking::{Asking, Named};
-use crate::exchange::{HEAVY_BODY, Pending, heavy, took};
+use crate::exchange::{HEAVY_BODY, Pending, heavy_routed, took};
 use crate::infer;
 
 /// What an answer holds beside its tensors, generously.
@@ -36,7 +36,7 @@ pub async fn answer(call: &Call, body: Incoming) -> Result<Bytes> {
     let mut permit = enter(call, target, message.len(), None, named)?;
     if message.len() > HEAVY_BODY {
         let work = large(call, message, call.begun, unary);
-        return heavy(&call.service, permit, named, work).await;
+        return heavy_routed(&call.service, permit, named, work).await;
     }
     let limits = &call.service.shared.protocol;
     let begun = call.begun;

@@ -20,7 +20,7 @@ use super::infer::{self, Wanted, large, room, with_response};
 use super::reply::{framed, head};
 use crate::access::{Action, Asked};
 use crate::asking::Named;
-use crate::exchange::{HEAVY_BODY, Pending, heavy};
+use crate::exchange::{HEAVY_BODY, Pending, heavy_routed};
 use crate::infer::push_revision;
 use crate::pulse::Busy;
 use crate::task::Aborting;
@@ -139,7 +139,7 @@ fn begin(call: &Call, message: Bytes, number: u64) -> Item {
         let work = large(call, message, begun, write);
         let service = call.service.clone();
         let task = tokio::task::spawn_local(async move {
-            let outcome = heavy(&service, permit, &named, work).await;
+            let outcome = heavy_routed(&service, permit, &named, work).await;
             (outcome, named)
         });
         return Item::Large {

@@ -39,6 +39,16 @@ class Reported:
         while len(self._found) > MOST:
             del self._found[next(iter(self._found))]
 
+    def keep(self, finding: Finding, since: float) -> None:
+        """Goes on with what was reported elsewhere, or before a restart; what is known stays.
+
+        Args:
+            finding: What is to be said.
+            since: When it was reported, in seconds since 1970.
+        """
+        if finding.labels not in self._found:
+            self.add(finding, since)
+
     def end(self, labels: Mapping[str, str]) -> None:
         """Ends what was reported with these labels."""
         key = tuple(sorted(labels.items()))
