@@ -14,12 +14,12 @@ from tidegate.routing.control import Control
 from tidegate.routing.history import Entry
 from tidegate.routing.revision import Revision
 from tidegate.routing.rollout import merged
+from tidegate.routing.summary import summary
 from tidegate.routing.toml import Plan, plan_of
-from tidegate.routing.weights import FULL
 from tidegate.storage import Store
 from tidegate.types import Json, JsonObject
 
-__all__ = ["VERBS", "Orders", "summary"]
+__all__ = ["VERBS", "Orders"]
 
 MAX_SHOWN: Final = 1_000
 """Most revisions of one answer."""
@@ -162,52 +162,6 @@ class Orders:
             f"deployment {deployment!r} has no revision in {self._store.location} (it has {known}): "
             "start a rollout first"
         )
-
-
-def summary(revision: Revision) -> dict[str, Json]:
-    """A revision for people and programs: who, when, why, and who gets what.
-
-    >>> from tidegate.routing import Routing
-    >>> found = summary(Revision("m", 1, 0.0, "ann", "first", "set", Routing.alone("1.0.0")))
-    >>> found["arms"], found["rollout"]
-    ([{'version': '1.0.0', 'digest': None, 'role': 'stable', 'percent': 100.0}], None)
-    """
-    rollout, shadow = revision.rollout, revision.routing.shadow
-    return {
-        "deployment": revision.deployment,
-        "revision": revision.number,
-        "time": revision.time,
-        "actor": revision.actor,
-        "event": revision.event,
-        "reason": revision.reason,
-        "parent": revision.parent,
-        "arms": [
-            {
-                "version": arm.version,
-                "digest": arm.digest,
-                "role": arm.role,
-                "percent": 100 * arm.weight / FULL,
-            }
-            for arm in revision.routing.arms
-        ],
-        "shadow": None
-        if shadow is None
-        else {
-            "version": shadow.version,
-            "digest": shadow.digest,
-            "percent": 100 * shadow.share / FULL,
-        },
-        "rollout": None
-        if rollout is None
-        else {
-            "id": rollout.id,
-            "strategy": rollout.strategy.kind,
-            "phase": rollout.phase,
-            "step": rollout.step + 1,
-            "steps": len(rollout.strategy.steps),
-            "candidates": [arm.version for arm in rollout.candidates],
-        },
-    }
 
 
 def _line(entry: Entry) -> dict[str, Json]:

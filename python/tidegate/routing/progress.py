@@ -7,7 +7,7 @@ from tidegate.routing.revision import Revision
 from tidegate.routing.rollout import Look, look
 from tidegate.routing.samples import Sample, Samples
 from tidegate.routing.strategy import Strategy
-from tidegate.routing.weights import FULL
+from tidegate.routing.summary import summary
 from tidegate.types import Json
 
 __all__ = ["status", "unreachable"]
@@ -25,53 +25,27 @@ def status(revision: Revision, samples: Samples, now: float) -> dict[str, Json]:
         now: The time by the clock of the revision.
 
     Returns:
-        Plain values: `deployment`, `revision`, `event`, `reason`, `actor`, `time`; `arms`, each with
-        `version`, `role`, `percent`, `requests`, `errors`, `refused`; `shadow`; and `rollout`, which
-        is null outside of one: `id`, `strategy`, `phase`, `step` (from 1), `steps`, `elapsed`,
+        Those of `tidegate.routing.summary`, and beside them `replicas`; for each of `arms` and for the
+        `shadow` what was counted (`requests`, `errors`, `refused`); and for the `rollout` `elapsed`,
         `min_requests`, `requests`, `min_seconds`, `max_seconds`, `budget`, `gates` (each a verdict with
         `version` and `seconds_to_go`), `warnings` (what will never be) and `evidence`.
     """
     rollout, found = revision.rollout, look(revision, samples, now)
-    shadow = revision.routing.shadow
-    return {
-        "deployment": revision.deployment,
-        "revision": revision.number,
-        "event": revision.event,
-        "reason": revision.reason,
-        "actor": revision.actor,
-        "time": revision.time,
-        "replicas": samples.replicas,
-        "arms": [
-            {
-                "version": arm.version,
-                "role": arm.role,
-                "percent": 100 * arm.weight / FULL,
-                **_counts(samples.arms.get(arm.version, Sample())),
-            }
-            for arm in revision.routing.arms
-        ],
-        "shadow": None
-        if shadow is None
-        else {
-            "version": shadow.version,
-            "percent": 100 * shadow.share / FULL,
-            "dropped": 0 if samples.shadow is None else samples.shadow.pairs.dropped,
-            **_counts(Sample() if samples.shadow is None else samples.shadow.shadow),
-        },
-        "rollout": None
-        if rollout is None
-        else {
-            "id": rollout.id,
-            "strategy": rollout.strategy.kind,
-            "phase": rollout.phase,
-            "step": rollout.step + 1,
-            "steps": len(rollout.strategy.steps),
+    document = {**summary(revision), "replicas": samples.replicas}
+    for arm in document["arms"]:
+        arm |= _counts(samples.arms.get(arm["version"], Sample()))
+    if document["shadow"] is not None:
+        seen = samples.shadow
+        document["shadow"] |= _counts(Sample() if seen is None else seen.shadow)
+        document["shadow"]["dropped"] = 0 if seen is None else seen.pairs.dropped
+    if rollout is not None:
+        document["rollout"] |= {
             "began": rollout.began,
             "budget": rollout.budget.to_document(),
             "evidence": rollout.evidence,
             **({} if found is None else _looked(found)),
-        },
-    }
+        }
+    return document
 
 
 def _counts(sample: Sample) -> dict[str, Json]:

@@ -262,6 +262,11 @@ impl Model {
         Ok((self.observed.known_columns(), answers))
     }
 
+    /// The numbers of each row that a label is held against; `None` for answers that are no decisions.
+    pub(crate) fn numbers(&self, columns: &[OutputColumn], answers: &TableBuf) -> Option<Vec<f64>> {
+        self.observed.numbers(columns, answers)
+    }
+
     fn watching(&self) -> Result<&Watch> {
         self.observed.watch().ok_or_else(|| {
             Error::not_found(format!(

@@ -90,6 +90,11 @@ impl Observed {
         self.watch.as_ref()
     }
 
+    /// The numbers of each row that are kept for labels.
+    pub fn numbers(&self, columns: &[OutputColumn], answers: &TableBuf) -> Option<Vec<f64>> {
+        self.follow.as_ref()?.values(columns, answers)
+    }
+
     pub const fn is_followed(&self) -> bool {
         self.follow.is_some()
     }

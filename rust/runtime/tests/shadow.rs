@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -10,8 +12,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::{Doubler, Folder, WIDTH, bundle, check_doubled, ort, rows};
 use tidegate_drift::sequential::Stream;
-use tidegate_drift::tally::{Samples, Shadowed};
+use tidegate_drift::tally::{Part, Samples, Shadowed};
+use tidegate_predictionlog::PredictionId;
+use tidegate_protocol::feedback::{Entry, Label};
 use tidegate_runtime::backend::{Backend, Slab};
+use tidegate_runtime::feedback::Outcome;
 use tidegate_runtime::{
     Answer, CallOptions, Direct, Input, LoadOptions, Model, Options, Runtime, TensorInfo,
 };
@@ -305,7 +310,7 @@ fn a_bundle_is_shadowed_with_its_segments_and_not_watched() {
             .unwrap()
     };
     let models: Vec<Arc<Model>> = folders.iter().map(load).collect();
-    let shadow = Arc::clone(&models[1]);
+    let (live, shadow) = (Arc::clone(&models[0]), Arc::clone(&models[1]));
     runtime
         .route(
             "m",
@@ -314,10 +319,12 @@ fn a_bundle_is_shadowed_with_its_segments_and_not_watched() {
             models,
         )
         .unwrap();
-    for seed in 0..30 {
-        let table = bundle::table(2, seed, 0.0);
-        ask(&runtime, Input::Table(table)).unwrap();
-    }
+    let ids: Vec<_> = (0..30)
+        .map(|seed| {
+            let table = bundle::table(2, seed, 0.0);
+            ask(&runtime, Input::Table(table)).unwrap().prediction_id
+        })
+        .collect();
     let found = ended(&runtime, 30);
     assert_eq!(found.pairs.dropped, 0);
     assert_eq!((found.pairs.pairs, found.pairs.disagree.yes()), (60, 0));
@@ -344,4 +351,41 @@ fn a_bundle_is_shadowed_with_its_segments_and_not_watched() {
     };
     assert_eq!(of("1").quality.total.predictions, 60);
     assert_eq!(of("2").quality.total.predictions, 0);
+
+    // Labels that come late are held against what both have said of the same rows.
+    let label = |id: &PredictionId, row: u32| Entry {
+        prediction_id: Cow::Owned(format!("{id}/{row}")),
+        label: Some(Label::Int(1)),
+        metrics: BTreeMap::new(),
+    };
+    let labels: Vec<_> = ids
+        .iter()
+        .flat_map(|id| [label(id, 0), label(id, 1)])
+        .collect();
+    let received = live.feedback(&labels).unwrap();
+    assert_eq!(received.labels.get(Outcome::Joined), 60);
+    let labelled = |part: &Part| part.quality.error.map_or(0, |error| error.rows());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let joined = loop {
+        let found = samples(&runtime);
+        // Without a probability there is nothing to hold a label against.
+        if labelled(&found.shadow.whole) == 60 - missing {
+            break found;
+        }
+        assert!(Instant::now() < deadline, "{found:?}");
+        std::thread::yield_now();
+    };
+    assert_eq!(joined.live.whole.quality, joined.shadow.whole.quality);
+    for (name, part) in &joined.shadow.segments {
+        assert_eq!(part.quality, joined.live.segments[name].quality);
+    }
+    // Once each.
+    assert_eq!(
+        live.feedback(&labels)
+            .unwrap()
+            .labels
+            .get(Outcome::Duplicate),
+        60
+    );
+    assert_eq!(labelled(&samples(&runtime).live.whole), 60 - missing);
 }

@@ -84,9 +84,7 @@ impl Named {
         if !failed && routed.arm().revision.plan.arms.len() < 2 {
             return;
         }
-        if !*open
-            && let Ok(version) = HeaderValue::from_str(routed.model().version())
-        {
+        if !*open && let Ok(version) = HeaderValue::from_str(routed.model().version()) {
             headers.insert(VERSION, version);
         }
         headers.insert(REVISION, HeaderValue::from(routed.revision()));

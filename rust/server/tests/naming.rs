@@ -204,7 +204,10 @@ fn each_reply_of_a_stream_names_them_itself() {
             let reply = call.next().await.unwrap();
             let reply = ModelStreamInferResponse::decode(&*reply).unwrap();
             let inner = reply.infer_response.unwrap();
-            assert_eq!(reply.error_message.is_empty(), number < 40 && number % 4 == 0);
+            assert_eq!(
+                reply.error_message.is_empty(),
+                number < 40 && number % 4 == 0
+            );
             let revision = inner.parameters.get("revision");
             let revision = revision.and_then(|found| found.parameter_choice.clone());
             if number == 40 {
@@ -217,7 +220,10 @@ fn each_reply_of_a_stream_names_them_itself() {
         }
         // Each message is routed by itself.
         for version in ["1.0.0", "2.0.0"] {
-            assert!(versions.iter().any(|found| found == version), "{versions:?}");
+            assert!(
+                versions.iter().any(|found| found == version),
+                "{versions:?}"
+            );
         }
         assert!(versions.iter().all(|found| found.ends_with(".0.0")));
         assert_eq!(call.end().await.code, "0");

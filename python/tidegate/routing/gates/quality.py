@@ -55,7 +55,7 @@ class Quality(Gate):
     at_most: float | None = None
 
     kind: ClassVar[str] = "quality"
-    stages: ClassVar[frozenset[Stage]] = frozenset({"split", "switched"})
+    stages: ClassVar[frozenset[Stage]] = frozenset({"split", "shadow", "switched"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,6 +90,8 @@ class Quality(Gate):
         if self.at_most is not None:
             return judged(self.name, candidate, self.at_most, budget, number, brief=material.brief)
         stable = material.stable.quality.get(self.measure)
+        if material.stage == "shadow":
+            budget = budget.paired()
         if isinstance(stable, Proportion) and isinstance(candidate, Proportion) and stable.rows:
             shares = Difference(stable, candidate)
             return judged(self.name, shares, self.margin, budget, number, brief=material.brief)

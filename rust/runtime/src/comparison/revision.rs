@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_drift::tally::{
     Answered as Counted, Cells, Observe, Sample, Samples, Scope, Segments, Tally, segment_key,
 };
+use tidegate_predictionlog::PredictionId;
 use tidegate_predictionlog::log::Answered;
 use tidegate_schema::{Column, ErrorKind, Result, Schema, Table, TableBuf};
 
 use super::reading::prediction;
-use super::shade::{Copied, Shade};
+use super::shade::{Copied, Late, Shade};
 use crate::Model;
 use crate::output::OutputColumn;
 use crate::routing::{Arm, Plan};
@@ -163,10 +164,25 @@ impl Comparison {
         self.shade.as_ref()
     }
 
-    /// The label of a prediction came: its numbers, and the key of its segment.
-    pub fn labelled(&self, version: &str, row: &[f64], actual: f64, key: Option<u64>) {
+    /// The label of a prediction came: which row it is of, its numbers, and the key of its segment.
+    pub fn labelled(
+        &self,
+        version: &str,
+        of: (PredictionId, Option<u32>),
+        row: &[f64],
+        actual: f64,
+        key: Option<u64>,
+    ) {
         self.joined(version, key, |tally, segment| {
             tally.labelled(row, actual, segment);
+            if let Some(shade) = &self.shade {
+                shade.labelled(Late {
+                    of,
+                    numbers: row.to_vec(),
+                    actual,
+                    segment: segment.map(str::to_owned),
+                });
+            }
         });
     }
 

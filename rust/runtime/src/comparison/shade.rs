@@ -17,8 +17,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use tidegate_drift::quality::Task;
 use tidegate_drift::tally::{Answered as Counted, Pairs, Scope, Segments, Shadowed, Tally};
 use tidegate_predictionlog::log::Answered;
+use tidegate_predictionlog::{Awaiting, Chunk, PredictionId};
 use tidegate_schema::{Error, ErrorKind, Result, Table, TableBuf, Tensor};
 
 use super::reading::Pair;
@@ -33,6 +35,10 @@ use crate::work::{Block, Executor};
 
 /// Most bytes of copies that wait for a shadow.
 pub const SHADOW_BYTES: usize = 8 << 20;
+/// Most bytes of what a shadow has said that await their labels, in memory only; the oldest leave first.
+pub const SHADOW_LABEL_BYTES: usize = 32 << 20;
+/// Most labels that wait to be joined; more are passed over.
+const MOST_LABELS: usize = 16_384;
 /// Bytes of a copy beside its values: a bound on many tiny ones.
 const OVERHEAD: usize = 512;
 /// How long the end of the runtime waits for a copy that runs. One that hangs is left behind.
@@ -85,9 +91,27 @@ pub(crate) struct Totals {
     pub nanoseconds: AtomicU64,
 }
 
+/// A label of a prediction that may have been copied.
+#[derive(Debug)]
+pub(crate) struct Late {
+    pub of: (PredictionId, Option<u32>),
+    /// What the live version said.
+    pub numbers: Vec<f64>,
+    pub actual: f64,
+    pub segment: Option<String>,
+}
+
+/// What the thread does next.
+#[derive(Debug)]
+enum Work {
+    Copy(Copied),
+    Labels(Vec<Late>),
+}
+
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<(Copied, usize)>,
+    labels: Vec<Late>,
     bytes: usize,
     stopped: bool,
     /// The thread has ended.
@@ -277,6 +301,23 @@ impl Shade {
         }
     }
 
+    /// The label of a prediction came. What the shadow said is known to its thread only, which joins them; waits
+    /// for nobody.
+    pub fn labelled(&self, late: Late) {
+        let Some(mut queue) = self.inner.try_queue() else {
+            return;
+        };
+        if queue.stopped || queue.labels.len() >= MOST_LABELS {
+            return;
+        }
+        queue.labels.push(late);
+        let first = queue.waiting.is_empty() && queue.labels.len() == 1;
+        drop(queue);
+        if first {
+            self.inner.call.notify_one();
+        }
+    }
+
     fn drop_one(&self) {
         self.inner.totals.dropped.fetch_add(1, Relaxed);
         lock(&self.at_once).1.dropped += 1;
@@ -317,7 +358,10 @@ impl Shade {
         let mut queue = lock(&self.inner.queue);
         queue.stopped = true;
         queue.bytes = 0;
-        let forgotten = std::mem::take(&mut queue.waiting);
+        let forgotten = (
+            std::mem::take(&mut queue.waiting),
+            std::mem::take(&mut queue.labels),
+        );
         drop(queue);
         drop(forgotten);
         self.inner.call.notify_one();
@@ -365,10 +409,14 @@ impl Inner {
     }
 
     fn serve(&self, mut executor: Executor) {
-        while let Some(copied) = self.next() {
+        let mut awaiting = Awaiting::new(SHADOW_LABEL_BYTES);
+        while let Some(work) = self.next() {
             // A bug here must not end the shadow for good.
-            let caught = catch_unwind(AssertUnwindSafe(|| self.compute(&copied, &mut executor)));
-            if caught.is_err() {
+            let caught = catch_unwind(AssertUnwindSafe(|| match &work {
+                Work::Copy(copied) => self.compute(copied, &mut executor, &mut awaiting),
+                Work::Labels(labels) => self.join(labels, &mut awaiting),
+            }));
+            if caught.is_err() && matches!(work, Work::Copy(_)) {
                 self.totals.failed.fetch_add(1, Relaxed);
                 lock(&self.counts).pairs.shadow_errors += 1;
             }
@@ -377,16 +425,21 @@ impl Inner {
         self.done.notify_all();
     }
 
-    fn next(&self) -> Option<Copied> {
+    /// The next copy, before the labels that may be of it; unless too many of these wait.
+    fn next(&self) -> Option<Work> {
         let mut queue = lock(&self.queue);
         loop {
             if queue.stopped {
                 return None;
             }
+            let labels = queue.labels.len();
+            if labels > MOST_LABELS / 2 || labels > 0 && queue.waiting.is_empty() {
+                return Some(Work::Labels(std::mem::take(&mut queue.labels)));
+            }
             if let Some((copied, bytes)) = queue.waiting.pop_front() {
                 queue.bytes -= bytes.min(queue.bytes);
                 self.full.store(false, Relaxed);
-                return Some(copied);
+                return Some(Work::Copy(copied));
             }
             queue = self
                 .call
@@ -395,11 +448,52 @@ impl Inner {
         }
     }
 
-    fn compute(&self, copied: &Copied, executor: &mut Executor) {
+    /// Counts labels for both sides of the rows that the shadow has answered.
+    fn join(&self, labels: &[Late], awaiting: &mut Awaiting) {
+        let mut counts = lock(&self.counts);
+        for late in labels {
+            let (id, row) = late.of;
+            let place = awaiting.find(id, row);
+            if let Some(said) = place.and_then(|place| awaiting.get(place)) {
+                let segment = late.segment.as_deref();
+                counts.live.labelled(&late.numbers, late.actual, segment);
+                counts.shadow.labelled(said.values, late.actual, segment);
+            }
+        }
+    }
+
+    /// Keeps what the shadow has said until the label comes.
+    fn keep(
+        &self,
+        copied: &Copied,
+        columns: &[OutputColumn],
+        answers: &TableBuf,
+        awaiting: &mut Awaiting,
+    ) {
+        let width = self.scope.task().map(Task::width);
+        let values = self.model.numbers(columns, answers);
+        if let (Some(width), Some(values)) = (width, values) {
+            let chunk = Chunk {
+                slot: 0,
+                width: u32::try_from(width).unwrap_or(u32::MAX),
+                origin: 0,
+                marks: vec![copied.seen.mark()],
+                values,
+            };
+            if chunk.is_whole() {
+                awaiting.push(chunk);
+            }
+        }
+    }
+
+    fn compute(&self, copied: &Copied, executor: &mut Executor, awaiting: &mut Awaiting) {
         let begin = Instant::now();
         let outcome = self.run(&copied.inputs, executor);
         let latency = begin.elapsed();
         let columns = outcome.and_then(|outputs| self.model.read(&outputs));
+        if let Ok((columns, answers)) = &columns {
+            self.keep(copied, columns, answers, awaiting);
+        }
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.totals.nanoseconds.fetch_add(nanoseconds, Relaxed);
         self.count(copied, latency, columns);
@@ -475,112 +569,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use tidegate_drift::tally::Observe;
-    use tidegate_schema::{Datatype, TensorData};
-
-    use super::*;
-    use crate::backend::{Backend, Slab};
-    use crate::id::Ids;
-    use crate::{LoadOptions, Options, Runtime, TensorInfo};
-
-    /// Gives back what it is asked, and says on which thread.
-    #[derive(Clone)]
-    struct Echo(Vec<TensorInfo>, mpsc::Sender<i32>);
-
-    impl Backend for Echo {
-        fn inputs(&self) -> &[TensorInfo] {
-            &self.0
-        }
-
-        fn outputs(&self) -> &[TensorInfo] {
-            &self.0
-        }
-
-        fn run(&mut self, inputs: &[Slab<'_>]) -> Result<Vec<Tensor>> {
-            // SAFETY: the calling thread's policy is read.
-            let _ = self.1.send(unsafe { libc::sched_getscheduler(0) });
-            let slab = &inputs[0];
-            Ok(vec![Tensor::new(
-                "x",
-                slab.shape.to_vec(),
-                slab.data.clone(),
-            )?])
-        }
-
-        fn another(&self) -> Result<Option<Box<dyn Backend>>> {
-            Ok(Some(Box::new(self.clone())))
-        }
-    }
-
-    fn copied(rows: usize) -> Copied {
-        Copied {
-            inputs: CopiedInputs::Blocks(vec![Block {
-                shape: vec![rows, 1],
-                data: TensorData::Fp32(vec![0.5; rows]),
-            }]),
-            columns: Arc::default(),
-            answers: TableBuf {
-                columns: Vec::new(),
-            },
-            seen: Answered {
-                id: Ids::new().next(),
-                first_row: 0,
-                rows: 0,
-                time: 0.0,
-                revision: 1,
-                experiment: None,
-                role: None,
-                latency: Duration::ZERO,
-                caller: None,
-            },
-            places: None,
-        }
-    }
-
-    #[test]
-    fn what_finds_no_room_is_not_even_copied_and_counted() {
-        let info = TensorInfo {
-            name: "x".to_owned(),
-            datatype: Datatype::Fp32,
-            shape: vec![-1, 1],
-        };
-        let (ran, runs) = mpsc::channel();
-        let runtime = Runtime::new(&Options::default()).unwrap();
-        let backend = Box::new(Echo(vec![info], ran));
-        let model = runtime.load_backend("m", "2", backend, &LoadOptions::default());
-        let scope = Arc::new(Scope::new(Observe::default(), None, false, None).unwrap());
-        let shade = Shade::new(&model.unwrap(), WHOLE, scope, None).unwrap();
-        let dropped = || shade.totals().dropped.load(Relaxed);
-        // The thread cannot count what it has computed, and takes no more.
-        let counts = lock(&shade.inner.counts);
-        shade.push(copied(1));
-        #[cfg(target_os = "linux")]
-        assert_eq!(runs.recv().unwrap(), libc::SCHED_IDLE);
-        let rows = SHADOW_BYTES / 16;
-        let mut added = 0;
-        while shade.takes() {
-            shade.push(copied(rows));
-            added += 1;
-        }
-        // Three fit, the fourth finds no room, the next is not made.
-        assert_eq!((added, dropped()), (4, 2));
-        assert!(!shade.takes());
-        assert_eq!(dropped(), 3);
-        // As soon as one is taken there is room for the next.
-        drop(counts);
-        for _ in 0..3 {
-            runs.recv().unwrap();
-        }
-        assert!(shade.takes());
-        // Nobody who answers waits for the thread, wherever it is stopped.
-        let held = lock(&shade.inner.queue);
-        shade.push(copied(1));
-        assert_eq!(dropped(), 4);
-        drop(held);
-        shade.stop();
-        shade.wait();
-    }
-}
+mod tests;

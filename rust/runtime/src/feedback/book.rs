@@ -464,7 +464,13 @@ impl Pages {
         slot.quality
             .labelled(kept.numbers, label, kept.segment, held.time);
         if let Some(comparison) = self.compared.get(&held.origin).and_then(Weak::upgrade) {
-            comparison.labelled(&slot.about.version, kept.numbers, label, kept.key);
+            comparison.labelled(
+                &slot.about.version,
+                (id, row),
+                kept.numbers,
+                label,
+                kept.key,
+            );
         }
         self.awaiting.label(place, label);
         let row = row.unwrap_or(0);

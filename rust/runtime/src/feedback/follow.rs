@@ -116,7 +116,7 @@ impl Follow {
     }
 
     /// The numbers of each row, as [`Task::width`] has them.
-    fn values(&self, columns: &[OutputColumn], answers: &TableBuf) -> Option<Vec<f64>> {
+    pub fn values(&self, columns: &[OutputColumn], answers: &TableBuf) -> Option<Vec<f64>> {
         let rows = answers.rows();
         let width = self.task.width();
         let mut values = vec![f64::NAN; rows * width];
