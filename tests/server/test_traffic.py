@@ -148,7 +148,7 @@ def test_refusals_and_failures_name_their_version_too(
     for user in USERS[:12]:
         headers, due = {"x-user": user}, (chosen(runtime, user), str(revision))
         seen.add(due)
-        for path, more, status in [
+        cases: list[tuple[str, dict[str, Any], int]] = [
             (PREDICT, {"json": instances()}, 200),
             (PREDICT, {"json": instances(count=40_000)}, 200),
             (PREDICT, {"json": wrong}, 400),
@@ -157,9 +157,9 @@ def test_refusals_and_failures_name_their_version_too(
             (INFER, {"json": {"inputs": []}}, 400),
             (INFER, {"json": late()}, 504),
             (INFER, {"content": b"binary", "header": "3"}, 400),
-        ]:
-            sent: dict[str, Any] = dict(more)
-            own = {**headers}
+        ]
+        for path, more, status in cases:
+            sent, own = dict(more), dict(headers)
             if "coding" in sent:
                 own["content-encoding"] = sent.pop("coding")
             if "header" in sent:

@@ -109,7 +109,7 @@ class Watch:
         self._journal = Journal(store)
         self._replica = replica_name()
         self._dispatcher = Dispatcher(channels, self._outcome, pauses)
-        self._reported = Reported()
+        self._reported = Reported(self._reports)
         reported = Rule(
             name=REPORTED_RULE,
             kind="reported",
@@ -201,7 +201,6 @@ class Watch:
             with self._guard:
                 now = self._clock.now()
                 self._deployments(now)
-                self._reports()
                 self._engine.tick(now)
                 self._incidents(now)
                 self._book.flush()
@@ -232,14 +231,14 @@ class Watch:
     def _reports(self) -> None:
         """Holds what any replica has reported until its incident is resolved, whoever ends meanwhile."""
         state = self._engine.state
-        for name in state.firing.values():
-            found = state.episodes[name]
+        for found in state.episodes.values():
             if found.rule != REPORTED_RULE:
                 continue
             incident = state.incidents.get(found.incident)
-            if incident is None or incident.resolved is not None:
-                self._reported.end(found.labels)
-            else:
+            until = found.resolved if incident is None else incident.resolved
+            if until is not None:
+                self._reported.end(found.labels, until)
+            elif found.resolved is None:
                 own = tuple(sorted(found.labels.items()))
                 self._reported.keep(Finding(own, True, None, None, found.text), found.started)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -23,8 +23,12 @@ class Reported:
     """Holds what was reported until somebody resolves its incident.
 
     It is no kind of rule that settings can name: who has something to report adds it here.
+
+    Attributes:
+        agree: Called before each look, to take over what other replicas have reported or ended.
     """
 
+    agree: Callable[[], None] | None = None
     _found: dict[tuple[tuple[str, str], ...], tuple[float, Finding]] = field(default_factory=dict)
 
     def add(self, finding: Finding, now: float) -> None:
@@ -49,11 +53,16 @@ class Reported:
         if finding.labels not in self._found:
             self.add(finding, since)
 
-    def end(self, labels: Mapping[str, str]) -> None:
-        """Ends what was reported with these labels."""
+    def end(self, labels: Mapping[str, str], until: float) -> None:
+        """Ends what was reported with these labels.
+
+        Args:
+            labels: Of the finding.
+            until: What was reported later goes on, in seconds since 1970.
+        """
         key = tuple(sorted(labels.items()))
-        if key in self._found:
-            at, found = self._found[key]
+        at, found = self._found.get(key, (float("inf"), None))
+        if found is not None and at <= until:
             self._found[key] = (at, replace(found, active=False))
 
     @property
@@ -64,6 +73,8 @@ class Reported:
     def findings(self, history: History, now: float) -> list[Finding]:
         """What was reported and goes on."""
         del history
+        if self.agree is not None:
+            self.agree()
         return [
             found if now - at < KEPT_SECONDS else replace(found, active=False)
             for at, found in self._found.values()
