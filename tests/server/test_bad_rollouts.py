@@ -114,7 +114,7 @@ CASES: dict[str, tuple[Callable[[httpx.Client], None], str, dict[str, Any], int,
         "start",
         arms(("1.0.0", 50), ("1.0.0", 50)),
         400,
-        "1.0.0",
+        "version 1.0.0 is there 2 times: name each once",
     ),
     "the stable version as its own candidate": (
         nothing,
