@@ -123,6 +123,35 @@ def test_a_shadow_is_given_up_before_it_has_answered_anybody(folder: Path) -> No
         assert decision.routing.shadow is None
 
 
+def test_a_shadow_is_given_up_by_labels_that_come_late(folder: Path) -> None:
+    """1.2.0 is far too sure of itself, which only labels tell."""
+    strategy = {"kind": "shadow", "min_requests": 100, "min_seconds": 0}
+    gates = [{"kind": "quality", "measure": "brier", "margin": 0.005}]
+    rows = tiny_table(20_000, seed=11)
+    with Runtime(folder, follow=FAST) as runtime:
+        runtime.follow("tiny@champion")
+        told = runtime.replica.told = Told()
+
+        def labelled(start: int, count: int) -> None:
+            given = []
+            for row in rows[start : start + count].iter_rows(named=True):
+                found = runtime.predict("tiny", {"x": row["x"], "colour": row["colour"]})
+                assert found.version == "1.0.0"
+                given.append({"prediction_id": found.id, "label": int(row["label"])})
+            assert runtime.feedback("tiny", given).labels["joined"] == count
+
+        labelled(0, 10)
+        wanted = plan("1.2.0", strategy=strategy, gates=gates)
+        runtime.rollout("tiny").start(wanted, actor="ann", skip_check="of the gates")
+        start = 10
+        while told.decisions.empty() and start + 500 <= rows.height:
+            labelled(start, 500)
+            start += 500
+        _, decision = told.decisions.get(timeout=PATIENCE)
+        assert decision.event == "abort", decision.reason
+        assert decision.reason.startswith("1.2.0 fails gate quality: 0.")
+
+
 def test_an_equal_version_is_promoted(folder: Path) -> None:
     gates = [{"kind": "errors", "margin": 0.05}, {"kind": "prediction", "margin": 0.2}]
     with Runtime(folder, follow=FAST) as runtime:

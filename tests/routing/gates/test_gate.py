@@ -130,6 +130,7 @@ def test_where_a_gate_says_something() -> None:
     assert not relative.suits("switched")
     assert absolute.suits("switched")
     assert not Latency().suits("shadow")
+    assert Quality().suits("shadow")
 
 
 @pytest.mark.parametrize(
