@@ -1,5 +1,5 @@
-//! The written form of a baseline, byte for byte, and the form of a report, which the Python
-//! package reads.
+//! The written form of baselines and of snapshots with segments, byte for byte, and the form of a
+//! report, which the Python package reads.
 //!
 //! `TIDEGATE_BLESS=1 cargo test -p tidegate-drift --test golden` writes the files; do that only
 //! for a new form, never to make a changed one pass.
@@ -8,7 +8,9 @@
 
 use std::sync::Arc;
 
-use tidegate_drift::{Baseline, BaselineBuilder, Monitor, Windows};
+use tidegate_drift::{
+    AlarmOptions, Baseline, BaselineBuilder, Monitor, Report, Segments, Snapshot, Windows,
+};
 use tidegate_schema::{DType, Field, Schema, TableBuf};
 
 fn golden(name: &str, found: &str) -> String {
@@ -98,4 +100,64 @@ fn report_1() {
         .observe(&table(40, 2).view().unwrap(), 1030.5)
         .unwrap();
     golden("report-1.json", &monitor.report(1031.0).to_json());
+}
+
+/// The baseline with its rows by carrier.
+fn segmented() -> Baseline {
+    let baseline = baseline();
+    let segments = Segments::new(&baseline, "carrier").unwrap();
+    let mut parts = Vec::new();
+    let rows = table(300, 0);
+    segments
+        .take(&baseline, &rows.view().unwrap(), &mut parts)
+        .unwrap();
+    baseline.with_segments(segments, parts).unwrap()
+}
+
+#[test]
+fn baseline_2() {
+    let baseline = segmented();
+    let text = golden("baseline-2.json", &baseline.to_json());
+    assert_eq!(Baseline::from_json(&text).unwrap(), baseline);
+}
+
+/// Written once, read by every later release; a replica of it joins others of today.
+#[test]
+fn snapshot_2() {
+    let windows = Windows {
+        rows: 200,
+        seconds: 60.0,
+        aligned: true,
+        ..Windows::default()
+    };
+    let baseline = Arc::new(segmented());
+    let monitor = Monitor::new(Arc::clone(&baseline), windows, 1000.0).unwrap();
+    let mut monitor = monitor.with_segments("carrier").unwrap();
+    monitor
+        .observe(&table(150, 0).view().unwrap(), 1010.0)
+        .unwrap();
+    monitor.close(1019.0, Some("July")).unwrap();
+    monitor
+        .observe(&table(40, 2).view().unwrap(), 1030.5)
+        .unwrap();
+    let text = golden("snapshot-2.json", &monitor.snapshot(1031.0));
+    let read = Snapshot::from_json(&baseline, &text).unwrap();
+    assert_eq!(read.to_json(&baseline), text);
+    let today = Snapshot::from_json(&baseline, &monitor.snapshot(1031.0)).unwrap();
+    let alarms = AlarmOptions::default();
+    let mut merged = Snapshot::merge(baseline, windows, alarms, &[read, today]).unwrap();
+    let all = merged.report(1031.0);
+    let own = merged.report_of("UA", 1031.0).unwrap();
+    let rows = |report: &Report| -> u64 { report.windows.iter().map(|w| w.rows).sum() };
+    assert_eq!(rows(&all), 2 * 190);
+    let carriers: u64 = merged
+        .segments()
+        .unwrap()
+        .names()
+        .to_vec()
+        .iter()
+        .map(|name| rows(&merged.report_of(name, 1031.0).unwrap()))
+        .sum();
+    assert_eq!(carriers, 2 * 190);
+    assert!(rows(&own) > 0 && rows(&own) < rows(&all));
 }
