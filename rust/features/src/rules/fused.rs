@@ -12,6 +12,7 @@ use super::memo::Memo;
 use crate::expr::Expr;
 use crate::graph::Graph;
 use crate::program::Program;
+use crate::wide;
 
 /// A rule with a shorter way.
 pub(super) enum Fused {
@@ -368,11 +369,14 @@ fn absent(validity: &Validity<'_>, rows: usize) -> u64 {
 /// How many values are bad, and how many are missing. All are looked at as if they were there,
 /// which leaves the loop without a branch; few are missing, and those are taken back.
 fn floats(values: &Primitive<'_, f64>, bad: impl Fn(f64) -> bool) -> (u64, u64) {
-    let (mut failures, mut unknown) = (0, 0);
-    for &value in values.values {
-        failures += u64::from(bad(value) & !value.is_nan());
-        unknown += u64::from(value.is_nan());
-    }
+    let (mut failures, mut unknown) = wide::run(values.values.len(), || {
+        let (mut failures, mut unknown) = (0, 0);
+        for &value in values.values {
+            failures += u64::from(bad(value) & !value.is_nan());
+            unknown += u64::from(value.is_nan());
+        }
+        (failures, unknown)
+    });
     values.validity.each_missing(values.values.len(), |row| {
         let value = values.values[row];
         if !value.is_nan() {
@@ -394,7 +398,7 @@ fn integers(values: &Primitive<'_, i64>, low: i64, high: i64) -> (u64, u64) {
     // One comparison in place of two: what lies below wraps around to what is far above.
     let span = high.wrapping_sub(low) as u64;
     let bad = |value: i64| u64::from(value.wrapping_sub(low) as u64 > span);
-    let mut failures: u64 = values.values.iter().map(|value| bad(*value)).sum();
+    let mut failures: u64 = wide::run(rows, || values.values.iter().map(|value| bad(*value)).sum());
     values.validity.each_missing(rows, |row| {
         unknown += 1;
         failures -= bad(values.values[row]);

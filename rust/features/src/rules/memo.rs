@@ -13,12 +13,15 @@ const PLACES: usize = 1 << 8;
 /// Most texts that are remembered. A column of more is no column of codes, and is computed.
 const MOST: usize = 1 << 15;
 
-/// What a rule says of a text, as two bits of its word that no text of seven bytes has.
-const FAILS: u64 = 0;
-const HOLDS: u64 = 1;
+/// What a rule says of a text, as two bits of its word that no text of seven bytes has. Nearly all
+/// texts hold: theirs is the word as it is.
+const HOLDS: u64 = 0;
+const FAILS: u64 = 1;
 const UNKNOWN: u64 = 2;
 const SHIFT: u32 = 60;
 const SAID: u64 = 3 << SHIFT;
+/// A place where nothing is: no word, with whatever bits, that is looked up or put in.
+const VACANT: u64 = 0xff << 56;
 
 const fn verdict(said: f64) -> u64 {
     if said.is_nan() {
@@ -34,7 +37,6 @@ const fn verdict(said: f64) -> u64 {
 /// thousands of them stay in the cache.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
-    /// [`MISSING_TEXT`] where nothing is.
     places: Vec<u64>,
     shift: u32,
     len: usize,
@@ -55,10 +57,12 @@ impl Memo {
             let counted = if self.given_up {
                 computed(morsel, predicate)?
             } else {
-                words.clear();
-                words.resize(morsel.len(), 0);
-                morsel.words(&mut words);
-                self.remembered(&words, morsel, predicate)?
+                if words.len() < morsel.len() {
+                    words.resize(morsel.len(), 0);
+                }
+                let words = words.get_mut(..morsel.len()).unwrap_or_default();
+                morsel.words(words);
+                self.remembered(words, morsel, predicate)?
             };
             failures += counted.0;
             unknown += counted.1;
@@ -100,8 +104,7 @@ impl Memo {
         let (places, shift) = (self.places.as_slice(), self.shift);
         let others = words.iter().position(|&word| {
             let at = (word.wrapping_mul(GOLDEN) >> shift) as usize;
-            // No vacant place is found for a missing text: the bit that says so is turned.
-            places.get(at).copied() != Some(word ^ (HOLDS << SHIFT))
+            places.get(at).copied() != Some(word)
         });
         others.unwrap_or(words.len())
     }
@@ -126,7 +129,7 @@ impl Memo {
         let mask = self.places.len() - 1;
         loop {
             let found = self.places[at & mask];
-            if found == MISSING_TEXT {
+            if found == VACANT {
                 break;
             }
             if found & !SAID == word {
@@ -150,7 +153,7 @@ impl Memo {
     fn put(&mut self, said: u64) {
         let mask = self.places.len() - 1;
         let mut at = ((said & !SAID).wrapping_mul(GOLDEN) >> self.shift) as usize & mask;
-        while self.places[at] != MISSING_TEXT {
+        while self.places[at] != VACANT {
             at = (at + 1) & mask;
         }
         self.places[at] = said;
@@ -158,10 +161,10 @@ impl Memo {
 
     fn grow(&mut self) {
         let size = (self.places.len() * 4).max(PLACES);
-        let before = std::mem::replace(&mut self.places, vec![MISSING_TEXT; size]);
+        let before = std::mem::replace(&mut self.places, vec![VACANT; size]);
         self.shift = 64 - size.trailing_zeros();
         for said in before {
-            if said != MISSING_TEXT {
+            if said != VACANT {
                 self.put(said);
             }
         }
