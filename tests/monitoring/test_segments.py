@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from tests.monitoring.reference import Floats, counts_of, edges_of, psi_of
@@ -119,6 +120,46 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     )
 
 
+@pytest.fixture(scope="module")
+def flagged(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A model with one more column that rows can be told apart by."""
+    from sklearn.linear_model import LogisticRegression
+
+    from tidegate.features import FeatureSet, Field, Schema, col
+
+    table = with_flag(tiny_table())
+    schema = Schema(
+        [
+            Field("x", "float64", nullable=True),
+            Field("colour", "string", nullable=True),
+            Field("flag", "bool", nullable=True),
+        ]
+    )
+    features = FeatureSet(
+        schema=schema, features=[col("x").fill_null(0), col("colour").one_hot(), col("flag")]
+    )
+    labels = table["label"].to_numpy().astype(np.int64)
+    model = LogisticRegression().fit(features.fit_transform(table), labels)
+    return Bundle.build(
+        "flagged",
+        "1.0.0",
+        model=model,
+        features=features,
+        sample=table,
+        options=BuildOptions(watching=Watching(segment="colour"), proof=Proof()),
+        directory=tmp_path_factory.mktemp("bundle") / "flagged",
+    )
+
+
+def with_flag(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(flag=pl.col("x").fill_null(0.0) > 0)
+
+
+def rows_of(name: str) -> pl.DataFrame:
+    table = tiny_table(120, seed=3).drop("label")
+    return with_flag(table).drop("at") if name == "flagged" else table
+
+
 def windows(runtime: Runtime) -> DriftReport:
     runtime.predict_many("tiny", tiny_table(120, seed=3).drop("label"))
     return runtime.drift("tiny")
@@ -142,15 +183,43 @@ def test_what_a_bundle_says_of_watching_holds_where_nothing_else_is_said(watched
 
 def test_options_go_before_the_bundle_and_the_call_before_options(watched: Bundle) -> None:
     with Runtime(watching=Watching(rows=60, segment="x")) as runtime:
-        # Named for all models, the column is passed over by one that cannot be told apart by it.
+        # Named for all models, the column is passed over by one that cannot be told apart by it: the
+        # bundle's own counts there.
         runtime.deploy(watched, watching=Watching(tolerance=0.2))
         report = windows(runtime)
         assert report.windows[0].rows == 60
         assert report.alarms is not None
         assert report.alarms.tolerance == 0.2
-        assert report.segments is None
+        assert report.segments is not None
+        assert (report.segments.column, report.segments.like_with_like) == ("colour", True)
         with pytest.raises(InputError, match="float64"):
             runtime.deploy(watched, segment="x")
+
+
+@pytest.mark.parametrize("general", ["flag", "nothing", "colour", None])
+def test_a_segment_for_all_models_is_for_those_that_have_the_column(
+    watched: Bundle, flagged: Bundle, general: str | None
+) -> None:
+    with Runtime(watching=Watching(rows=60, segment=general)) as runtime:
+        runtime.deploy(watched)
+        runtime.deploy(flagged)
+        # Without a segment of its own, beside the others.
+        runtime.deploy(tiny_bundle(), name="plain")
+        found = {}
+        for name in ("tiny", "flagged", "plain"):
+            runtime.predict_many(name, rows_of(name))
+            segments = runtime.drift(name).segments
+            found[name] = None if segments is None else segments.column
+        # Quality goes by the same column.
+        apart = set(runtime.quality("flagged").newest.segments)
+        assert apart == ({"true", "false"} if general == "flag" else {"red", "green", "blue"})
+    assert found == {
+        # Its bundle says colour; it has no flag.
+        "tiny": "colour",
+        # Its bundle says colour as well; it has a flag.
+        "flagged": "flag" if general == "flag" else "colour",
+        "plain": "colour" if general == "colour" else None,
+    }
 
 
 def test_watching_that_is_unknown_is_refused() -> None:

@@ -60,6 +60,7 @@ def drift(
     windows = [window for window in report["windows"] if window["rows"]]
     if not windows:
         typer.echo(f"no row of {model} was watched yet: send it requests, then look again")
+        _mistyped(report.get("mistyped", []))
         return
     window = windows[-1]
     state = "closed" if window["closed"] else "open"
@@ -74,6 +75,7 @@ def drift(
         right=("PSI", "without drift", "JS", "missing", "was", "new values"),
     )
     _alarms(report.get("alarms"))
+    _mistyped(report.get("mistyped", []))
     clocks = {column["name"] for column in window["columns"] if column["dtype"] in CLOCKS}
     _segments(report.get("segments"), clocks, top)
     if html is not None:
@@ -108,6 +110,13 @@ def _alarms(alarms: dict[str, Any] | None) -> None:
         title=f"Alarms: more than {alarms['tolerance']:.0%} of the rows moved to another cell",
         right=("rows moved", "at least", "at most", "e-value"),
     )
+
+
+def _mistyped(columns: list[dict[str, Any]]) -> None:
+    """The features for whose values requests were refused."""
+    if columns:
+        names = ", ".join(f"{column['name']} ({column['requests']:,})" for column in columns)
+        typer.echo(f"Requests refused for a value of a wrong type: {names}")
 
 
 def _of(segment: dict[str, Any] | None) -> str:

@@ -107,10 +107,12 @@ def _shown(report: DriftReport) -> list[DriftWindow]:
 def sections(report: DriftReport) -> list[str]:
     """What is said of drift: panels of HTML, to be put into a page."""
     windows = _shown(report)
+    mistyped = _mistyped(report)
     if windows:
         body = [
             _tiles(report, windows),
             *alarm_panels(report.alarms),
+            *mistyped,
             _heat(report, windows),
             *segment_panels(report.segments, _clocks(windows[-1])),
             *_predictions(windows),
@@ -119,9 +121,23 @@ def sections(report: DriftReport) -> list[str]:
     else:
         body = [
             '<section class="panel"><p>No row was watched yet: send requests, then look again.</p>'
-            "</section>"
+            "</section>",
+            *mistyped,
         ]
     return body
+
+
+def _mistyped(report: DriftReport) -> list[str]:
+    """The features that had values of a wrong type: one line, where there are some."""
+    if not report.mistyped:
+        return []
+    found = sorted(report.mistyped, key=lambda column: -column.requests)
+    names = ", ".join(f"<b>{escape(c.name)}</b> {c.requests:,}" for c in found)
+    return [
+        '<section class="panel"><h2>Values of a wrong type</h2>'
+        '<p class="muted">Requests that were refused for one, by feature; their rows are in no '
+        f"window.</p><p>{names}</p></section>"
+    ]
 
 
 def framed(title: str, lead: str, body: Sequence[str]) -> str:

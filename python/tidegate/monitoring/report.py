@@ -23,6 +23,7 @@ __all__ = [
     "DriftReport",
     "DriftWindow",
     "Figures",
+    "Mistyped",
     "Segment",
     "SegmentColumn",
     "Segments",
@@ -189,6 +190,20 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True)
+class Mistyped:
+    """A feature that had values of a wrong type.
+
+    Attributes:
+        name: The feature.
+        requests: How many requests were refused for it since the model was loaded; their rows are in
+            no window.
+    """
+
+    name: str
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class DriftReport:
     """Every kept window compared with the baseline, oldest first; the last may still be open.
 
@@ -217,6 +232,8 @@ class DriftReport:
     """Which rows these are, as `column=value`, where they are those of one segment."""
     segments: Segments | None = None
     """The segments side by side, where some are told apart."""
+    mistyped: tuple[Mistyped, ...] = ()
+    """The features that had values of a wrong type, in the order of the schema."""
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -242,6 +259,7 @@ class DriftReport:
                 alarms=read_alarms(document["alarms"]) if document.get("alarms") else None,
                 segment=_segment(document.get("segment")),
                 segments=_segments(document.get("segments")),
+                mistyped=tuple(Mistyped(**found) for found in document.get("mistyped", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, StateError):

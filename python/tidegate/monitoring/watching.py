@@ -28,6 +28,7 @@ class Said(NamedTuple):
     tolerance: float | None
     ignore: list[str] | None
     segment: str | None
+    own_segment: str | None
     baseline: str | None
 
 
@@ -53,7 +54,8 @@ class Watching:
             have to move to another cell.
         ignore: Columns that raise no alarm, such as the hour of the day.
         segment: The feature (texts, whole numbers or bools) by whose values drift and quality are told
-            apart. Named for all models, it is passed over by those that have no such column.
+            apart. Named for all models, it is passed over by those that have no such column, which
+            keep the one that their bundle names.
 
     Raises:
         InputError: The reference cannot be read.
@@ -145,11 +147,12 @@ class Watching:
         match = _TRAILING.fullmatch(self.reference)
         return int(match[1]) if match else 0
 
-    def said(self, baseline: str | None = None) -> Said:
+    def said(self, baseline: str | None = None, own_segment: str | None = None) -> Said:
         """The same as the core takes it.
 
         Args:
             baseline: The `baseline.json` of the version that is compared with.
+            own_segment: The segment that the bundle names, where no other is named that the model has.
         """
         return Said(
             self.rows,
@@ -163,5 +166,6 @@ class Watching:
             self.tolerance,
             None if self.ignore is None else list(self.ignore),
             self.segment,
+            own_segment,
             baseline,
         )

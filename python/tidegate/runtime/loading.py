@@ -153,11 +153,11 @@ class Loading:
         bundle says.
         """
         before = Watching() if own is None else Watching.from_document(own)
-        if self._watching.segment is not None:
-            # The core has it, and passes it over where a model has no such column.
-            before = replace(before, segment=None)
-        found = watching.over(replace(self._watching, segment=None).over(before))
-        return found.said(self._baseline(name, found.version))
+        # The core knows which columns a model has: it passes over a segment that is named for all
+        # models where there is none of its name, and takes the bundle's.
+        general = replace(self._watching, segment=None)
+        found = watching.over(general.over(replace(before, segment=None)))
+        return found.said(self._baseline(name, found.version), before.segment)
 
     def _baseline(self, name: str, version: str | None) -> str | None:
         """The baseline of another version of a model, if one is compared with."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import weakref
@@ -15,7 +14,7 @@ import orjson
 from tidegate import _core, library
 from tidegate._core import Prediction, Predictions
 from tidegate.configuration.duration import seconds
-from tidegate.errors import InputError, NotFoundError
+from tidegate.errors import InputError
 from tidegate.monitoring.watching import Watching
 from tidegate.registry import Bundle, Registry
 from tidegate.registry.reference import Reference
@@ -28,6 +27,7 @@ from tidegate.runtime.options import Arm, Deployment, Options
 
 if TYPE_CHECKING:
     from tidegate.monitoring import DriftReport, QualityReport, Received
+    from tidegate.monitoring.incidents.failed import FailedRow
     from tidegate.monitoring.log import Log, LogWriter
     from tidegate.monitoring.snapshots import Merged
     from tidegate.routing.follower import FollowerState
@@ -159,8 +159,7 @@ class Runtime:
             guard: What is done about rows that break the rules of the bundle; stays with the name,
                 as what is said of batching does.
             watching: Windows, what they are compared with, and alarms.
-            segment: The same as `watching.segment`: the raw column (texts, whole numbers or bools) by
-                whose values drift and quality are told apart.
+            segment: The same as `watching.segment`: by whose values drift and quality are told apart.
 
         Returns:
             What is served now.
@@ -241,8 +240,7 @@ class Runtime:
     def follow(self, source: str, **said: Any) -> Deployment:
         """Serve a deployment by its revisions from now on, and take new ones within two seconds.
 
-        Where there is no revision yet, the source is deployed as `deploy` does, until the first
-        one comes.
+        Until there is a revision, the source is deployed as `deploy` does.
 
         Args:
             source: A reference, such as `"flight-delay@champion"`; it names the deployment.
@@ -443,12 +441,9 @@ class Runtime:
 
     def watched(self) -> list[tuple[str, str, str]]:
         """The served name, the version and the snapshot of every model that is watched."""
-        found = []
-        for arm in self.arms():
-            with contextlib.suppress(NotFoundError):
-                text = self._core.drift_snapshot(arm.name, arm.version)
-                found.append((arm.name, arm.version, text))
-        return found
+        from tidegate.runtime.merging import snapshots
+
+        return snapshots(self._core)
 
     def merged_drift(
         self,
@@ -464,8 +459,7 @@ class Runtime:
         Args:
             name: The served name.
             store: Where the replicas' snapshots are.
-            replica: The name under which this runtime's own are there; what it has seen by now
-                stands in their place.
+            replica: The name of this one's own there; what it has seen by now stands in their place.
             version: Of several that share the traffic, which; the stable one by default.
             segment: Only the rows with this value of the segment column.
 
@@ -476,18 +470,24 @@ class Runtime:
             NotFoundError: If nothing is deployed under the name, or it is not watched.
             StorageError: If the store cannot be reached.
         """
-        from tidegate.monitoring import DriftReport
-        from tidegate.monitoring.snapshots import Merged, Snapshots
+        from tidegate.runtime.merging import merged_drift
 
-        self._core.drift(name, version)  # says what is deployed, if this is not
-        if version is None:
-            version = next(d.version for d in self.deployments() if d.name == name)
-        texts = Snapshots(store, name, version).newest()
-        texts[replica] = self._core.drift_snapshot(name, version)
-        snapshots = list(texts.values())
-        report, faults = self._core.merged_drift(name, snapshots, version, segment)
-        count = len(texts) - len(faults)
-        return Merged(DriftReport.from_json(report), report, count, tuple(faults))
+        return merged_drift(self._core, name, store, replica, version, segment)
+
+    def failed_rows(self, name: str) -> list[FailedRow]:
+        """Give a few rows that failed in the model or broke a rule lately, the newest first.
+
+        Values are as they were sent, but for what the prediction log leaves out or hashes.
+
+        Args:
+            name: The served name; rows of all its versions are given.
+
+        Raises:
+            NotFoundError: If nothing is deployed under the name.
+        """
+        from tidegate.monitoring.incidents.failed import failed_rows
+
+        return failed_rows(self._core.failed_rows(name))
 
     def close_window(
         self, name: str, *, label: str | None = None, version: str | None = None

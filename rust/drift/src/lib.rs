@@ -47,8 +47,8 @@ pub use distances::{
 pub use monitor::{HISTORY, LABEL_LIMIT, MAX_HISTORY, MAX_PENDING, Monitor, Windows};
 pub use numeric::Numeric;
 pub use report::{
-    BaselineReport, CellKind, CellReport, ColumnReport, Compared, Kind, MomentsReport,
-    ReferenceKind, ReferenceReport, Report, WindowReport,
+    BaselineReport, CellKind, CellReport, ColumnReport, Compared, Kind, MistypedColumn,
+    MomentsReport, ReferenceKind, ReferenceReport, Report, WindowReport,
 };
 pub use segment_report::{SegmentColumn, SegmentName, SegmentRows, SegmentsReport};
 pub use segments::{MAX_SEGMENTS, NO_SEGMENT, OTHER_SEGMENT, Part, SegmentedBaseline, Segments};

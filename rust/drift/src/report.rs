@@ -40,6 +40,19 @@ pub struct Report {
     /// All segments side by side in the last closed window; absent where none are told apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<SegmentsReport>,
+    /// Features that had values of a wrong type, whose requests were refused and are in no window;
+    /// absent where there were none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mistyped: Vec<MistypedColumn>,
+}
+
+/// A feature that had values of a wrong type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MistypedColumn {
+    /// The feature's name.
+    pub name: String,
+    /// In how many requests, since the model was loaded.
+    pub requests: u64,
 }
 
 /// What each window is compared with.
@@ -235,6 +248,7 @@ impl Report {
             alarms: None,
             segment: None,
             segments: None,
+            mistyped: Vec::new(),
         }
     }
 

@@ -150,7 +150,7 @@ fn column(
         }
         (data, _) => {
             let mut column = ColumnBuf::new(field.dtype, rows);
-            fill(&mut column, data, is_null)?;
+            fill(&mut column, data, is_null).map_err(|error| error.mistyped(&field.name))?;
             column
         }
     };

@@ -325,7 +325,8 @@ impl<E: Element> Item<'_, E> {
             "element {place} is {shown} where {} is due: {mend}",
             E::DATATYPE
         );
-        self.context.fail(Error::invalid(message))
+        // The tensor says which column it is.
+        self.context.fail(Error::invalid(message).mistyped(""))
     }
 
     #[cold]

@@ -167,14 +167,15 @@ pub fn entries<'a>(schema: &'a Schema, table: &Table<'a>) -> Result<Vec<Entry<'a
         .collect();
     for (field, column) in columns().filter(|(field, _)| field.name != ID) {
         for (row, entry) in entries.iter_mut().enumerate() {
-            if column.is_missing(row) {
-                continue;
-            }
             if field.name == LABEL {
+                // NaN is a label that is none, which is to be said.
                 entry.label = label(column, row);
-                if entry.label.is_none() {
+                if entry.label.is_none() && !column.is_missing(row) {
                     return Err(of_type(field, "numbers, texts or bools"));
                 }
+                continue;
+            }
+            if column.is_missing(row) {
                 continue;
             }
             let value = match column {
@@ -183,6 +184,13 @@ pub fn entries<'a>(schema: &'a Schema, table: &Table<'a>) -> Result<Vec<Entry<'a
                 _ => return Err(of_type(field, "numbers")),
             };
             entry.metrics.insert(Cow::Borrowed(&field.name), value);
+        }
+    }
+    if schema.position(LABEL).is_some() {
+        // A row may bring numbers only; one that brings nothing was to bring a label.
+        let empty = |entry: &&mut Entry<'_>| entry.label.is_none() && entry.metrics.is_empty();
+        for entry in entries.iter_mut().filter(empty) {
+            entry.label = Some(Label::Missing);
         }
     }
     Ok(entries)
@@ -234,6 +242,35 @@ mod tests {
         assert_eq!(entries[1].prediction_id, "ba/1");
         assert_eq!(entries[1].metrics["revenue"], Some(2.0));
         assert_eq!(entries[1].metrics["cost"], None);
+    }
+
+    #[test]
+    fn a_label_that_is_none_is_said_where_nothing_else_is() {
+        use tidegate_schema::TableBuf;
+        let schema = Schema::new(vec![
+            Field::nullable(ID, DType::String),
+            Field::nullable(LABEL, DType::Float64),
+            Field::nullable("revenue", DType::Float64),
+        ])
+        .unwrap();
+        let mut table = TableBuf::new(&schema, 3);
+        for (label, revenue) in [(None, None), (Some(f64::NAN), Some(1.0)), (None, Some(2.0))] {
+            table.columns[0].push_str("a").unwrap();
+            for (place, value) in [(1, label), (2, revenue)] {
+                match value {
+                    Some(value) => table.columns[place].push_f64(value).unwrap(),
+                    None => table.columns[place].push_null(),
+                }
+            }
+        }
+        let view = table.view().unwrap();
+        let found = entries(&schema, &view).unwrap();
+        assert_eq!(found[0].label, Some(Label::Missing));
+        assert!(matches!(found[1].label, Some(Label::Float(value)) if value.is_nan()));
+        assert_eq!(
+            (&found[2].label, found[2].metrics["revenue"]),
+            (&None, Some(2.0))
+        );
     }
 
     #[test]

@@ -40,12 +40,12 @@ impl<'l> Context<'l> {
         E::custom("refused")
     }
 
-    /// Puts a place before the failure that was kept, if one was.
+    /// Says where the failure is that was kept, if one was.
     #[cold]
-    pub(crate) fn locate(&self, place: impl FnOnce() -> String) {
+    pub(crate) fn locate(&self, place: impl FnOnce(Error) -> Error) {
         let mut failure = self.failure.borrow_mut();
         if let Some(error) = failure.take() {
-            *failure = Some(error.at(place()));
+            *failure = Some(place(error));
         }
     }
 

@@ -277,7 +277,8 @@ impl Value<'_> {
 
     #[cold]
     fn refused<E: de::Error>(&self, error: Error) -> E {
-        self.context.fail(error.at(self.place()))
+        self.context
+            .fail(error.at(self.place()).mistyped(&self.field.name))
     }
 
     #[cold]
@@ -293,10 +294,12 @@ impl Value<'_> {
             DType::NumberList => "an array of numbers",
             DType::TextList => "an array of texts",
         };
-        self.context.fail(Error::invalid(format!(
+        let message = format!(
             "column {:?} is {found} in row {} where {} is due: send {mend}",
             self.field.name, self.row, self.field.dtype
-        )))
+        );
+        let error = Error::invalid(message).mistyped(&self.field.name);
+        self.context.fail(error)
     }
 }
 
@@ -364,7 +367,7 @@ impl<'de> Visitor<'de> for Value<'_> {
                 return Err(self.refuse(&format!("the text {}", quote(value))));
             }
         };
-        result.map_err(|error| self.context.fail(error))
+        result.map_err(|error| self.context.fail(error.mistyped(&self.field.name)))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {

@@ -11,7 +11,7 @@ use tidegate_schema::{DType, Error, Schema, TableBuf};
 use crate::arrow::import;
 use crate::enter::run;
 use crate::errors::raise;
-use crate::rows::{Extra, from_dict, from_dicts};
+use crate::rows::{Extra, Refusal, Taken, from_dict, from_dicts};
 use crate::tensors::from_numpy;
 
 /// How a call is to be answered whose version was chosen.
@@ -26,9 +26,22 @@ pub fn options(choice: &Choice) -> CallOptions {
 pub fn one(model: &CoreModel, row: &Bound<'_, PyAny>, extra: Extra) -> PyResult<Input> {
     let row = dict(row)?;
     match model.schema() {
-        Some(schema) => Ok(Input::Table(from_dict(schema, &row, extra)?)),
+        Some(schema) => Ok(Input::Table(counted(
+            model,
+            from_dict(schema, &row, extra),
+        )?)),
         None => tensors(&row),
     }
+}
+
+/// Rows for a model, which counts a refusal for a value of a wrong type: it does not see the rows.
+fn counted(model: &CoreModel, taken: Taken<TableBuf>) -> PyResult<TableBuf> {
+    taken.map_err(|refusal| {
+        if let Some(column) = &refusal.mistyped {
+            model.mistyped(column);
+        }
+        refusal.into()
+    })
 }
 
 fn dict<'py>(row: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
@@ -67,16 +80,24 @@ pub fn many(
     let input = match model.schema() {
         Some(schema) => {
             if let Ok(list) = rows.cast::<PyList>() {
-                Input::Table(from_dicts(schema, list, extra)?)
+                Input::Table(counted(&model, from_dicts(schema, list, extra))?)
             } else if let Ok(array) = rows.cast::<PyUntypedArray>() {
-                Input::Table(matrix(schema, array)?)
+                Input::Table(counted(&model, matrix(schema, array))?)
             } else {
                 let batches = import(rows)?;
                 return run(py, || {
-                    batches.with_table(schema, |table| {
+                    let mut asked = false;
+                    let answer = batches.with_table(schema, |table| {
+                        asked = true;
                         choice.settle(table);
                         let model = choice.routed().model();
                         model.predict_table(table, &options(&choice))
+                    });
+                    // What a model is asked with it counts by itself.
+                    answer.inspect_err(|error| {
+                        if !asked {
+                            model.refused_value(error);
+                        }
                     })
                 });
             }
@@ -108,25 +129,29 @@ fn single(model: &CoreModel, array: &Bound<'_, PyAny>) -> PyResult<tidegate_sche
 }
 
 /// A numeric matrix as raw columns in the schema's order; NaN is missing.
-fn matrix(schema: &Schema, array: &Bound<'_, PyUntypedArray>) -> PyResult<TableBuf> {
+fn matrix(schema: &Schema, array: &Bound<'_, PyUntypedArray>) -> Taken<TableBuf> {
     let shape = array.shape().to_vec();
     if shape.len() != 2 || shape.get(1) != Some(&schema.len()) {
         let names: Vec<&str> = schema.fields().iter().map(|f| f.name.as_str()).collect();
-        return Err(raise(Error::invalid(format!(
+        return Err(Refusal::from(raise(Error::invalid(format!(
             "a matrix of shape {shape:?} where [rows, {}] is due, with the columns {}",
             schema.len(),
             names.join(", ")
-        ))));
+        )))));
     }
     let other = |dtype: DType| dtype == DType::String || dtype.is_list();
     if let Some(field) = schema.fields().iter().find(|f| other(f.dtype)) {
-        return Err(raise(Error::invalid(format!(
+        let message = format!(
             "column {:?} is {}, which no numeric matrix holds: pass a table or dicts",
             field.name, field.dtype
-        ))));
+        );
+        return Err(Refusal::of(&field.name, Error::invalid(message)));
     }
     let floats = array.call_method1("astype", ("float64",))?;
-    let floats = floats.cast_into::<PyArray2<f64>>()?.readonly();
+    let floats = floats
+        .cast_into::<PyArray2<f64>>()
+        .map_err(PyErr::from)?
+        .readonly();
     let floats = floats.as_array();
     let mut table = TableBuf::new(schema, floats.nrows());
     for ((column, field), values) in table
@@ -147,8 +172,10 @@ fn matrix(schema: &Schema, array: &Bound<'_, PyUntypedArray>) -> PyResult<TableB
                 DType::Duration => column.push_duration(*value as i64),
                 _ => column.push_f64(*value),
             };
-            pushed
-                .map_err(|error| raise(error.at(format!("column {:?}, row {row}", field.name))))?;
+            pushed.map_err(|error| {
+                let error = error.at(format!("column {:?}, row {row}", field.name));
+                Refusal::of(&field.name, error)
+            })?;
         }
     }
     Ok(table)

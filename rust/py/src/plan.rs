@@ -73,7 +73,7 @@ impl Plan {
     fn input(&self, data: &Bound<'_, PyAny>, extra: Option<&str>) -> PyResult<Input> {
         let extra = Extra::parse(extra)?;
         if let Ok(list) = data.cast::<PyList>() {
-            return from_dicts(self.0.input_schema(), list, extra).map(Input::Rows);
+            return Ok(Input::Rows(from_dicts(self.0.input_schema(), list, extra)?));
         }
         import(data).map(Input::Batches)
     }

@@ -10,6 +10,41 @@ use tidegate_schema::{ColumnBuf, DType, Error, Field, Result, Schema, TableBuf};
 
 use crate::errors::raise;
 
+/// Why rows cannot be taken.
+pub struct Refusal {
+    error: PyErr,
+    /// The column that has a value of a wrong type, where that is what is wrong.
+    pub mistyped: Option<String>,
+}
+
+impl Refusal {
+    /// A column has a value of a wrong type.
+    pub fn of(column: &str, error: Error) -> Self {
+        Self {
+            error: raise(error),
+            mistyped: Some(column.to_owned()),
+        }
+    }
+}
+
+impl From<PyErr> for Refusal {
+    fn from(error: PyErr) -> Self {
+        Self {
+            error,
+            mistyped: None,
+        }
+    }
+}
+
+impl From<Refusal> for PyErr {
+    fn from(refusal: Refusal) -> Self {
+        refusal.error
+    }
+}
+
+/// What comes of taking rows.
+pub type Taken<T> = std::result::Result<T, Refusal>;
+
 /// Microseconds in a day.
 const DAY: i64 = 86_400_000_000;
 
@@ -36,32 +71,36 @@ impl Extra {
 }
 
 /// One row as a table of one row.
-pub fn from_dict(schema: &Schema, row: &Bound<'_, PyDict>, extra: Extra) -> PyResult<TableBuf> {
+pub fn from_dict(schema: &Schema, row: &Bound<'_, PyDict>, extra: Extra) -> Taken<TableBuf> {
     let mut table = TableBuf::new(schema, 1);
     push_row(&mut table, schema, row, extra)?;
     Ok(table)
 }
 
 /// Many rows, in order; an error names the row.
-pub fn from_dicts(schema: &Schema, rows: &Bound<'_, PyList>, extra: Extra) -> PyResult<TableBuf> {
+pub fn from_dicts(schema: &Schema, rows: &Bound<'_, PyList>, extra: Extra) -> Taken<TableBuf> {
     let mut table = TableBuf::new(schema, rows.len());
     for (position, row) in rows.iter().enumerate() {
         let outcome = match row.cast::<PyDict>() {
             Ok(row) => push_row(&mut table, schema, row, extra),
-            Err(_) => Err(raise(Error::invalid(format!(
+            Err(_) => Err(Refusal::from(raise(Error::invalid(format!(
                 "{} where a dict of columns is due",
                 row.get_type().name()?
-            )))),
+            ))))),
         };
-        outcome.map_err(|error| at_row(row.py(), error, position))?;
+        outcome.map_err(|refusal| at_row(row.py(), refusal, position))?;
     }
     Ok(table)
 }
 
 /// The same exception with the row put before its message.
-fn at_row(py: Python<'_>, error: PyErr, position: usize) -> PyErr {
+fn at_row(py: Python<'_>, refusal: Refusal, position: usize) -> Refusal {
+    let Refusal { error, mistyped } = refusal;
     let message = format!("row {position}: {}", error.value(py));
-    PyErr::from_type(error.get_type(py), message)
+    Refusal {
+        error: PyErr::from_type(error.get_type(py), message),
+        mistyped,
+    }
 }
 
 fn push_row(
@@ -69,15 +108,15 @@ fn push_row(
     schema: &Schema,
     row: &Bound<'_, PyDict>,
     extra: Extra,
-) -> PyResult<()> {
+) -> Taken<()> {
     let before = table.rows();
     let mut filled = 0;
     for (place, (key, value)) in row.iter().enumerate() {
         let Ok(name) = key.cast::<PyString>() else {
-            return Err(raise(Error::invalid(format!(
+            return Err(Refusal::from(raise(Error::invalid(format!(
                 "key {} is no text: columns are named by text",
                 key.repr()?
-            ))));
+            )))));
         };
         let name = name.to_str()?;
         // Dicts made by one piece of code mostly have the schema's order: no hashing then.
@@ -91,13 +130,14 @@ fn push_row(
                 Extra::Ignore => continue,
                 // `resolve` fails with the nearest name.
                 Extra::Error => {
-                    return Err(match schema.resolve(name) {
-                        Err(error) => raise(Error::invalid(format!(
+                    let error = match schema.resolve(name) {
+                        Err(error) => Error::invalid(format!(
                             "{}; extra='ignore' leaves such keys out",
                             error.message
-                        ))),
-                        Ok(_) => raise(Error::internal("a column was lost")),
-                    });
+                        )),
+                        Ok(_) => Error::internal("a column was lost"),
+                    };
+                    return Err(raise(error).into());
                 }
             }
         };
@@ -105,7 +145,7 @@ fn push_row(
             table.columns.get_mut(position),
             schema.fields().get(position),
         ) else {
-            return Err(raise(Error::internal("a column was lost")));
+            return Err(raise(Error::internal("a column was lost")).into());
         };
         push(column, field, &value)?;
         filled += 1;
@@ -133,7 +173,7 @@ fn absent(table: &mut TableBuf, schema: &Schema, before: usize) -> Result<()> {
     Ok(())
 }
 
-fn push(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn push(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> Taken<()> {
     let pushed = if value.is_none() {
         column.push_null();
         Ok(())
@@ -177,7 +217,7 @@ fn push_text(column: &mut ColumnBuf, text: &str) -> Result<()> {
 }
 
 /// Times, NumPy's scalars, and whatever says that it is missing.
-fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn push_other(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> Taken<()> {
     let py = value.py();
     if field.dtype.is_list() {
         return push_list(column, field, value);
@@ -263,9 +303,9 @@ fn micros_of_span(value: &Bound<'_, PyAny>) -> PyResult<i64> {
 }
 
 /// A list from whatever has items in order: a list, a tuple, an array of one dimension.
-fn push_list(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn push_list(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) -> Taken<()> {
     let py = value.py();
-    let wrong = |item: &Bound<'_, PyAny>| -> PyErr {
+    let wrong = |item: &Bound<'_, PyAny>| -> Refusal {
         let kind = item
             .get_type()
             .name()
@@ -293,7 +333,7 @@ fn push_list(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) ->
                 item if item.is_none() => Ok(f64::NAN),
                 item if item.is_instance_of::<PyBool>() => Err(wrong(item)),
                 item if item.is_instance_of::<PyFloat>() || item.is_instance_of::<PyInt>() => {
-                    item.extract::<f64>()
+                    Ok(item.extract::<f64>()?)
                 }
                 // A NumPy scalar: its own scalar says what it is.
                 item if item.hasattr(intern!(py, "dtype"))? => {
@@ -306,17 +346,17 @@ fn push_list(column: &mut ColumnBuf, field: &Field, value: &Bound<'_, PyAny>) ->
                 }
                 item => Err(wrong(item)),
             })
-            .collect::<PyResult<Vec<f64>>>()?;
+            .collect::<Taken<Vec<f64>>>()?;
         column.push_numbers(&numbers)
     } else {
         let texts = items
             .iter()
             .map(|item| match item.cast::<PyString>() {
-                Ok(text) => text.to_str().map(Some),
+                Ok(text) => Ok(Some(text.to_str()?)),
                 Err(_) if item.is_none() => Ok(None),
                 Err(_) => Err(wrong(item)),
             })
-            .collect::<PyResult<Vec<_>>>()?;
+            .collect::<Taken<Vec<_>>>()?;
         column.push_texts(texts.into_iter())
     };
     pushed.map_err(|error| named(field, value, error))
@@ -355,12 +395,14 @@ const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-fn named(field: &Field, value: &Bound<'_, PyAny>, error: Error) -> PyErr {
+/// The refusal of a value that a column does not take.
+fn named(field: &Field, value: &Bound<'_, PyAny>, error: Error) -> Refusal {
     /// Longer values are cut in messages.
     const SHOWN: usize = 40;
     let shown = value
         .repr()
         .map_or_else(|_| "a value".to_owned(), |text| text.to_string());
     let shown: String = shown.chars().take(SHOWN).collect();
-    raise(error.at(format!("column {:?}, value {shown}", field.name)))
+    let error = error.at(format!("column {:?}, value {shown}", field.name));
+    Refusal::of(&field.name, error)
 }

@@ -408,6 +408,25 @@ impl Runtime {
         })
     }
 
+    /// Rows that failed or broke a rule lately, of all versions under a name: the version, when,
+    /// why, and the row as JSON.
+    fn failed_rows(
+        &self,
+        py: Python<'_>,
+        name: &str,
+    ) -> PyResult<Vec<(String, f64, String, String)>> {
+        run(py, || {
+            let deployment = self.inner.deployment(name)?;
+            let models = deployment.arms().iter().map(|arm| &arm.model);
+            let found = models.flat_map(|model| {
+                let version = model.version().to_owned();
+                let rows = model.failed_rows().into_iter();
+                rows.map(move |row| (version.clone(), row.at, row.reason, row.row))
+            });
+            Ok(found.collect())
+        })
+    }
+
     /// Closes the open window of observations; false when it has no rows.
     #[pyo3(signature = (name, label=None, version=None))]
     fn close_window(

@@ -23,6 +23,8 @@ pub struct Watching {
     tolerance: Option<f64>,
     ignore: Option<Vec<String>>,
     segment: Option<String>,
+    /// The column that the bundle names, where no other is named that the model has.
+    own_segment: Option<String>,
     /// Another version's `baseline.json`.
     baseline: Option<String>,
 }
@@ -66,6 +68,9 @@ impl Watching {
         if let Some(segment) = &self.segment {
             options.segment = Some(segment.clone());
             options.segment_for_all = false;
+        }
+        if let Some(segment) = &self.own_segment {
+            options.own_segment = Some(segment.clone());
         }
         if let Some(text) = &self.baseline {
             options.baseline = Some(Arc::new(Baseline::from_json(text).map_err(raise)?));

@@ -28,6 +28,8 @@ pub(crate) struct Measured<'a> {
     pub dropped: u64,
     pub drift: Vec<Drift>,
     pub guarded: Option<Guarded>,
+    /// Columns that had values of a wrong type.
+    pub mistyped: Vec<(String, u64)>,
 }
 
 /// A text as a label value.
@@ -234,6 +236,17 @@ impl Page {
                 self.line(name, at, &format!(",rule=\"{}\"", quoted(rule)), count);
             }
         }
+        let name = "tidegate_mistyped_requests_total";
+        self.family(
+            name,
+            "counter",
+            "Requests that were refused for a value of a wrong type, by column.",
+        );
+        for (at, model) in models.iter().enumerate() {
+            for (column, count) in &model.mistyped {
+                self.line(name, at, &format!(",column=\"{}\"", quoted(column)), count);
+            }
+        }
         let name = "tidegate_guarded_requests_total";
         self.family(
             name,
@@ -315,12 +328,14 @@ mod tests {
                 alarm: true,
             }],
             guarded: None,
+            mistyped: vec![("distance".to_owned(), 3)],
         }]);
         for line in [
             r#"tidegate_requests_total{model="a\"b",version="1.0.0",outcome="ok"} 1"#,
             r#"tidegate_requests_total{model="a\"b",version="1.0.0",outcome="invalid_input"} 1"#,
             r#"tidegate_rows_total{model="a\"b",version="1.0.0"} 3"#,
             r#"tidegate_observations_dropped_total{model="a\"b",version="1.0.0"} 2"#,
+            r#"tidegate_mistyped_requests_total{model="a\"b",version="1.0.0",column="distance"} 3"#,
             r#"tidegate_drift_psi{model="a\"b",version="1.0.0",column="x",role="feature"} 0.5"#,
             r#"tidegate_drift_alarm{model="a\"b",version="1.0.0",column="x",role="feature"} 1"#,
             r#"tidegate_stage_seconds_bucket{model="a\"b",version="1.0.0",stage="total",le="0.000008"} 1"#,

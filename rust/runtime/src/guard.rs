@@ -58,9 +58,12 @@ impl ModelGuard {
     }
 
     /// Looks at a request that fits the model's schema; gives what is to be computed instead, if
-    /// it was repaired.
-    pub fn check(&self, table: &Table<'_>) -> Result<Option<TableBuf>> {
+    /// it was repaired. `broken` is called where a row breaks a rule.
+    pub fn check(&self, table: &Table<'_>, broken: impl FnOnce()) -> Result<Option<TableBuf>> {
         let verdict = self.guard.check(table, self.policy())?;
+        if !verdict.broken.is_empty() {
+            broken();
+        }
         for (rule, rows) in &verdict.broken {
             if let Some(counter) = self.broken.get(*rule) {
                 counter.fetch_add(*rows, Relaxed);
@@ -74,6 +77,29 @@ impl ModelGuard {
             self.repaired.fetch_add(1, Relaxed);
         }
         Ok(verdict.repaired)
+    }
+
+    /// The first row that breaks a rule, and which one: found by halves, so that it costs about what
+    /// the check did.
+    pub fn example(&self, table: &Table<'_>) -> Option<(usize, String)> {
+        let first = |start, rows| -> Option<usize> {
+            let part = table.slice(start, rows);
+            let verdict = self.guard.check(&part, Policy::Count).ok()?;
+            verdict.broken.first().map(|(rule, _)| *rule)
+        };
+        let (mut start, mut rows) = (0, table.rows());
+        while rows > 1 {
+            let half = rows / 2;
+            if first(start, half).is_some() {
+                rows = half;
+            } else {
+                start += half;
+                rows -= half;
+            }
+        }
+        let names = self.guard.names();
+        let name = names.get(first(start, rows)?)?;
+        Some((start, format!("it breaks rule {name:?}")))
     }
 
     pub fn counted(&self) -> Guarded {

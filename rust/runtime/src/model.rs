@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tidegate_batching::{Batcher, Limits, Reason, Refusal};
 use tidegate_drift::quality::Task;
-use tidegate_drift::{Baseline, Report, WindowReport};
+use tidegate_drift::{Baseline, MistypedColumn, Report, WindowReport};
 use tidegate_features::Plan;
 use tidegate_features::rules::Policy;
 use tidegate_protocol::columns;
@@ -22,6 +22,7 @@ use crate::backend::Backend;
 use crate::background::in_background;
 use crate::bundle::{Kind, Manifest};
 use crate::door::Door;
+use crate::failures::{FailedRow, Failures};
 use crate::feedback::{ModelQuality, Received, no_quality};
 use crate::guard::{Guarded, ModelGuard, no_rules};
 use crate::metrics::{Counters, Stage, Statistics};
@@ -50,6 +51,7 @@ pub struct Model {
     /// May requests share a run?
     merge: bool,
     guard: Option<ModelGuard>,
+    failures: Failures,
     observed: Arc<Observed>,
     counters: Arc<Counters>,
     /// Makes further instances.
@@ -102,6 +104,8 @@ impl Model {
             Some(plan) => columns::signature(plan.input_schema()),
             None => backend.inputs().to_vec(),
         };
+        let schema = plan.as_ref().map(|plan| plan.input_schema());
+        let failures = Failures::new(schema, shared.log.clone());
         let counters = Arc::new(Counters::new());
         let mut executor = Executor::new(backend, Arc::new(Counters::new()), plan.is_some());
         in_background(|| prove(&mut executor))?;
@@ -125,6 +129,7 @@ impl Model {
             limits: options.limits,
             merge,
             guard,
+            failures,
             observed,
             counters,
             spare,
@@ -286,6 +291,37 @@ impl Model {
         Ok(())
     }
 
+    /// Rows that failed in the model or broke a rule lately, a few of each, the newest first: as they
+    /// were sent, but for what the rules of the prediction log let nobody read.
+    #[must_use]
+    pub fn failed_rows(&self) -> Vec<FailedRow> {
+        self.failures.newest()
+    }
+
+    /// Counts a request that was refused before it came here, if it was for a value of a wrong type.
+    pub fn refused_value(&self, error: &Error) {
+        if let Some(column) = &error.mistyped {
+            self.mistyped(column);
+        }
+    }
+
+    /// Counts a request that was refused before it came here because a column had a value of a wrong
+    /// type.
+    pub fn mistyped(&self, column: &str) {
+        if let Some(plan) = &self.plan {
+            self.failures.mistyped(plan.input_schema(), column);
+        }
+    }
+
+    /// The columns that had values of a wrong type, and in how many requests.
+    #[must_use]
+    pub fn mistyped_columns(&self) -> Vec<(String, u64)> {
+        let plan = self.plan.as_ref();
+        plan.map_or_else(Vec::new, |plan| {
+            self.failures.mistyped_columns(plan.input_schema())
+        })
+    }
+
     /// What its guard has counted; `None` for a model without rules about single rows.
     #[must_use]
     pub fn guarded(&self) -> Option<Guarded> {
@@ -349,7 +385,14 @@ impl Model {
         let watch = self.watching()?;
         self.shared.check_open()?;
         self.shared.observer.flush();
-        watch.report(segment, self.shared.now())
+        let mut report = watch.report(segment, self.shared.now())?;
+        // Of what could not be read nobody knows the segment.
+        if segment.is_none() {
+            let found = self.mistyped_columns().into_iter();
+            let column = |(name, requests)| MistypedColumn { name, requests };
+            report.mistyped = found.map(column).collect();
+        }
+        Ok(report)
     }
 
     /// The windows of watched rows as text, for the reports of several replicas as one.

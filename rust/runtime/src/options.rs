@@ -91,6 +91,8 @@ pub struct LoadOptions {
     pub segment: Option<String>,
     /// Was it named for all models? It is then passed over by those that have no such column.
     pub segment_for_all: bool,
+    /// The column that the bundle names: counts where no other is named that the model has.
+    pub own_segment: Option<String>,
     /// May requests to a model without a feature set share a run, if its first dimensions are
     /// variable? False for a model whose rows depend on each other.
     pub merge: bool,
@@ -108,6 +110,7 @@ impl Default for LoadOptions {
             watch: true,
             segment: None,
             segment_for_all: false,
+            own_segment: None,
             merge: true,
         }
     }

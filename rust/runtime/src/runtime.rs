@@ -64,7 +64,9 @@ impl Runtime {
         let schema = parts.plan.as_ref().map(|plan| plan.input_schema());
         let fits = |name: &&str| segment_column(schema, name).is_ok();
         let segment = options.segment.as_deref();
-        let segment = segment.filter(|name| !options.segment_for_all || fits(name));
+        let segment = segment
+            .filter(|name| !options.segment_for_all || fits(name))
+            .or(options.own_segment.as_deref());
         let watch = match (&parts.plan, &parts.baseline) {
             (Some(plan), Some(baseline)) if options.watch => Some(Watch::new(
                 Arc::clone(options.baseline.as_ref().unwrap_or(baseline)),
@@ -346,6 +348,7 @@ impl Runtime {
                 dropped: arm.model.observations_dropped(),
                 drift: drift_of(&arm.model),
                 guarded: arm.model.guarded(),
+                mistyped: arm.model.mistyped_columns(),
             })
             .collect();
         let mut page = render(&measured);

@@ -104,7 +104,8 @@ impl Bound {
         let mut columns = Vec::with_capacity(schema.len());
         for field in schema.fields() {
             let column = match batch.column_by_name(&field.name) {
-                Some(array) => BoundColumn::new(&field.name, array, field.dtype)?,
+                Some(array) => BoundColumn::new(&field.name, array, field.dtype)
+                    .map_err(|error| error.mistyped(&field.name))?,
                 None if field.nullable => BoundColumn::absent(field.dtype, batch.num_rows()),
                 None => {
                     return Err(Error::invalid(format!(

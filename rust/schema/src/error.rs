@@ -102,6 +102,8 @@ pub struct Error {
     pub message: String,
     /// When it makes sense to try again, where that is known.
     pub retry_after: Option<Duration>,
+    /// The column that has a value of a wrong type, where that is what is wrong.
+    pub mistyped: Option<Box<str>>,
 }
 
 /// A result of the core.
@@ -114,7 +116,15 @@ impl Error {
             kind,
             message: message.into(),
             retry_after: None,
+            mistyped: None,
         }
+    }
+
+    /// Says which column has a value of a wrong type.
+    #[must_use]
+    pub fn mistyped(mut self, column: &str) -> Self {
+        self.mistyped = Some(column.into());
+        self
     }
 
     /// The caller's data is wrong.

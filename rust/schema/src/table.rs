@@ -58,12 +58,13 @@ impl<'a> Table<'a> {
         }
         for (column, field) in self.columns.iter().zip(schema.fields()) {
             if column.dtype() != field.dtype {
-                return Err(Error::invalid(format!(
+                let message = format!(
                     "column {:?} is {} where the schema says {}",
                     field.name,
                     column.dtype(),
                     field.dtype
-                )));
+                );
+                return Err(Error::invalid(message).mistyped(&field.name));
             }
             if !field.nullable
                 && let Some(row) = (0..self.rows).find(|&row| column.is_missing(row))

@@ -66,8 +66,7 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         let begun = call.came.begun;
         let work = move |permit: &mut Permit| {
             let admitted = Instant::now();
-            let (input, mut options, wanted) = E::read(permit.model(), head, &body, &limits)?;
-            let input = permit.settle(input)?;
+            let (input, mut options, wanted) = read::<E>(permit, head, &body, &limits)?;
             drop(body);
             let model = permit.model();
             model.took(Stage::Admit, admitted.duration_since(begun));
@@ -79,8 +78,7 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
     } else {
         let limits = &service.shared.protocol;
         let admitted = Instant::now();
-        let (input, mut options, wanted) = E::read(permit.model(), head, &call.body, limits)?;
-        let input = permit.settle(input)?;
+        let (input, mut options, wanted) = read::<E>(&mut permit, head, &call.body, limits)?;
         if open {
             call.named.chosen(permit.routed(), false);
         }
@@ -92,6 +90,22 @@ pub async fn exchange<E: Exchange>(service: &Service, call: Call<'_>) -> Result<
         written::<E>(&name, &wanted, &pending.answer().await?)?
     };
     compressed(reply, call.headers).await
+}
+
+/// Reads a request, and chooses its version where its rows do; counts if it is refused for a value
+/// of a wrong type.
+fn read<E: Exchange>(
+    permit: &mut Permit,
+    head: E::Head,
+    body: &[u8],
+    limits: &Limits,
+) -> Result<(Input, CallOptions, E::Wanted)> {
+    let read = E::read(permit.model(), head, body, limits);
+    let read = read.and_then(|(input, options, wanted)| {
+        let input = permit.settle(input)?;
+        Ok((input, options, wanted))
+    });
+    read.inspect_err(|error| permit.model().refused_value(error))
 }
 
 /// Writes an answer, and counts how long that took.

@@ -380,7 +380,8 @@ impl Streaming {
         let begun = Instant::now();
         let limits = &self.service.shared.protocol;
         let schema = Rows::check(self.permit.model())?;
-        let table = rows::decode(piece, schema, self.extra, limits)?;
+        let table = rows::decode(piece, schema, self.extra, limits)
+            .inspect_err(|error| self.permit.model().refused_value(error))?;
         let input = self.permit.settle(Input::Table(table))?;
         took(self.permit.model(), Stage::Decode, begun);
         let mut options = CallOptions {

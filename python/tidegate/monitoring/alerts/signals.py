@@ -284,6 +284,15 @@ def _all() -> Iterable[Signal]:
         _rate(broken, "model", "version", "rule"),
         _sum_query(broken, "model", "version", "rule"),
     )
+    mistyped = "tidegate_mistyped_requests_total"
+    yield Signal(
+        "mistyped_per_second",
+        "Requests a second that were refused for a value of a wrong type; label `column`.",
+        0,
+        INFINITE,
+        _rate(mistyped, "model", "version", "column"),
+        _sum_query(mistyped, "model", "version", "column"),
+    )
     for name, metric, high, meaning in (
         ("drift_psi", "tidegate_drift_psi", INFINITE, "Population stability index"),
         ("drift_js", "tidegate_drift_js", 1.0, "Jensen–Shannon distance"),

@@ -12,6 +12,7 @@ from tidegate.errors import TidegateError
 from tidegate.monitoring.alerts.history import History
 from tidegate.monitoring.alerts.state import Incident, State
 from tidegate.monitoring.incidents.causes import ranked
+from tidegate.monitoring.incidents.failed import FailedRow
 from tidegate.monitoring.incidents.moves import LOOK_BACK_SECONDS, moves, stage_means
 from tidegate.monitoring.incidents.redaction import redacted_row, redacted_text
 from tidegate.monitoring.report import DriftReport, DriftWindow
@@ -82,6 +83,9 @@ class Watched(Protocol):
     def drift(self, name: str) -> DriftReport:
         """How far live rows are from the baseline."""
 
+    def failed_rows(self, name: str) -> Sequence[FailedRow]:
+        """Rows that failed in the model or broke a rule lately, the newest first."""
+
 
 class Changes(Protocol):
     """What knows how traffic has changed."""
@@ -91,7 +95,7 @@ class Changes(Protocol):
 
 
 class Failing(Protocol):
-    """What gives rows or requests that went wrong."""
+    """What gives further examples of what went wrong: requests, or rows of another source."""
 
     def __call__(self, model: str | None, since: float) -> Iterable[Mapping[str, Any]]:
         """The newest ones of a model: each `at`, `why`, and perhaps `request` (its id) and `row`."""
@@ -117,7 +121,7 @@ def gathered(
         history: Of this replica.
         watched: The runtime.
         now: Seconds since 1970.
-        failing: Where failing examples are, if anywhere.
+        failing: Where further failing examples are, if anywhere.
         revised: What knows how traffic has changed, better than looks at what is served.
     """
     model = dict(part.partition("=")[::2] for part in incident.group.split(",")).get("model")
@@ -133,10 +137,13 @@ def gathered(
     since = incident.opened - LOOK_BACK_SECONDS
     changes = _changes(state, revised, since, absent)
     causes = ranked(moves(history, changes, reports, incident.opened, model), incident.opened)
-    examples: list[dict[str, Any]] = []
+    # Equal texts have equal digests in all rows of an incident.
+    salt = secrets.token_hex(8)
+    names = [deployment.name for deployment in served if model in (None, deployment.name)]
+    examples = _redacted(_rows(watched, names[:MOST_MODELS], since, absent), salt)
     if failing is not None:
         try:
-            examples = _redacted(failing(model, since))
+            examples += _redacted(failing(model, since), salt)
         except TidegateError as error:
             absent["examples"] = str(error)
     return {
@@ -237,8 +244,27 @@ def _slower(stage: Mapping[str, Any]) -> float:
     return float(stage["now"] / before) if before else 1.0
 
 
-def _redacted(examples: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    salt = secrets.token_hex(8)
+def _rows(
+    watched: Watched, names: Iterable[str], since: float, absent: dict[str, str]
+) -> list[dict[str, Any]]:
+    """Rows of models that failed or broke a rule since then, the newest first."""
+    found = []
+    for name in names:
+        try:
+            rows = watched.failed_rows(name)
+        except TidegateError as error:
+            absent[f"failed rows of {name}"] = str(error)
+            continue
+        found += [
+            {"at": row.at, "why": f"{name} {row.version}: {row.reason}", "row": row.row}
+            for row in rows
+            if row.at >= since
+        ]
+    return sorted(found, key=lambda row: -row["at"])
+
+
+def _redacted(examples: Iterable[Mapping[str, Any]], salt: str) -> list[dict[str, Any]]:
+    """The first few, without their values."""
     found = []
     for example in examples:
         plain: dict[str, Any] = {

@@ -16,7 +16,7 @@ DIGITS: Final = 2
 MOST_COLUMNS: Final = 200
 MOST_CHARACTERS: Final = 300
 
-_QUOTED: Final = re.compile(r"""(column )?("[^"]*"|'[^']*'|`[^`]*`)""")
+_QUOTED: Final = re.compile(r"""((?:column|rule) )?("[^"]*"|'[^']*'|`[^`]*`)""")
 _NUMBER: Final = re.compile(r"\d{5,}")
 
 
@@ -51,7 +51,7 @@ def _value(value: Any, salt: str) -> Any:
 
 
 def redacted_text(text: str) -> str:
-    """A message without what was quoted in it, names of columns apart, and without long numbers.
+    """A message without what was quoted in it, names of columns and rules apart, or long numbers.
 
     Example:
         >>> redacted_text('column "age": "forty" is no number')
@@ -62,5 +62,5 @@ def redacted_text(text: str) -> str:
 
 
 def _unquoted(found: re.Match[str]) -> str:
-    # Which column it is helps, and is no value.
+    # Which column or rule it is helps, and is no value.
     return found[0] if found[1] else f"{found[2][0]}…{found[2][-1]}"

@@ -11,4 +11,4 @@ mod sheet;
 
 pub use entry::{Answered, Feedback, Source};
 pub use queue::{Log, LogStatistics, QUEUE_BYTES, Rotation, Sealed};
-pub use rules::Rules;
+pub use rules::{Disclosed, Rules};

@@ -159,6 +159,12 @@ impl Log {
         })
     }
 
+    /// What is logged, and what of it nobody may read.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// The share of a model's predictions that is logged.
     #[must_use]
     pub fn share(&self, model: &str) -> f64 {

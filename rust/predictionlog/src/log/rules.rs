@@ -1,7 +1,7 @@
 //! What is logged, and what of it nobody may read.
 
 use ring::hmac;
-use tidegate_schema::{Error, Result};
+use tidegate_schema::{Column, Error, Result};
 
 use crate::PredictionId;
 
@@ -24,6 +24,17 @@ pub struct Rules {
     pub hash: Vec<String>,
     /// The key of the hashes.
     pub(super) key: Option<hmac::Key>,
+}
+
+/// What of a value may be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disclosed {
+    /// Nothing: its column is left out.
+    Nothing,
+    /// Its keyed hash; `None` of a value that is missing.
+    Hash(Option<String>),
+    /// The value itself.
+    Itself,
 }
 
 impl Default for Rules {
@@ -90,6 +101,18 @@ impl Rules {
         self.slower.is_some_and(|bound| seconds >= bound) || unit(id) < share
     }
 
+    /// What of a value of a column these rules let anybody keep.
+    #[must_use]
+    pub fn disclosed(&self, name: &str, column: &Column<'_>, row: usize) -> Disclosed {
+        if self.redacts(name) {
+            Disclosed::Nothing
+        } else if self.hashes(name) {
+            Disclosed::Hash(text(column, row).map(|text| self.hashed(&text)))
+        } else {
+            Disclosed::Itself
+        }
+    }
+
     pub(crate) fn redacts(&self, column: &str) -> bool {
         self.redact.iter().any(|name| name == column)
     }
@@ -106,6 +129,27 @@ impl Rules {
         let tag = hmac::sign(key, value.as_bytes());
         let digits = tag.as_ref().iter().take(16);
         digits.map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A value as text, for its hash.
+pub(super) fn text(column: &Column<'_>, row: usize) -> Option<String> {
+    match column {
+        Column::Bool(values) => values.get(row).map(|value| (value != 0).to_string()),
+        Column::Int64(values)
+        | Column::Timestamp(values)
+        | Column::Date(values)
+        | Column::Duration(values) => values.get(row).map(|value| value.to_string()),
+        Column::Float64(values) => {
+            let value = values.get(row).filter(|value| !value.is_nan());
+            value.map(|value| value.to_string())
+        }
+        Column::String(values) => values.get(row).map(str::to_owned),
+        Column::NumberList(lists) => lists.get(row).map(|list| format!("{list:?}")),
+        Column::TextList(lists) => {
+            let list = lists.get(row)?;
+            Some(format!("{:?}", list.collect::<Vec<_>>()))
+        }
     }
 }
 
@@ -131,7 +175,28 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_schema::{ColumnBuf, DType};
+
     use super::*;
+
+    #[test]
+    fn what_may_be_kept_of_a_value() {
+        let rules = Rules {
+            redact: vec!["email".to_owned()],
+            hash: vec!["name".to_owned()],
+            ..Rules::default()
+        };
+        let rules = rules.with_key(&[7; 32]).unwrap();
+        let mut column = ColumnBuf::new(DType::String, 2);
+        column.push_str("Ada").unwrap();
+        column.push_null();
+        let view = column.view();
+        assert_eq!(rules.disclosed("email", &view, 0), Disclosed::Nothing);
+        let hash = Disclosed::Hash(Some(rules.hashed("Ada")));
+        assert_eq!(rules.disclosed("name", &view, 0), hash);
+        assert_eq!(rules.disclosed("name", &view, 1), Disclosed::Hash(None));
+        assert_eq!(rules.disclosed("city", &view, 0), Disclosed::Itself);
+    }
 
     #[test]
     fn the_share_holds_and_pieces_stay_together() {

@@ -11,10 +11,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use tidegate_schema::arrow::record_batch;
-use tidegate_schema::{Column, Error, Result, Schema, Table};
+use tidegate_schema::{Error, Result, Schema, Table};
 
 use super::entry::{Answered, Entry, Feedback, Source};
-use super::rules::Rules;
+use super::rules::{Rules, text};
 
 /// A file in the making.
 pub(super) struct Sheet {
@@ -202,25 +202,4 @@ impl Answered {
 /// `probabilities[1]` as `probabilities_1`, which needs no quotes in SQL.
 fn plain(name: &str) -> String {
     name.replace('[', "_").replace(']', "")
-}
-
-/// A value as text, for its hash.
-fn text(column: &Column<'_>, row: usize) -> Option<String> {
-    match column {
-        Column::Bool(values) => values.get(row).map(|value| (value != 0).to_string()),
-        Column::Int64(values)
-        | Column::Timestamp(values)
-        | Column::Date(values)
-        | Column::Duration(values) => values.get(row).map(|value| value.to_string()),
-        Column::Float64(values) => {
-            let value = values.get(row).filter(|value| !value.is_nan());
-            value.map(|value| value.to_string())
-        }
-        Column::String(values) => values.get(row).map(str::to_owned),
-        Column::NumberList(lists) => lists.get(row).map(|list| format!("{list:?}")),
-        Column::TextList(lists) => {
-            let list = lists.get(row)?;
-            Some(format!("{:?}", list.collect::<Vec<_>>()))
-        }
-    }
 }

@@ -167,7 +167,8 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
         let mut parts = Parts::default();
         let read = parts.read(context, &mut map);
         if read.is_err() {
-            context.locate(|| parts.place(position));
+            let name = parts.name.as_deref().unwrap_or_default();
+            context.locate(|error| within(name, error).at(parts.place(position)));
         }
         read?;
         let place = match &parts.name {
@@ -176,8 +177,17 @@ impl<'de> Visitor<'de> for TensorSeed<'_> {
         };
         parts.finish(context).map_err(|(error, name)| {
             let place = place.unwrap_or_else(|| format!("tensor {}", quote(&name)));
-            context.fail(error.at(place))
+            context.fail(within(&name, error).at(place))
         })
+    }
+}
+
+/// An error about the tensor of this name, which is that of a column.
+#[cold]
+fn within(name: &str, error: Error) -> Error {
+    match error.mistyped {
+        Some(_) => error.mistyped(name),
+        None => error,
     }
 }
 

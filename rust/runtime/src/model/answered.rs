@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use tidegate_predictionlog::PredictionId;
 use tidegate_predictionlog::log::Answered;
-use tidegate_schema::{Error, TableBuf, Tensor};
+use tidegate_schema::{Error, ErrorKind, Table, TableBuf, Tensor};
 
 use super::Model;
 use crate::answer::Answer;
 use crate::comparison::{Copied, CopiedInputs, Side};
+use crate::failures::Fault;
 use crate::options::CallOptions;
 use crate::routing::Routed;
 use crate::work::Block;
@@ -49,6 +50,11 @@ impl Called {
             piece_of: options.piece_of,
             routed: options.routed.clone(),
         }
+    }
+
+    /// Is it a request of somebody, and no probe?
+    pub const fn watch(&self) -> bool {
+        self.watch
     }
 
     /// What is counted of the version, where it is compared with others.
@@ -141,9 +147,25 @@ impl Model {
     /// Counts a request that failed; `inputs` are its rows where they are known.
     pub(super) fn failed(&self, called: &Called, inputs: Option<&TableBuf>, error: Error) -> Error {
         self.counters.failed(error.kind, called.begin.elapsed());
+        self.refused_value(&error);
         if let Some(side) = called.side() {
             side.failed(error.kind, inputs);
         }
         error
+    }
+
+    /// Keeps a row of a request that failed in its features or its model: the first, since all of it
+    /// fails.
+    pub(super) fn keep_example(&self, error: &Error, table: &Table<'_>) {
+        // What the model refuses is the caller's fault to the backend; all else is no fault of rows.
+        let of_rows = matches!(
+            error.kind,
+            ErrorKind::Backend | ErrorKind::InvalidInput | ErrorKind::Internal
+        );
+        if let (Some(plan), true) = (&self.plan, of_rows) {
+            let (schema, now) = (plan.input_schema(), self.shared.now());
+            let find = || Some((0, error.message.clone()));
+            self.failures.keep(Fault::Model, schema, table, now, find);
+        }
     }
 }

@@ -15,6 +15,7 @@ use super::answered::{Called, Kept};
 use crate::admit::admit;
 use crate::answer::{Answer, Input};
 use crate::backend::Slab;
+use crate::failures::Fault;
 use crate::metrics::Stage;
 use crate::options::CallOptions;
 use crate::park::Parked;
@@ -52,7 +53,7 @@ impl Model {
         let outcome = match (&self.plan, input) {
             (Some(plan), input) => self.rows_of(plan, input).and_then(|table| {
                 let table = kept.table.insert(table);
-                let outputs = self.table_outputs(plan, &table.view()?, options.into())?;
+                let outputs = self.table_outputs(plan, &table.view()?, options)?;
                 Ok((table.rows(), outputs))
             }),
             (None, Input::Tensors(tensors)) => {
@@ -79,7 +80,7 @@ impl Model {
         let begin = Instant::now();
         let outcome = match &self.plan {
             None => Err(self.no_columns()),
-            Some(plan) => self.table_outputs(plan, table, options.into()),
+            Some(plan) => self.table_outputs(plan, table, options),
         };
         let called = Called::new(begin, options);
         let outputs = outcome.map_err(|error| {
@@ -139,7 +140,12 @@ impl Model {
                 let reply: Reply = Box::new(move |outcome| {
                     done(match outcome {
                         Ok(outputs) => Ok(model.answered(&called, rows, outputs, kept)),
-                        Err(error) => Err(model.failed(&called, kept.table.as_ref(), error)),
+                        Err(error) => {
+                            if let Some(Ok(table)) = kept.table.as_ref().map(TableBuf::view) {
+                                model.keep_example(&error, &table);
+                            }
+                            Err(model.failed(&called, kept.table.as_ref(), error))
+                        }
                     });
                 });
                 let reply = match urgency.deadline {
@@ -186,7 +192,11 @@ impl Model {
         table.check(plan.input_schema())?;
         match &self.guard {
             None => Ok(None),
-            Some(guard) => guard.check(table),
+            Some(guard) => guard.check(table, || {
+                let (schema, now) = (plan.input_schema(), self.shared.now());
+                let find = || guard.example(table);
+                self.failures.keep(Fault::Rule, schema, table, now, find);
+            }),
         }
     }
 
@@ -199,10 +209,15 @@ impl Model {
                 let mut matrix = Vec::new();
                 {
                     let view = table.view()?;
-                    match self.check_table(plan, &view)? {
-                        None => self.compute(plan, &view, &mut matrix)?,
-                        Some(mended) => self.compute(plan, &mended.view()?, &mut matrix)?,
-                    }
+                    let computed = match self.check_table(plan, &view)? {
+                        None => self.compute(plan, &view, &mut matrix),
+                        Some(mended) => self.compute(plan, &mended.view()?, &mut matrix),
+                    };
+                    computed.inspect_err(|error| {
+                        if called.watch() {
+                            self.keep_example(error, &view);
+                        }
+                    })?;
                 }
                 Ok(Prepared {
                     blocks: vec![Block {
@@ -211,7 +226,8 @@ impl Model {
                     }],
                     rows,
                     rowwise: true,
-                    kept: if self.is_observed(called) {
+                    // Of probes nothing is kept, nor what they fail with.
+                    kept: if called.watch() {
                         Kept::table(table)
                     } else {
                         Kept::default()
@@ -287,12 +303,17 @@ impl Model {
         &self,
         plan: &Plan,
         table: &Table<'_>,
-        urgency: Urgency,
+        options: &CallOptions,
     ) -> Result<Vec<Tensor>> {
-        if let Some(mended) = self.check_table(plan, table)? {
-            return self.checked_outputs(plan, &mended.view()?, urgency);
-        }
-        self.checked_outputs(plan, table, urgency)
+        let outputs = match self.check_table(plan, table)? {
+            Some(mended) => self.checked_outputs(plan, &mended.view()?, options.into()),
+            None => self.checked_outputs(plan, table, options.into()),
+        };
+        outputs.inspect_err(|error| {
+            if options.watch {
+                self.keep_example(error, table);
+            }
+        })
     }
 
     fn checked_outputs(

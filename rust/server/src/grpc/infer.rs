@@ -113,7 +113,8 @@ pub fn read(
         id: request.id,
         outputs: request.outputs,
     };
-    let input = permit.settle(Input::Tensors(request.inputs))?;
+    let input = permit.settle(Input::Tensors(request.inputs));
+    let input = input.inspect_err(|error| permit.model().refused_value(error))?;
     permit.sign(&mut options);
     let model = permit.model();
     model.took(Stage::Admit, admitted.duration_since(begun));
